@@ -1,0 +1,322 @@
+"""The text, JSON, JSON Lines and YAML that workflows hold job IDs in → job IDs and their `documentId`s.
+
+Every source is read into `(job ID, documentId)` pairs by the one reader that fits it, and all pairs are then merged.
+"""
+
+import json
+import os
+import re
+import stat
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+from fini_gate.errors import UsageError
+from fini_gate.inputs import Inputs, shown
+
+ID_CHARACTERS: Final = 200
+FILE_BYTES: Final = 32 * 1024**2
+# YAML is read at about 1 MB a second.
+YAML_BYTES: Final = 4 * 1024**2
+YAML_DEPTH: Final = 100
+JOB_COUNT: Final = 200_000
+
+# `\s` but for the separators of old that are control characters: an ID that holds one is refused, not torn apart.
+_SEPARATORS: Final = re.compile(r"(?:[^\S\x1c-\x1f\x85]|,)+")
+_COMMENT: Final = re.compile(r"(?:^|(?<=\s))#.*")
+_SHAPES: Final = (
+    'expected an ID, a list of IDs, {"jobIds": […]}, {"backgroundJobId": …} or {"jobs": […]}, the last with a'
+    " backgroundJobId or an id each"
+)
+
+JobIds: TypeAlias = dict[str, str | None]
+"""Job ID, as first given → `documentId` where one is known; in order, each ID once without regard to letter case."""
+
+_Pair: TypeAlias = tuple[str, str | None]
+_Path: TypeAlias = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A text that holds job IDs, and what to call it in an error."""
+
+    name: str
+    text: str
+
+    def error(self, problem: str, *, line: int | None = None, path: _Path = ()) -> UsageError:
+        steps = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).lstrip(".")
+        place = f", line {line}" * (line is not None) + f", at {steps}" * bool(steps)
+        return UsageError(f"{self.name}{place}: {problem}.")
+
+
+class _ShapeError(ValueError):
+    """A value of a wrong shape, at a path into the document that holds it."""
+
+    def __init__(self, problem: str, path: _Path) -> None:
+        super().__init__(problem)
+        self.path = path
+
+
+def read_job_ids(inputs: Inputs) -> JobIds:
+    """Read the job IDs of `job-ids`, then those of the files that `job-ids-file` names.
+
+    Raises:
+        UsageError: something in there is no job ID, or a file cannot be read; the text says where.
+    """
+    job_ids: JobIds = {}
+    first_given: dict[str, str] = {}
+    for source, pairs in _all_pairs(inputs):
+        for job_id, document_id in pairs:
+            if job_id == inputs.api_key:
+                raise source.error("the API key stands where a job ID should")
+            known = first_given.setdefault(job_id.casefold(), job_id)
+            job_ids[known] = job_ids.get(known) or document_id
+            if len(job_ids) > JOB_COUNT:
+                raise source.error(
+                    f"this makes more than {JOB_COUNT} job IDs, the most that one gate takes; use several"
+                )
+    return job_ids
+
+
+def _all_pairs(inputs: Inputs) -> Iterator[tuple[_Source, Iterable[_Pair]]]:
+    given = _Source("Input job-ids", inputs.job_ids.removeprefix("\ufeff"))
+    yield given, (_pairs_of_json if given.text.startswith(("[", "{", '"')) else _pairs_of_text)(given)
+    for path in (found for pattern in inputs.job_id_paths for found in _matches(inputs.workspace, pattern)):
+        name = os.path.relpath(path, inputs.workspace) if path.is_relative_to(inputs.workspace) else str(path)
+        source = _Source(f"File {shown(name)} of job-ids-file", _read_text(path, name))
+        yield source, _reader_of(path, source.text)(source)
+
+
+def _matches(workspace: Path, pattern: str) -> Sequence[Path]:
+    """The files that a path or glob stands for, sorted where it is a glob."""
+    literal = workspace / pattern
+    try:
+        if literal.exists():
+            return [literal]
+        # Not `glob.glob`: it follows links to folders, and so never ends in a checkout that means harm.
+        tail = f"{pattern}/*" if pattern.endswith("**") else pattern
+        anchor = literal.anchor if Path(pattern).is_absolute() else ""
+        found = sorted(path for path in Path(anchor or workspace).glob(tail.removeprefix(anchor)) if path.is_file())
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"Input job-ids-file names {shown(pattern)}, which is no valid path or glob: {error}."
+        ) from None
+    if not found:
+        raise UsageError(
+            f"Input job-ids-file names {shown(pattern)}, which matches no file in the workspace: check the path, and"
+            " that an earlier step of this job wrote it there."
+        )
+    return found
+
+
+def _read_text(path: Path, name: str) -> str:
+    limit = YAML_BYTES if path.suffix.lower() in {".yaml", ".yml"} else FILE_BYTES
+    try:
+        # Not to wait for ever on a pipe that nobody writes to.
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:  # noqa: PTH123 - it opens a descriptor
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise UsageError(f"Input job-ids-file names {shown(name)}, which is a folder or a device: name a file.")
+            content = file.read(limit + 1)
+    except OSError as error:
+        raise UsageError(f"File {shown(name)} of job-ids-file cannot be read: {error.strerror}.") from None
+    if len(content) > limit:
+        raise UsageError(f"File {shown(name)} of job-ids-file is larger than {limit // 1024**2} MiB: split it.")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise UsageError(
+            f"File {shown(name)} of job-ids-file, line {line}: byte 0x{content[error.start]:02x} is not UTF-8:"
+            " store the file as UTF-8."
+        ) from None
+
+
+def _reader_of(path: Path, text: str) -> Callable[[_Source], Iterable[_Pair]]:
+    match path.suffix.lower():
+        case ".yaml" | ".yml":
+            return _pairs_of_yaml
+        case ".jsonl" | ".ndjson":
+            return _pairs_of_json_lines
+        case ".json":
+            return _pairs_of_json
+        case _:
+            return _pairs_of_json if text.lstrip().startswith(("[", "{")) else _pairs_of_text
+
+
+def _pairs_of_text(source: _Source) -> Iterator[_Pair]:
+    for number, line in enumerate(_lines(source.text), start=1):
+        for job_id in filter(None, _SEPARATORS.split(_COMMENT.sub("", line))):
+            try:
+                yield _checked(job_id, ()), None
+            except _ShapeError as error:
+                raise source.error(str(error), line=number) from None
+
+
+def _pairs_of_json_lines(source: _Source) -> Iterator[_Pair]:
+    for number, line in enumerate(_lines(source.text), start=1):
+        if line.strip():
+            try:
+                yield from _walk(json.loads(line), (), set())
+            except _ShapeError as error:
+                raise source.error(str(error), line=number, path=error.path) from None
+            except RecursionError:
+                raise source.error("nested too deeply", line=number) from None
+            except ValueError as error:
+                raise source.error(f"no valid JSON ({error}); each line must be one JSON value", line=number) from None
+
+
+def _pairs_of_json(source: _Source) -> Iterator[_Pair]:
+    try:
+        yield from _walk(json.loads(source.text), (), set())
+    except _ShapeError as error:
+        raise source.error(str(error), line=_line_of(source.text, (0, *error.path)), path=error.path) from None
+    except json.JSONDecodeError as error:
+        problem = f"no valid JSON ({error.msg}, column {error.colno}); it must be one JSON value"
+        raise source.error(problem, line=error.lineno) from None
+    except RecursionError:
+        raise source.error("nested too deeply") from None
+    except ValueError as error:  # a number with thousands of digits
+        raise source.error(f"no valid JSON ({error})") from None
+
+
+def _pairs_of_yaml(source: _Source) -> Iterator[_Pair]:
+    import yaml  # noqa: PLC0415 - seldom needed, and slow to import
+
+    try:
+        _refuse_depth(source.text)
+        # Not the safe loader: it makes 10 of 012 and true of yes, and an ID is text as written.
+        for number, document in enumerate(yaml.load_all(source.text, Loader=yaml.CBaseLoader)):
+            try:
+                yield from _walk(document, (), set())
+            except _ShapeError as error:
+                line = _line_of(source.text, (number, *error.path))
+                raise source.error(str(error), line=line, path=error.path) from None
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else None
+        raise source.error(f"no valid YAML ({error.problem})", line=line) from None
+    except yaml.YAMLError as error:
+        raise source.error(f"no valid YAML ({shown(str(error))})") from None
+    except RecursionError:
+        raise source.error("nested too deeply") from None
+
+
+def _walk(value: object, path: _Path, seen: set[int]) -> Iterator[_Pair]:
+    """The pairs in a document of any accepted shape.
+
+    `seen` holds the identities of the lists and objects met: a YAML alias is one more way to the same, and a few
+    of them nested would otherwise be billions of ways.
+    """
+    if isinstance(value, list | dict):
+        if id(value) in seen:
+            return
+        seen.add(id(value))
+    match value:
+        case str():
+            yield _checked(value, path), None
+        case list():
+            for index, item in enumerate(value):
+                yield from _walk(item, (*path, index), seen)
+        case {"jobIds": _} | {"backgroundJobId": _} | {"jobs": _}:
+            yield from _pairs_of_object(value, path)
+        case {"statusCode": status}:
+            raise _ShapeError(
+                f"this is an error answer of the API (status {shown(str(status))}), not job IDs: the step that queued"
+                " the jobs failed (let it use curl --fail-with-body)",
+                path,
+            )
+        case _:
+            raise _ShapeError(f"found {_kind(value)}; {_SHAPES}", path)
+
+
+def _pairs_of_object(value: dict[str, Any], path: _Path) -> Iterator[_Pair]:
+    for index, job_id in enumerate(_list_at("jobIds", value, path)):
+        yield _checked(job_id, (*path, "jobIds", index)), None
+    if "backgroundJobId" in value:
+        yield _pair_of_job(value, path)
+    for index, job in enumerate(_list_at("jobs", value, path)):
+        yield _pair_of_job(job, (*path, "jobs", index))
+
+
+def _list_at(key: str, value: dict[str, Any], path: _Path) -> list[object]:
+    items = value.get(key, [])
+    if not isinstance(items, list):
+        raise _ShapeError(f"found {_kind(items)}; expected a list", (*path, key))
+    return items
+
+
+def _pair_of_job(value: object, path: _Path) -> _Pair:
+    match value:
+        case {"backgroundJobId": job_id}:
+            key = "backgroundJobId"
+        case {"id": job_id}:
+            key = "id"
+        case _:
+            raise _ShapeError(f"found {_kind(value)}; expected an object with a backgroundJobId or an id", path)
+    document_id = value.get("documentId")
+    return _checked(job_id, (*path, key)), document_id if isinstance(document_id, str) and document_id else None
+
+
+def _checked(job_id: object, path: _Path) -> str:
+    if not isinstance(job_id, str):
+        raise _ShapeError(f"found {_kind(job_id)}; a job ID must be text, in quotes", path)
+    if not job_id.strip():
+        raise _ShapeError("a job ID is empty", path)
+    if len(job_id) > ID_CHARACTERS:
+        raise _ShapeError(f"job ID {shown(job_id)} is longer than {ID_CHARACTERS} characters", path)
+    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in job_id):
+        raise _ShapeError(f"job ID {shown(job_id)} holds a control character", path)
+    return job_id
+
+
+def _kind(value: object) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return "a number"
+        case dict():
+            return f"an object with {shown(', '.join(map(str, value)))}" if value else "an empty object"
+        case list():
+            return "a list"
+        case _:
+            return "text"
+
+
+def _lines(text: str) -> list[str]:
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
+
+def _refuse_depth(text: str) -> None:
+    """Raise RecursionError for YAML nested so deeply that the loader, which is written in C, would crash on it."""
+    import yaml  # noqa: PLC0415 - seldom needed, and slow to import
+
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.CBaseLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > YAML_DEPTH:
+            raise RecursionError
+
+
+def _line_of(text: str, path: _Path) -> int | None:
+    """The line on which the value at a path stands; the path begins with the document's number.
+
+    Asked only for an error that is certain. JSON is close enough to YAML for this to find its lines too; where it is
+    not, the error has to do without.
+    """
+    import yaml  # noqa: PLC0415 - seldom needed, and slow to import
+
+    try:
+        _refuse_depth(text)
+        node: Any = list(yaml.compose_all(text, Loader=yaml.CBaseLoader))[path[0]]  # type: ignore[call-overload, index, arg-type]
+        for step in path[1:]:
+            if isinstance(step, int):
+                node = node.value[step]
+            else:
+                node = next(value for key, value in reversed(node.value) if key.value == step)
+    except (yaml.YAMLError, RecursionError, IndexError):
+        return None
+    return int(node.start_mark.line) + 1

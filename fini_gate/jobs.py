@@ -1,0 +1,144 @@
+"""Jobs and what their status means. Pure."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final
+
+
+class JobState(StrEnum):
+    """What a job is to the gate."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    PENDING = "pending"
+    MISSING = "missing"
+    UNREADABLE = "unreadable"
+
+
+# `jobStatus`, whatever its letters' case, to state. Fini's reference shows COMPLETED alone and documents no full list;
+# its other background jobs run PENDING → IN_PROGRESS → COMPLETED or FAILED. The rest is what such services tend to say.
+STATES: Final[Mapping[str, JobState]] = {
+    **dict.fromkeys(("COMPLETED", "SUCCEEDED", "SUCCESS", "DONE", "FINISHED"), JobState.COMPLETED),
+    **dict.fromkeys(
+        (
+            *("FAILED", "FAILURE", "ERROR", "ERRORED", "CANCELLED", "CANCELED"),
+            *("ABORTED", "REJECTED", "EXPIRED", "TIMED_OUT"),
+        ),
+        JobState.FAILED,
+    ),
+    **dict.fromkeys(("PENDING", "IN_PROGRESS"), JobState.PENDING),
+}
+
+# Where a row that failed may say why; none of it is documented.
+_REASON_FIELDS: Final = ("error", "errorMessage", "message", "failureReason")
+_REASON_CHARACTERS: Final = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusRow:
+    """One row of a status answer, read with care: a field of another type than documented counts as absent."""
+
+    id: str
+    status: str | None = None
+    created_at: str | None = None
+    started_at: str | None = None
+    completed_at: str | None = None
+    article_id: str | None = None
+    error: str | None = None
+
+    @classmethod
+    def from_json(cls, row: object) -> "StatusRow":
+        """Read `{"id", "jobStatus", "createdAt", "startedAt", "completedAt", "hcArticleId", …}`.
+
+        Raises:
+            ValueError: it is no row: not an object, or without an ID.
+        """
+        if not isinstance(row, dict) or not isinstance(row.get("id"), str):
+            raise ValueError("a row without an ID")  # noqa: TRY004 - to the caller it is a bad value like any other
+        status = row.get("jobStatus")
+        return cls(
+            id=row["id"],
+            status=status if isinstance(status, str) or status is None else json.dumps(status),
+            created_at=_text(row.get("createdAt")),
+            started_at=_text(row.get("startedAt")),
+            completed_at=_text(row.get("completedAt")),
+            article_id=_text(row.get("hcArticleId")),
+            error=next(filter(None, (_error_text(row.get(name)) for name in _REASON_FIELDS)), None),
+        )
+
+    @property
+    def known_state(self) -> JobState | None:
+        """The state that the status stands for, or None where it was never heard of."""
+        return STATES.get((self.status or "").strip().upper())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A job as the gate last saw it. Times are the API's own text (ISO 8601)."""
+
+    id: str
+    document_id: str | None = None
+    state: JobState = JobState.PENDING
+    status: str | None = None
+    article_id: str | None = None
+    created_at: str | None = None
+    started_at: str | None = None
+    completed_at: str | None = None
+    reason: str | None = None
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it is never asked for again."""
+        return self.state is not JobState.PENDING
+
+    def seen_as(self, row: StatusRow, *, require_article: bool) -> "Job":
+        """The job as a row of an answer tells it."""
+        state, reason = _judge(row, require_article=require_article)
+        return replace(
+            self,
+            state=state,
+            reason=reason,
+            status=row.status,
+            article_id=row.article_id,
+            created_at=row.created_at,
+            started_at=row.started_at,
+            completed_at=row.completed_at,
+        )
+
+    def settled_as(self, state: JobState, reason: str) -> "Job":
+        """The job as the gate gives it up."""
+        return replace(self, state=state, reason=reason)
+
+
+def worse(first: Job, second: Job) -> Job:
+    """Of two sightings of one job the one that counts: failed, then pending, then completed.
+
+    Between equals the one with an article counts, or else the first.
+    """
+    severity = (JobState.FAILED, JobState.PENDING, JobState.COMPLETED)
+    return min(first, second, key=lambda job: (severity.index(job.state), job.article_id is None))
+
+
+def _judge(row: StatusRow, *, require_article: bool) -> tuple[JobState, str | None]:
+    match row.known_state:
+        case JobState.COMPLETED if require_article and row.article_id is None:
+            return JobState.FAILED, "completed without an article, which require-articles asks for"
+        case JobState.COMPLETED:
+            return JobState.COMPLETED, None
+        case JobState.FAILED:
+            return JobState.FAILED, row.error or row.status
+        case None if row.completed_at is not None:
+            return JobState.FAILED, row.error or f"ended with the unknown status {row.status}"
+        case _:
+            return JobState.PENDING, None
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _error_text(value: object) -> str | None:
+    text = _text(value.get("message") if isinstance(value, dict) else value)
+    return text and text[:_REASON_CHARACTERS]
