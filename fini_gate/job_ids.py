@@ -3,6 +3,7 @@
 Every source is read into `(job ID, documentId)` pairs by the one reader that fits it, and all pairs are then merged.
 """
 
+import codecs
 import json
 import os
 import re
@@ -123,8 +124,9 @@ def _read_text(path: Path, name: str) -> str:
         raise UsageError(f"File {shown(name)} of job-ids-file cannot be read: {error.strerror}.") from None
     if len(content) > limit:
         raise UsageError(f"File {shown(name)} of job-ids-file is larger than {limit // 1024**2} MiB: split it.")
+    content = content.removeprefix(codecs.BOM_UTF8)
     try:
-        return content.decode("utf-8-sig")
+        return content.decode()
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise UsageError(
@@ -218,7 +220,7 @@ def _walk(value: object, path: _Path, seen: set[int]) -> Iterator[_Pair]:
         case list():
             for index, item in enumerate(value):
                 yield from _walk(item, (*path, index), seen)
-        case {"jobIds": _} | {"backgroundJobId": _} | {"jobs": _}:
+        case dict() if not value.keys().isdisjoint({"jobIds", "backgroundJobId", "jobs"}):
             yield from _pairs_of_object(value, path)
         case {"statusCode": status}:
             raise _ShapeError(
@@ -247,15 +249,11 @@ def _list_at(key: str, value: dict[str, Any], path: _Path) -> list[object]:
 
 
 def _pair_of_job(value: object, path: _Path) -> _Pair:
-    match value:
-        case {"backgroundJobId": job_id}:
-            key = "backgroundJobId"
-        case {"id": job_id}:
-            key = "id"
-        case _:
-            raise _ShapeError(f"found {_kind(value)}; expected an object with a backgroundJobId or an id", path)
+    if not isinstance(value, dict) or value.keys().isdisjoint({"backgroundJobId", "id"}):
+        raise _ShapeError(f"found {_kind(value)}; expected an object with a backgroundJobId or an id", path)
+    key = "backgroundJobId" if "backgroundJobId" in value else "id"
     document_id = value.get("documentId")
-    return _checked(job_id, (*path, key)), document_id if isinstance(document_id, str) and document_id else None
+    return _checked(value[key], (*path, key)), document_id if isinstance(document_id, str) and document_id else None
 
 
 def _checked(job_id: object, path: _Path) -> str:
@@ -311,7 +309,7 @@ def _line_of(text: str, path: _Path) -> int | None:
 
     try:
         _refuse_depth(text)
-        node: Any = list(yaml.compose_all(text, Loader=yaml.CBaseLoader))[path[0]]  # type: ignore[call-overload, index, arg-type]
+        node: Any = list(yaml.compose_all(text, Loader=yaml.CBaseLoader))[path[0]]  # type: ignore[index]
         for step in path[1:]:
             if isinstance(step, int):
                 node = node.value[step]
