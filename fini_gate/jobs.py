@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
@@ -110,6 +110,28 @@ class Job:
     def settled_as(self, state: JobState, reason: str) -> "Job":
         """The job as the gate gives it up."""
         return replace(self, state=state, reason=reason)
+
+
+@dataclass(slots=True, kw_only=True)
+class Look:
+    """What one round of requests told of the jobs that it asked for. A job in none of these was not answered for."""
+
+    rows: dict[str, list[StatusRow]] = field(default_factory=dict)
+    """Job ID → its rows, nearly always one."""
+    left_out: set[str] = field(default_factory=set)
+    """Asked for in a request that was answered, without a row of its own."""
+    unknown: dict[str, str] = field(default_factory=dict)
+    """Answered 404 when asked for alone → what the API said."""
+    malformed: dict[str, str] = field(default_factory=dict)
+    """Answered 400 when asked for alone → what the API said."""
+    failing: dict[str, str] = field(default_factory=dict)
+    """Answered 5xx when asked for alone → what the API said."""
+    usable_at: float | None = None
+    """When the last usable answer came, on the gate's clock."""
+    trouble: str | None = None
+    """What cut the look short."""
+    retry_after_seconds: float = 0
+    """How long the API asked to be left alone, with the trouble."""
 
 
 def worse(first: Job, second: Job) -> Job:

@@ -1,0 +1,194 @@
+"""What an answer of the API means to the gate. Pure, but for the clock that a `Retry-After` may be told by."""
+
+import email.utils
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from enum import Enum, auto
+from http import HTTPStatus
+from typing import Any, Final
+
+from fini_gate.client.transport import Failure, Response
+from fini_gate.errors import RequestRefusedError
+from fini_gate.jobs import StatusRow
+
+_REQUEST_ID_HEADERS: Final = (
+    *("x-request-id", "request-id", "x-correlation-id", "x-amzn-requestid", "x-amzn-trace-id"),
+    *("x-cloud-trace-context", "cf-ray", "traceparent"),
+)
+_MESSAGE_CHARACTERS: Final = 300
+_SHORTEST_SECRET: Final = 8
+
+
+class Kind(Enum):
+    """What the client does about an answer."""
+
+    ROWS = auto()
+    """200: takes the rows."""
+    UNKNOWN = auto()
+    """404: narrows."""
+    MALFORMED = auto()
+    """400: narrows."""
+    TOO_LARGE = auto()
+    """413: halves the batch, for good."""
+    BROKEN = auto()
+    """5xx: tries again a few times, then narrows."""
+    REFUSED = auto()
+    """3xx, other 4xx: gives up."""
+    UNUSABLE = auto()
+    """All else that time may heal: tries again."""
+
+
+_KINDS: Final = {
+    200: Kind.ROWS,
+    400: Kind.MALFORMED,
+    404: Kind.UNKNOWN,
+    408: Kind.UNUSABLE,
+    413: Kind.TOO_LARGE,
+    429: Kind.UNUSABLE,
+}
+_KINDS_BY_CLASS: Final = {3: Kind.REFUSED, 4: Kind.REFUSED, 5: Kind.BROKEN}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """An answer, judged."""
+
+    kind: Kind
+    problem: str = ""
+    """What was wrong, for people."""
+    rows: Mapping[str, list[StatusRow]] = field(default_factory=dict)
+    """Job ID, as asked for → its rows, nearly always one. A job that was left out is not in it."""
+    status: int | None = None
+    retry_after_seconds: float = 0
+    """How long the API asked to be left alone."""
+    may_retry_at_once: bool = False
+    """A connection kept alive is lost when the server closes it first: a new one may do at once."""
+
+
+def judge(response: Response | Failure, job_ids: Sequence[str], *, secret: str) -> Answer:
+    """Say what an answer to a request for these jobs means.
+
+    Args:
+        response: as it came.
+        job_ids: the jobs that were asked for.
+        secret: the API key, which no text of the answer may hand on.
+
+    Raises:
+        RequestRefusedError: no retry and no smaller request can heal it.
+    """
+    if isinstance(response, Failure):
+        return Answer(kind=Kind.UNUSABLE, problem=response.problem, may_retry_at_once=response.is_broken_connection)
+    answer = Answer(
+        kind=_KINDS.get(response.status) or _KINDS_BY_CLASS.get(response.status // 100) or Kind.UNUSABLE,
+        status=response.status,
+        problem=_problem(response, secret),
+        retry_after_seconds=_retry_after_seconds(response),
+    )
+    if answer.kind is Kind.REFUSED:
+        raise RequestRefusedError(_refusal(answer.problem, response, secret))
+    if answer.kind is Kind.ROWS:
+        return _with_rows(answer, response, job_ids, secret)
+    if answer.kind is Kind.BROKEN and answer.retry_after_seconds:
+        # It says itself that time will heal it.
+        return replace(answer, kind=Kind.UNUSABLE)
+    return answer
+
+
+def _refusal(problem: str, response: Response, secret: str) -> str:
+    match response.status:
+        case HTTPStatus.UNAUTHORIZED:
+            return (
+                f"The API refused the key: {problem}. It is missing, revoked or of another workspace: hand over a key"
+                " made under Deploy → API Keys of the workspace that queued the jobs."
+            )
+        case HTTPStatus.FORBIDDEN:
+            return f"The API refused the key: {problem}. It needs the read scope: make a key that has it."
+        case status if status // 100 == 3:  # noqa: PLR2004 - 3xx
+            target = _safe(response.headers.get("location", "nowhere"), secret)[:_MESSAGE_CHARACTERS]
+            return (
+                f"The API answered with a redirect: {problem}, to {target}. It is not followed, so that the key goes"
+                " nowhere else: set api-url to the API's own address."
+            )
+        case _:
+            return f"The API refused the request: {problem}. Check api-url, and any proxy before it."
+
+
+def _with_rows(answer: Answer, response: Response, job_ids: Sequence[str], secret: str) -> Answer:
+    try:
+        status_rows = _status_rows(_decode(response.body, secret))
+    except (ValueError, RecursionError) as error:
+        return replace(answer, kind=Kind.UNUSABLE, problem=f"{answer.problem}, but {_shape_problem(error)}")
+    asked = {job_id.casefold(): job_id for job_id in job_ids}
+    rows: dict[str, list[StatusRow]] = {}
+    for row in status_rows:
+        if (job_id := asked.get(row.id.casefold())) is not None:  # else nobody asked for it
+            rows.setdefault(job_id, []).append(row)
+    return replace(answer, rows=rows)
+
+
+def _status_rows(document: object) -> list[StatusRow]:
+    if not isinstance(document, dict) or not isinstance(document.get("jobs"), list):
+        raise ValueError("no list of jobs")  # noqa: TRY004 - to the caller it is a bad value like any other
+    return [StatusRow.from_json(row) for row in document["jobs"]]
+
+
+def _shape_problem(error: Exception) -> str:
+    # The texts of the subclasses (of json, of codecs) quote the answer or mean nothing to people.
+    return f"with {error} in it" if type(error) is ValueError else "what came is no JSON"
+
+
+def _problem(response: Response, secret: str) -> str:
+    """An answer in words: its status, the API's own message and the ID to ask Fini's support about."""
+    try:
+        document = _decode(response.body, secret)
+    except (ValueError, RecursionError):
+        document = None
+    message = document.get("message") if isinstance(document, dict) else None
+    if isinstance(message, list):
+        message = "; ".join(part for part in message if isinstance(part, str))
+    said = f": {message[:_MESSAGE_CHARACTERS]}" if isinstance(message, str) and message else ""
+    request_id = next(filter(None, map(response.headers.get, _REQUEST_ID_HEADERS)), None)
+    reference = f" (request ID {_safe(request_id, secret)[:_MESSAGE_CHARACTERS]})" if request_id else ""
+    return f"HTTP {response.status}{said}{reference}"
+
+
+def _decode(body: bytes, secret: str) -> object:
+    """JSON, its texts made safe to handle. The charset that an answer claims is not asked: JSON is UTF-8.
+
+    Raises:
+        ValueError: it is no JSON.
+        RecursionError: it is nested too deeply.
+    """
+
+    def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        return {name: _safe(value, secret) if isinstance(value, str) else value for name, value in pairs}
+
+    def refuse(constant: str) -> None:
+        raise ValueError(constant)
+
+    return json.loads(body.decode("utf-8-sig"), object_pairs_hook=members, parse_constant=refuse)
+
+
+def _safe(text: str, secret: str) -> str:
+    """The text without the API key, and without halves of characters, which no file can hold."""
+    # A very short key, as none is, would be found in words that have nothing to do with it.
+    redacted = text.replace(secret, "***") if len(secret) >= _SHORTEST_SECRET else text
+    return redacted.encode("utf-8", errors="replace").decode()
+
+
+def _retry_after_seconds(response: Response) -> float:
+    """The `Retry-After` of an answer, which is a number of seconds or a date; 0 where it is none."""
+    value = response.headers.get("retry-after", "").strip()
+    if re.fullmatch(r"[0-9]+", value):
+        return float(value)
+    try:
+        until = email.utils.parsedate_to_datetime(value)
+        # By the server's own clock, where it tells it: ours may be wrong.
+        told = response.headers.get("date")
+        now = email.utils.parsedate_to_datetime(told) if told else datetime.now(UTC)
+        return max(0.0, (until - now).total_seconds())
+    except (TypeError, ValueError, OverflowError):  # no date, or one without a time zone
+        return 0

@@ -1,0 +1,211 @@
+"""Asks for all jobs: in batches, again where time may heal, by halves where one ID fails the others.
+
+The only user of `backoff`.
+"""
+
+import math
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from itertools import count
+from typing import Final
+
+from fini_gate.client.answers import Answer, Kind, judge
+from fini_gate.client.transport import Transport
+from fini_gate.errors import RequestRefusedError
+from fini_gate.jobs import Look
+
+# How often a request that met a 5xx is tried again before it is narrowed: Fini's reference says once for a 500; the
+# other ones are a proxy's, and more often over in a moment.
+RETRIES_OF_500: Final = 1
+RETRIES_OF_OTHER_5XX: Final = 3
+FIRST_WAIT_SECONDS: Final = 0.5
+LONGEST_WAIT_SECONDS: Final = 30.0
+# As many single IDs that fail, with nothing answered in the whole look, are no poison but an outage.
+FAILING_IDS_OF_AN_OUTAGE: Final = 2
+
+
+@dataclass(frozen=True)
+class _Limits:
+    """Of one look, on the client's clock."""
+
+    retry_until: float
+    ends_at: float
+
+
+class FiniClient:
+    """Asks Fini for the status of jobs.
+
+    Args:
+        transport: sends one request.
+        api_key: to be kept out of what is told of answers.
+        batch_size: most job IDs in one request.
+        request_timeout_seconds: the longest that one request may take as a whole.
+        clock: seconds, monotonic.
+        sleep: sleeps so many seconds.
+        on_retry: is told what went wrong, and in how many seconds it is tried again.
+    """
+
+    def __init__(  # noqa: PLR0913 - the parts that the composition root wires
+        self,
+        *,
+        transport: Transport,
+        api_key: str,
+        batch_size: int,
+        request_timeout_seconds: float,
+        clock: Callable[[], float],
+        sleep: Callable[[float], None],
+        on_retry: Callable[[str, float], None],
+    ) -> None:
+        self._transport = transport
+        self._api_key = api_key
+        self._batch_size = batch_size
+        self._request_timeout_seconds = request_timeout_seconds
+        self._clock = clock
+        self._sleep = sleep
+        self._on_retry = on_retry
+        # IDs that failed when last asked for alone, longest ago first: they are asked for apart from the others.
+        self._troubled: dict[str, None] = {}
+
+    def look(self, job_ids: Sequence[str], *, retry_until: float, ends_at: float) -> Look:
+        """Ask for each of the jobs.
+
+        An unknown, a malformed and a poisonous ID each fail their whole request without being named: they are found
+        out. What the limits leave no time for is not answered for.
+
+        Args:
+            job_ids: the jobs, each once.
+            retry_until: no wait for another try goes past it, on the clock.
+            ends_at: no request goes past it, on the clock.
+
+        Raises:
+            RequestRefusedError: the API refuses to be asked at all.
+        """
+        look = Look()
+        limits = _Limits(retry_until, ends_at)
+        asked = set(job_ids)
+        troubled = [job_id for job_id in self._troubled if job_id in asked]
+        sound = [job_id for job_id in job_ids if job_id not in self._troubled]
+        self._ask_all(sound, self._batch_size, look, limits, patient=True)
+        # Those that failed last time most likely fail again: begin with groups of one.
+        self._ask_all(troubled, 1, look, limits, patient=False)
+        return look
+
+    def _ask_all(self, job_ids: Sequence[str], size: int, look: Look, limits: _Limits, *, patient: bool) -> None:
+        """Ask in groups: smaller ones the more IDs turn out bad, larger ones again while all goes well."""
+        waiting = deque(job_ids)
+        while waiting and look.trouble is None:
+            size = min(size, self._batch_size, len(waiting))
+            group = [waiting.popleft() for _ in range(size)]
+            answer = self._ask(group, look, limits, patient=patient)
+            if answer.kind is Kind.ROWS:
+                size *= 2
+            elif size > 1:
+                waiting.extendleft(reversed(self._isolate(group, answer, look, limits)))
+                # Where nothing is answered at all, one more ID is enough to tell.
+                size = 1 if look.usable_at is None else size // 2
+
+    def _isolate(self, group: Sequence[str], answer: Answer, look: Look, limits: _Limits) -> Sequence[str]:
+        """Find one ID for which a group has failed, in about log2 of its size requests.
+
+        Returns:
+            Those of the group that have not been answered for yet.
+        """
+        if answer.kind is Kind.TOO_LARGE:
+            self._batch_size = len(group) // 2
+            return group
+        size, aside, group_was_asked = len(group), list[str](), True
+        while len(group) > 1 and look.trouble is None:
+            left, right = group[: len(group) // 2], group[len(group) // 2 :]
+            if self._ask(left, look, limits).kind is Kind.ROWS:
+                # So it is one of the others: no need to ask for them all to learn that they fail.
+                group, group_was_asked = right, False
+            else:
+                group, aside, group_was_asked = left, [*right, *aside], True
+        if group_was_asked or look.trouble is not None:
+            return aside
+        # Nothing is said of a single ID that was not asked for alone.
+        if self._ask(group, look, limits).kind is Kind.ROWS and answer.kind is Kind.MALFORMED:
+            # It was none of them: what the API would not have was that many.
+            self._batch_size = size // 2
+        return aside
+
+    def _ask(self, job_ids: Sequence[str], look: Look, limits: _Limits, *, patient: bool = False) -> Answer:
+        """Send one request, again while time may heal what it met, and enter its answer into the look.
+
+        Args:
+            job_ids: the jobs to ask for.
+            look: to enter the answer into.
+            limits: the look's.
+            patient: whether a 5xx is tried again too; where it is known to be an ID's fault that only takes time.
+        """
+        waits: Iterator[float] | None = None
+        for tries in count(1):
+            answer = self._send(job_ids, limits)
+            if tries > self._retries(answer, patient=patient):
+                break
+            waits = waits or _growing_waits()
+            wait_seconds = max(next(waits), answer.retry_after_seconds)
+            if tries == 1 and answer.may_retry_at_once:
+                wait_seconds = 0
+            elif self._clock() + wait_seconds > limits.retry_until:
+                break
+            self._on_retry(answer.problem, wait_seconds)
+            self._sleep(wait_seconds)
+        self._enter(answer, job_ids, look)
+        return answer
+
+    def _send(self, job_ids: Sequence[str], limits: _Limits) -> Answer:
+        timeout_seconds = min(self._request_timeout_seconds, limits.ends_at - self._clock())
+        if timeout_seconds <= 0:
+            return Answer(kind=Kind.UNUSABLE, problem="the time ran out before all jobs were asked for")
+        response = self._transport.post(job_ids, timeout_seconds=timeout_seconds)
+        return judge(response, job_ids, secret=self._api_key)
+
+    @staticmethod
+    def _retries(answer: Answer, *, patient: bool) -> float:
+        if answer.kind is Kind.UNUSABLE:
+            return math.inf
+        if answer.kind is Kind.BROKEN and patient:
+            return RETRIES_OF_500 if answer.status == HTTPStatus.INTERNAL_SERVER_ERROR else RETRIES_OF_OTHER_5XX
+        return 0
+
+    def _enter(self, answer: Answer, job_ids: Sequence[str], look: Look) -> None:
+        """Enter an answer into the look: of a group its rows, of a single ID whatever it is."""
+        if answer.kind in {Kind.ROWS, Kind.UNKNOWN, Kind.MALFORMED}:
+            look.usable_at = self._clock()
+        if answer.kind is Kind.UNUSABLE:
+            look.trouble, look.retry_after_seconds = answer.problem, answer.retry_after_seconds
+        elif answer.kind is Kind.ROWS:
+            look.rows.update(answer.rows)
+            look.left_out.update(job_id for job_id in job_ids if job_id not in answer.rows)
+            for job_id in job_ids:
+                self._troubled.pop(job_id, None)
+        elif len(job_ids) == 1:
+            self._enter_single(answer, job_ids[0], look)
+
+    def _enter_single(self, answer: Answer, job_id: str, look: Look) -> None:
+        self._troubled.pop(job_id, None)
+        self._troubled[job_id] = None
+        if answer.kind is Kind.UNKNOWN:
+            look.unknown[job_id] = answer.problem
+        elif answer.kind is Kind.MALFORMED:
+            look.malformed[job_id] = answer.problem
+        elif answer.kind is Kind.TOO_LARGE:
+            raise RequestRefusedError(
+                f"The API finds a request for one job too large: {answer.problem}. Check any proxy before it."
+            )
+        else:
+            look.failing[job_id] = answer.problem
+            if look.usable_at is None and len(look.failing) >= FAILING_IDS_OF_AN_OUTAGE:
+                look.trouble = answer.problem
+
+
+def _growing_waits() -> Iterator[float]:
+    """Seconds to wait before each further try: doubled each time, the second half of each left to chance."""
+    import backoff  # noqa: PLC0415 - slow to import (it brings asyncio), and of use only when something failed
+
+    waits = backoff.expo(base=2, factor=FIRST_WAIT_SECONDS, max_value=LONGEST_WAIT_SECONDS)
+    next(waits)  # a generator of backoff's gives nothing at first
+    return (wait / 2 + backoff.full_jitter(wait / 2) for wait in waits)

@@ -1,0 +1,145 @@
+"""One HTTP request, bounded in time and size, whose failures come as data. The only user of `requests`."""
+
+import ipaddress
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
+from pathlib import Path
+from typing import Any, Final, Protocol, TypeVar
+from urllib.parse import urlsplit
+
+import requests
+
+from fini_gate.errors import CancelledError, UsageError
+
+# Fini's public API reference, "Check knowledge jobs".
+STATUS_ROUTE: Final = "/v2/knowledge/public/jobs/status"
+BODY_BYTES: Final = 16 * 1024**2
+_CHUNK_BYTES: Final = 64 * 1024
+
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True)
+class Response:
+    """An answer that arrived whole. The names of the headers are compared without regard to letter case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Failure:
+    """No whole answer, and why, in words that hold neither URL nor key."""
+
+    problem: str
+    is_broken_connection: bool = False
+
+
+class BoundedCall(Protocol):
+    """Calls a function and waits for it no longer than `seconds`: past them it raises TimeoutError."""
+
+    def __call__(self, function: Callable[[], _Result], seconds: float) -> _Result:
+        """Return what the function returns."""
+
+
+class Transport:
+    """Posts job IDs to the status route.
+
+    Args:
+        api_url: base URL, without a slash at its end.
+        api_key: goes into the Authorization header, and nowhere else.
+        call: how to call what may take too long.
+
+    Raises:
+        UsageError: the environment names a file of certificates that is not there.
+    """
+
+    def __init__(self, *, api_url: str, api_key: str, call: BoundedCall) -> None:
+        self._url = api_url + STATUS_ROUTE
+        self._api_key = api_key
+        self._call = call
+        self._session = self._new_session()
+
+    def post(self, job_ids: Sequence[str], *, timeout_seconds: float) -> Response | Failure:
+        """Ask for jobs. The limit counts from before the name look-up to the last byte."""
+        session = self._session
+        try:
+            return self._call(lambda: self._exchange(session, job_ids, timeout_seconds), timeout_seconds)
+        except CancelledError:
+            raise
+        except (TimeoutError, requests.Timeout):
+            # The thread of the call may hold the session for a while yet.
+            self._session = self._new_session()
+            return Failure(f"no whole answer within {timeout_seconds:.3g} s")
+        except _BodyTooLargeError:
+            return Failure(f"an answer of more than {BODY_BYTES // 1024**2} MiB")
+        except Exception as error:  # noqa: BLE001 - of requests, urllib3, http.client, ssl, socket, zlib: all mean this
+            return Failure(_describe(error), is_broken_connection=True)
+
+    def _exchange(self, session: requests.Session, job_ids: Sequence[str], timeout_seconds: float) -> Response:
+        ends_at = time.monotonic() + timeout_seconds
+        with session.post(
+            self._url, json={"jobIds": list(job_ids)}, timeout=timeout_seconds, allow_redirects=False, stream=True
+        ) as response:
+            body = bytearray()
+            # Not `content`: a small body can be packed so that it unpacks to gigabytes, or drip for ever.
+            while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
+                body += chunk
+                if len(body) > BODY_BYTES:
+                    raise _BodyTooLargeError
+                if time.monotonic() > ends_at:  # nobody waits for this thread any more
+                    raise TimeoutError
+            return Response(response.status_code, response.headers, bytes(body))
+
+    def _new_session(self) -> requests.Session:
+        """A session that heeds the environment's proxies and certificates, and nothing else of it.
+
+        What requests calls trusting the environment would also let a `.netrc` replace the Authorization header.
+        """
+        session = requests.Session()
+        settings = session.merge_environment_settings(self._url, {}, stream=True, verify=None, cert=None)
+        _require_certificates(settings["verify"])
+        session.trust_env = False
+        session.verify = settings["verify"]
+        session.proxies.update(self._safe(settings["proxies"]))
+        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        session.headers["Authorization"] = f"Bearer {self._api_key}"
+        session.headers["User-Agent"] = "fini-gate"
+        return session
+
+    def _safe(self, proxies: Mapping[str, str]) -> Mapping[str, str]:
+        """The proxies that may see the request: without TLS it may not leave this machine."""
+        if urlsplit(self._url).scheme == "https":
+            return proxies
+        return {scheme: proxy for scheme, proxy in proxies.items() if _is_loopback(urlsplit(proxy).hostname or "")}
+
+
+class _BodyTooLargeError(Exception):
+    """More bytes than any list of statuses has."""
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _require_certificates(verify: Any) -> None:  # noqa: ANN401 - a path or a boolean, as requests has it
+    if isinstance(verify, str) and not Path(verify).exists():
+        raise UsageError(
+            f"REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE in the environment is {verify!r}, which is not there: the action"
+            " runs in a container of its own, so unset it for this step."
+        )
+
+
+def _describe(error: BaseException) -> str:
+    """What broke, in the innermost error's own words: the outer ones quote URLs and headers."""
+    innermost = error
+    while (cause := innermost.__cause__ or innermost.__context__) is not None:
+        innermost = cause
+    words = innermost.strerror if isinstance(innermost, OSError) else None
+    return f"the connection failed ({words or type(innermost).__name__})"
