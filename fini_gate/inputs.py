@@ -99,7 +99,7 @@ class Inputs:
             return read(name, parse) if given[name] else None
 
         inputs = cls(
-            api_key=_api_key(given["api-key"] or environ.get("FINI_API_KEY", "").strip()),
+            api_key=_checked_api_key(api_key(environ)),
             job_ids=given["job-ids"],
             job_id_paths=tuple(filter(None, map(str.strip, given["job-ids-file"].splitlines()))),
             timeout_seconds=read("timeout", duration_seconds),
@@ -126,6 +126,11 @@ class Inputs:
         return inputs
 
 
+def api_key(environ: Mapping[str, str]) -> str:
+    """The API key as it was handed over, whatever it is; empty where there is none."""
+    return environ.get(variable("api-key"), "").strip() or environ.get("FINI_API_KEY", "").strip()
+
+
 def variable(name: str) -> str:
     """The environment variable in which the runner hands over an input. Hyphens stay."""
     return f"INPUT_{name.upper()}"
@@ -149,6 +154,15 @@ def duration_seconds(text: str) -> float:
     if seconds > LONGEST_DURATION_HOURS * _UNIT_SECONDS["h"]:
         raise ValueError(f"at most {LONGEST_DURATION_HOURS}h")
     return seconds
+
+
+def duration_text(seconds: float) -> str:
+    """A duration as people read it, such as `1h30m` or `2m5s`; below a minute to a tenth, such as `0.4s`."""
+    if round(seconds, 1) < _UNIT_SECONDS["m"]:
+        return f"{seconds:.1f}".removesuffix(".0") + "s"
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h" * bool(hours) + f"{minutes}m" * bool(minutes) + f"{seconds}s" * bool(seconds)
 
 
 def _some_seconds(text: str) -> float:
@@ -189,7 +203,7 @@ def _one_line(text: str) -> str:
     return text
 
 
-def _api_key(key: str) -> str:
+def _checked_api_key(key: str) -> str:
     if not key:
         raise UsageError(
             "Input api-key is empty, and so is FINI_API_KEY in the environment: hand over a Fini API key with the read"

@@ -68,11 +68,6 @@ class StatusRow:
             error=next(filter(None, (_error_text(row.get(name)) for name in _REASON_FIELDS)), None),
         )
 
-    @property
-    def known_state(self) -> JobState | None:
-        """The state that the status stands for, or None where it was never heard of."""
-        return STATES.get((self.status or "").strip().upper())
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
@@ -93,6 +88,16 @@ class Job:
         """Whether it is never asked for again."""
         return self.state is not JobState.PENDING
 
+    @property
+    def stage(self) -> tuple[object, ...]:
+        """What makes a job another than before: its state, its status, its start and its end."""
+        return self.state, self.status, self.started_at, self.completed_at
+
+    @property
+    def has_unknown_status(self) -> bool:
+        """Whether the job is pending because nobody knows what its status means."""
+        return self.state is JobState.PENDING and self.status is not None and _state_of(self.status) is None
+
     def seen_as(self, row: StatusRow, *, require_article: bool) -> "Job":
         """The job as a row of an answer tells it."""
         state, reason = _judge(row, require_article=require_article)
@@ -106,10 +111,6 @@ class Job:
             started_at=row.started_at,
             completed_at=row.completed_at,
         )
-
-    def settled_as(self, state: JobState, reason: str) -> "Job":
-        """The job as the gate gives it up."""
-        return replace(self, state=state, reason=reason)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -144,7 +145,7 @@ def worse(first: Job, second: Job) -> Job:
 
 
 def _judge(row: StatusRow, *, require_article: bool) -> tuple[JobState, str | None]:
-    match row.known_state:
+    match _state_of(row.status):
         case JobState.COMPLETED if require_article and row.article_id is None:
             return JobState.FAILED, "completed without an article, which require-articles asks for"
         case JobState.COMPLETED:
@@ -155,6 +156,11 @@ def _judge(row: StatusRow, *, require_article: bool) -> tuple[JobState, str | No
             return JobState.FAILED, row.error or f"ended with the unknown status {row.status}"
         case _:
             return JobState.PENDING, None
+
+
+def _state_of(status: str | None) -> JobState | None:
+    """The state that a status stands for, or None where it was never heard of."""
+    return STATES.get((status or "").strip().upper())
 
 
 def _text(value: object) -> str | None:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from fini_gate.client.transport import Failure, Response
 from fini_gate.errors import RequestRefusedError
+from fini_gate.escaping import redacted
 from fini_gate.jobs import StatusRow
 
 _REQUEST_ID_HEADERS: Final = (
@@ -19,7 +20,6 @@ _REQUEST_ID_HEADERS: Final = (
     *("x-cloud-trace-context", "cf-ray", "traceparent"),
 )
 _MESSAGE_CHARACTERS: Final = 300
-_SHORTEST_SECRET: Final = 8
 
 
 class Kind(Enum):
@@ -174,9 +174,7 @@ def _decode(body: bytes, secret: str) -> object:
 
 def _safe(text: str, secret: str) -> str:
     """The text without the API key, and without halves of characters, which no file can hold."""
-    # A very short key, as none is, would be found in words that have nothing to do with it.
-    redacted = text.replace(secret, "***") if len(secret) >= _SHORTEST_SECRET else text
-    return redacted.encode("utf-8", errors="replace").decode()
+    return redacted(text, secret).encode("utf-8", errors="replace").decode()
 
 
 def _retry_after_seconds(response: Response) -> float:

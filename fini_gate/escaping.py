@@ -1,0 +1,37 @@
+"""Text made harmless for where it is shown: that of others (the API's, a file's), and what may hold the key. Pure."""
+
+import re
+from typing import Final
+
+# As short as no key is: it would be found in words that have nothing to do with it.
+_SHORTEST_SECRET: Final = 8
+_MARKDOWN: Final = re.compile(r"[!-/:-@\[-`{-~]")
+_ENTITIES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+
+
+def redacted(text: str, secret: str) -> str:
+    """The text without the API key."""
+    return text.replace(secret, "***") if len(secret) >= _SHORTEST_SECRET else text
+
+
+def visible(text: str) -> str:
+    """The text on one line, for a log: control characters and the like are spelled out, commands broken up.
+
+    GitHub's runner obeys `##[command]` anywhere in a line, and takes a lone carriage return for a line's end.
+    """
+    spelled_out = (
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
+    )
+    return "".join(spelled_out).replace("##[", "## [")
+
+
+def markdown(text: str) -> str:
+    """The text on one line, for a job summary: neither Markdown nor HTML, and nobody is mentioned by it."""
+
+    def escape(match: re.Match[str]) -> str:
+        character = match.group()
+        if character == "@":
+            return "@\u200b"  # in front of it, or as an entity, the mention would stand
+        return _ENTITIES.get(character) or f"\\{character}"
+
+    return _MARKDOWN.sub(escape, visible(text))

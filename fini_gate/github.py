@@ -1,0 +1,99 @@
+"""What the runner reads: the log with its commands, and the files of outputs and summary.
+
+The only user of `actions_toolkit` and of the `GITHUB_*` variables that name files. Whatever cannot be written is said
+in the log as far as that goes, and never changes how the gate ends.
+"""
+
+import contextlib
+import sys
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from actions_toolkit import core
+
+from fini_gate.escaping import redacted, visible
+
+# What a mask hides is hidden in the whole log: a shorter one would make it unreadable, and no key is that short.
+SHORTEST_MASK: Final = 4
+# The longest text of an annotation that GitHub shows.
+ANNOTATION_CHARACTERS: Final = 4096
+_LOGGED_OUTPUT_CHARACTERS: Final = 1000
+
+
+class Runner:
+    """Talks to GitHub's runner, or to what stands in for it.
+
+    Args:
+        environ: the process's environment.
+        secret: the API key, to be masked before all else and kept out of every line.
+    """
+
+    def __init__(self, environ: Mapping[str, str], *, secret: str) -> None:
+        self._environ = environ
+        self._secret = secret
+        if len(secret) >= SHORTEST_MASK and secret.isprintable():
+            self._write(core.set_secret, secret)
+
+    def info(self, line: str) -> None:
+        """Print a line that says something; it is no command, whatever it holds."""
+        text = self._safe(line)
+        # A command may stand after white space; elsewhere in a line `::` means nothing.
+        self._write(core.info, f"\\{text}" if text.lstrip().startswith("::") else text)
+
+    def warning(self, text: str) -> None:
+        """Annotate the run with a warning."""
+        self._annotate("warning", "fini-gate", text)
+
+    def error(self, title: str, text: str) -> None:
+        """Annotate the run with an error."""
+        self._annotate("error", title, text)
+
+    def set_outputs(self, outputs: Mapping[str, str]) -> None:
+        """Hand values to later steps."""
+        if not self._environ.get("GITHUB_OUTPUT"):
+            self._log_outputs(outputs, "GITHUB_OUTPUT is not set")
+            return
+        try:
+            for name, value in outputs.items():
+                core.set_output(name, value)
+        except Exception as error:  # noqa: BLE001 - the toolkit raises the bare class for a file that is not there
+            self._log_outputs(outputs, f"the outputs could not be written ({_reason(error)})")
+
+    def append_summary(self, markdown: str) -> None:
+        """Add to the job summary, where the runner has one."""
+        path = self._environ.get("GITHUB_STEP_SUMMARY")
+        if not path:
+            return
+        try:
+            with open(path, "a", encoding="utf-8", newline="") as file:  # noqa: PTH123 - a path is text here
+                file.write(markdown)
+        except (OSError, ValueError) as error:
+            self.warning(
+                f"The job summary could not be written ({_reason(error)}): it is missing from this run's page."
+            )
+
+    def _log_outputs(self, outputs: Mapping[str, str], problem: str) -> None:
+        self.warning(f"No later step can read this step's outputs: {problem}. They are in the log instead.")
+        for name, value in outputs.items():
+            cut = "…" * (len(value) > _LOGGED_OUTPUT_CHARACTERS)
+            self.info(f"output {name} = {value[:_LOGGED_OUTPUT_CHARACTERS]}{cut}")
+
+    def _annotate(self, command: str, title: str, text: str) -> None:
+        # Not `core.error`: with a title it names an empty file too.
+        text = self._safe(text)
+        cut = text if len(text) <= ANNOTATION_CHARACTERS else f"{text[: ANNOTATION_CHARACTERS - 1]}…"
+        self._write(core.issue_command, command, {"title": title}, cut)
+
+    def _safe(self, text: str) -> str:
+        return visible(redacted(text, self._secret))
+
+    @staticmethod
+    def _write(write: Callable[..., None], *arguments: object) -> None:
+        # Nobody may be listening any more (a closed pipe, a full disk): the exit code still tells how it ended.
+        with contextlib.suppress(OSError, ValueError):
+            write(*arguments)
+            sys.stdout.flush()
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)

@@ -1,0 +1,176 @@
+"""The composition root: builds the real parts, wires them, and turns whatever happens into an ending."""
+
+import io
+import os
+import sys
+import time
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from fini_gate import report
+from fini_gate.client import FiniClient, Transport
+from fini_gate.errors import CancelledError, GateError, InternalError, UsageError
+from fini_gate.gate import Progress, wait_for_jobs
+from fini_gate.github import Runner
+from fini_gate.inputs import IfNoJobs, Inputs, api_key
+from fini_gate.job_ids import read_job_ids
+from fini_gate.jobs import Job
+from fini_gate.results_file import check_results_file, write_results_file
+from fini_gate.verdict import Outcome, Verdict, judge
+from fini_gate.waiting import Waiter
+
+# With more, the outputs could not hold them all, and the workflow would learn of it only at the end.
+JOBS_WITHOUT_RESULTS_FILE: Final = 10_000
+# Of the statuses never heard of so many are warned of.
+WARNED_STATUSES: Final = 5
+
+
+def main(environ: Mapping[str, str], waiter: Waiter) -> int:
+    """Run the gate, and return the exit code."""
+    _prepare_stdout()
+    gate_run = GateRun(environ, waiter)
+    verdict = gate_run.decide()
+    return gate_run.publish(verdict).exit_code
+
+
+class GateRun:
+    """One run of the gate, from the environment to the runner's files."""
+
+    def __init__(self, environ: Mapping[str, str], waiter: Waiter) -> None:
+        self._started_at = time.monotonic()
+        self._environ = environ
+        self._waiter = waiter
+        self._runner = Runner(environ, secret=api_key(environ))
+        self._inputs: Inputs | None = None
+        self._jobs: tuple[Job, ...] = ()
+        self._warned_statuses: set[str | None] = set()
+
+    def decide(self) -> Verdict:
+        """Wait for the jobs, and judge. Whatever goes wrong is a verdict too."""
+        try:
+            self._inputs = inputs = Inputs.from_environ(self._environ)
+            self._jobs = self._read_jobs(inputs)
+            if not self._jobs:
+                return self._judge_no_jobs(inputs)
+            self._runner.info(report.opening_line(self._jobs, inputs))
+            return wait_for_jobs(
+                self._jobs,
+                self._client(inputs),
+                inputs,
+                started_at=self._started_at,
+                clock=time.monotonic,
+                sleep=self._waiter.sleep,
+                on_look=self._on_look,
+            )
+        except GateError as error:
+            return self._judge_error(error)
+        except Exception as error:  # noqa: BLE001 - the outputs are to be written then, too
+            return self._judge_error(_internal_error(error))
+
+    def publish(self, verdict: Verdict) -> Verdict:
+        """Write all that the runner and people read, and return what was published."""
+        self._write_outputs(verdict)
+        if self._waiter.signal_number is not None and verdict.outcome is not Outcome.CANCELLED:
+            # Of an output written twice the later one counts.
+            error = CancelledError(self._waiter.signal_number)
+            verdict = judge(verdict.jobs, elapsed_seconds=self._elapsed_seconds, error=error)
+            self._write_outputs(verdict)
+        if self._inputs is None or self._inputs.job_summary:
+            self._runner.append_summary(report.summary(verdict))
+        if verdict.outcome is not Outcome.SUCCESS:
+            self._runner.error(f"Fini gate: {report.title(verdict)}", report.error_text(verdict))
+        for line in report.closing_lines(verdict):
+            self._runner.info(line)
+        return verdict
+
+    @property
+    def _elapsed_seconds(self) -> float:
+        return time.monotonic() - self._started_at
+
+    @staticmethod
+    def _read_jobs(inputs: Inputs) -> tuple[Job, ...]:
+        if inputs.results_file:
+            check_results_file(inputs.workspace, inputs.results_file)
+        jobs = tuple(Job(id=job_id, document_id=document_id) for job_id, document_id in read_job_ids(inputs).items())
+        if len(jobs) > JOBS_WITHOUT_RESULTS_FILE and not inputs.results_file:
+            raise UsageError(
+                f"There are {len(jobs)} job IDs, and the outputs hold those of {JOBS_WITHOUT_RESULTS_FILE} at most:"
+                " give results-file, a path to write all results to."
+            )
+        return jobs
+
+    def _judge_no_jobs(self, inputs: Inputs) -> Verdict:
+        if inputs.if_no_jobs is IfNoJobs.ERROR:
+            raise UsageError(
+                "There are no job IDs: inputs job-ids and job-ids-file are empty, or what they name is. Check the step"
+                " that queues the jobs, or set if-no-jobs to warn or ignore."
+            )
+        verdict = judge((), elapsed_seconds=self._elapsed_seconds)
+        if inputs.if_no_jobs is IfNoJobs.WARN:
+            self._runner.warning(report.message(verdict))
+        return verdict
+
+    def _judge_error(self, error: GateError) -> Verdict:
+        jobs = () if isinstance(error, UsageError) else self._jobs
+        return judge(jobs, elapsed_seconds=self._elapsed_seconds, error=error)
+
+    def _client(self, inputs: Inputs) -> FiniClient:
+        return FiniClient(
+            transport=Transport(api_url=inputs.api_url, api_key=inputs.api_key, call=self._waiter.call),
+            api_key=inputs.api_key,
+            batch_size=inputs.batch_size,
+            request_timeout_seconds=inputs.request_timeout_seconds,
+            clock=time.monotonic,
+            sleep=self._waiter.sleep,
+            on_retry=lambda problem, wait_seconds: self._runner.info(report.retry_line(problem, wait_seconds)),
+        )
+
+    def _on_look(self, progress: Progress) -> None:
+        for line in report.progress_lines(progress):
+            self._runner.info(line)
+        if progress.trouble is not None:
+            self._runner.info(report.trouble_line(progress.trouble))
+        for job in progress.changed:
+            if job.has_unknown_status and job.status not in self._warned_statuses:
+                self._warned_statuses.add(job.status)
+                if len(self._warned_statuses) <= WARNED_STATUSES:
+                    self._runner.warning(report.unknown_status_text(job))
+
+    def _write_outputs(self, verdict: Verdict) -> None:
+        written = self._write_results_file(verdict)
+        outputs, left_empty = report.outputs(verdict, results_file=written)
+        self._runner.set_outputs(outputs)
+        if left_empty:
+            self._runner.warning(report.left_empty_text(left_empty, written))
+
+    def _write_results_file(self, verdict: Verdict) -> str:
+        """Write the results file, where one is asked for, and return the path as given, or else the empty text."""
+        if self._inputs is None or not self._inputs.results_file or isinstance(verdict.error, UsageError):
+            return ""
+        given = self._inputs.results_file
+        try:
+            write_results_file(self._inputs.workspace, given, report.results_document(verdict))
+        except (OSError, RuntimeError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            self._runner.warning(
+                f"The results file {given} could not be written ({reason}); the outputs hold the results."
+            )
+            return ""
+        return given
+
+
+def _internal_error(error: Exception) -> InternalError:
+    # Not the error's own text, which may hold anything.
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{Path(place.filename).name}, line {place.lineno}"
+    return InternalError(f"fini-gate itself failed: {type(error).__name__} in {where}. Please report it.")
+
+
+def _prepare_stdout() -> None:
+    """Make printing safe whatever the locale, and where there is nothing to print to."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - for the rest of the process
+    elif isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")

@@ -1,0 +1,262 @@
+"""A verdict in words and data: log lines, outputs, job summary, results document. Pure strings and dicts."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from fini_gate.errors import UsageError
+from fini_gate.escaping import markdown, visible
+from fini_gate.gate import Progress
+from fini_gate.inputs import Inputs, duration_text
+from fini_gate.jobs import Job, JobState
+from fini_gate.verdict import Limit, Outcome, Verdict
+
+# All outputs together: GitHub allows 1 MB a job, counted in units of UTF-16, and others want their share.
+OUTPUTS_UNITS: Final = 450_000
+# Left empty, in this order, until the rest fits.
+DISPENSABLE_OUTPUTS: Final = (
+    "completed-job-ids",
+    "articles-by-job",
+    "article-ids-lines",
+    "pending-job-ids",
+    "missing-job-ids",
+    "unreadable-job-ids",
+    "failed-job-ids",
+    "article-ids",
+)
+RESULTS_VERSION: Final = 1
+
+_ATTENTION: Final = (JobState.FAILED, JobState.MISSING, JobState.UNREADABLE)
+_NAMED_IN_A_LIST: Final = 20
+_NAMED_IN_AN_ERROR: Final = 5
+_TITLES: Final = {
+    Outcome.SUCCESS: "All jobs completed",
+    Outcome.FAILURE: "Not all jobs completed",
+    Outcome.TIMED_OUT: "Timed out",
+    Outcome.ERROR: "No verdict",
+    Outcome.CANCELLED: "Cancelled",
+}
+_SIGNS: Final = {
+    Outcome.SUCCESS: "✅",
+    Outcome.FAILURE: "❌",
+    Outcome.TIMED_OUT: "⏰",
+    Outcome.ERROR: "⚠️",
+    Outcome.CANCELLED: "🚫",
+}
+
+
+def title(verdict: Verdict) -> str:
+    """The ending in a few words."""
+    return "Wrong input" if isinstance(verdict.error, UsageError) else _TITLES[verdict.outcome]
+
+
+def message(verdict: Verdict) -> str:
+    """The output `message`: one line for people that says what happened, with counts and time."""
+    if isinstance(verdict.error, UsageError):
+        return visible(str(verdict.error))
+    if not verdict.jobs:
+        return "There were no job IDs, so there was nothing to wait for."
+    return visible(f"{_what_happened(verdict)} {_counts(verdict.jobs)} after {duration_text(verdict.elapsed_seconds)}.")
+
+
+def advice(verdict: Verdict) -> str:
+    """What to do next; empty where there is nothing to do, and where the message says it."""
+    parts = []
+    if verdict.having(JobState.FAILED):
+        parts.append("Queue the failed jobs again once their cause is removed.")
+    if verdict.having(JobState.MISSING):
+        parts.append("For missing ones check that the key is of the workspace that queued them, and the IDs.")
+    if verdict.having(JobState.UNREADABLE):
+        parts.append("For unreadable ones ask Fini's support, or gate on them again later.")
+    if verdict.outcome in {Outcome.TIMED_OUT, Outcome.CANCELLED}:
+        parts.append("To go on waiting, hand pending-job-ids to another gate" + _or_raise(verdict))
+    return " ".join(parts)
+
+
+def error_text(verdict: Verdict) -> str:
+    """The one `::error` of an ending: what happened, to which jobs, and what to do."""
+    if verdict.error is not None:
+        return message(verdict)
+    concerned = [job for state in _ATTENTION for job in verdict.having(state)]
+    named = "; ".join(_told(job) for job in concerned[:_NAMED_IN_AN_ERROR])
+    more = f"; and {len(concerned) - _NAMED_IN_AN_ERROR} more" * (len(concerned) > _NAMED_IN_AN_ERROR)
+    return " ".join(filter(None, (message(verdict), f"{named}{more}." if named else "", advice(verdict))))
+
+
+def opening_line(jobs: Sequence[Job], inputs: Inputs) -> str:
+    """The log's first line: what is waited for, and for how long at most."""
+    named = ", ".join(job.id for job in jobs[:3]) + ", …" * (len(jobs) > 3)  # noqa: PLR2004 - a length for the eye
+    how_long = f"for {duration_text(inputs.timeout_seconds)} at most" if inputs.timeout_seconds else "looking once"
+    return f"Waiting for {_number(len(jobs), 'job')} ({named}) at {inputs.api_url}, {how_long}."
+
+
+def progress_lines(progress: Progress) -> list[str]:
+    """The log's lines for a look that changed something: the counts, and each job that needs attention."""
+    if not progress.changed:
+        return []
+    concerned = [job for job in progress.changed if job.state in _ATTENTION]
+    lines = [f"{duration_text(progress.elapsed_seconds):>6}  {_counts(progress.jobs)}"]
+    lines += [f"        {_told(job)}" for job in concerned[:_NAMED_IN_A_LIST]]
+    if len(concerned) > _NAMED_IN_A_LIST:
+        lines.append(f"        and {len(concerned) - _NAMED_IN_A_LIST} more")
+    return lines
+
+
+def retry_line(problem: str, wait_seconds: float) -> str:
+    """The log's line for a request that failed."""
+    when = f"in {duration_text(wait_seconds)}" if wait_seconds else "at once"
+    return f"        no usable answer: {problem}; trying again {when}"
+
+
+def trouble_line(problem: str) -> str:
+    """The log's line for a look that was cut short."""
+    return f"        not all jobs were answered for: {problem}"
+
+
+def unknown_status_text(job: Job) -> str:
+    """The warning for a status that was never heard of."""
+    return (
+        f"Job {job.id} has the status {job.status}, which fini-gate does not know: it waits on, until that changes."
+        " If it is a final one, please report it."
+    )
+
+
+def closing_lines(verdict: Verdict) -> list[str]:
+    """The log's last lines. The very last says how it ended."""
+    pending = verdict.having(JobState.PENDING) if verdict.outcome is not Outcome.SUCCESS else ()
+    lines = [f"        {_told(job)}" for job in pending[:_NAMED_IN_A_LIST]]
+    if len(pending) > _NAMED_IN_A_LIST:
+        lines.append(f"        and {len(pending) - _NAMED_IN_A_LIST} more pending")
+    return [*lines, f"{_SIGNS[verdict.outcome]} {verdict.outcome}: {message(verdict)}"]
+
+
+def outputs(verdict: Verdict, *, results_file: str) -> tuple[dict[str, str], list[str]]:
+    """The step's outputs, and the names of those that had to be left empty for the rest to fit.
+
+    Args:
+        verdict: how the gate ended.
+        results_file: the path as given, where the file was written, else empty.
+    """
+    article_ids = verdict.article_ids
+    completed = verdict.having(JobState.COMPLETED)
+    values = {
+        "result": str(verdict.outcome),
+        "message": message(verdict),
+        "article-ids": _json(article_ids),
+        "article-ids-lines": "\n".join(map(visible, article_ids)),
+        "articles-by-job": _json({job.id: job.article_id for job in completed}),
+        **{f"{state}-job-ids": _json([job.id for job in verdict.having(state)]) for state in JobState},
+        "job-count": str(len(verdict.jobs)),
+        **{f"{state}-count": str(len(verdict.having(state))) for state in JobState},
+        "article-count": str(len(article_ids)),
+        "elapsed-seconds": f"{verdict.elapsed_seconds:.1f}",
+        "results-file": results_file,
+    }
+    left_empty = []
+    for name in DISPENSABLE_OUTPUTS:
+        if sum(map(_utf16_units, values.values())) < OUTPUTS_UNITS:
+            break
+        if values[name]:
+            values[name] = ""
+            left_empty.append(name)
+    return values, left_empty
+
+
+def left_empty_text(names: Sequence[str], results_file: str) -> str:
+    """The warning for outputs that had to be left empty."""
+    where = f"they are in {results_file}" if results_file else "give results-file to have them in a file"
+    return f"More than GitHub lets a step hand on: the outputs {', '.join(names)} are left empty; {where}."
+
+
+def summary(verdict: Verdict) -> str:
+    """The job summary, in Markdown."""
+    counts = [f"| {state} | {len(verdict.having(state))} |" for state in JobState if verdict.having(state)]
+    table = ["", "| jobs | |", "| --- | ---: |", *counts, f"| articles | {len(verdict.article_ids)} |"]
+    return "\n".join(
+        [
+            f"### {_SIGNS[verdict.outcome]} Fini gate: {title(verdict)}",
+            "",
+            markdown(message(verdict)),
+            *(table if verdict.jobs else []),
+            *(["", markdown(advice(verdict))] if advice(verdict) else []),
+            "",
+        ]
+    )
+
+
+def results_document(verdict: Verdict) -> dict[str, object]:
+    """What the results file holds; null is what is not known."""
+    return {
+        "version": RESULTS_VERSION,
+        "result": str(verdict.outcome),
+        "message": message(verdict),
+        "elapsedSeconds": round(verdict.elapsed_seconds, 1),
+        "jobs": [
+            {
+                "id": job.id,
+                "state": str(job.state),
+                "jobStatus": job.status,
+                "articleId": job.article_id,
+                "articleTitle": None,
+                "documentId": job.document_id,
+                "createdAt": job.created_at,
+                "startedAt": job.started_at,
+                "completedAt": job.completed_at,
+                "reason": job.reason,
+            }
+            for job in verdict.jobs
+        ],
+    }
+
+
+def _what_happened(verdict: Verdict) -> str:
+    match verdict.outcome:
+        case Outcome.SUCCESS:
+            return f"{_number(len(verdict.article_ids), 'article')} made or updated:"
+        case Outcome.FAILURE:
+            return "Not all jobs completed:"
+        case Outcome.TIMED_OUT:
+            return _which_limit(verdict.limit)
+        case Outcome.ERROR if verdict.error is None:
+            return "The API failed to tell the status of some jobs:"
+        case Outcome.ERROR | Outcome.CANCELLED:
+            return str(verdict.error)
+
+
+def _which_limit(limit: Limit | None) -> str:
+    if limit is None or not limit.seconds:
+        return "Not all jobs had ended when looked at once (timeout 0):"
+    if limit.input_name == "stall-timeout":
+        return f"Nothing changed for {duration_text(limit.seconds)} (stall-timeout):"
+    return f"Not all jobs ended within {duration_text(limit.seconds)} (timeout):"
+
+
+def _or_raise(verdict: Verdict) -> str:
+    return ", or raise " + verdict.limit.input_name + "." if verdict.limit is not None else "."
+
+
+def _counts(jobs: Iterable[Job]) -> str:
+    states = [job.state for job in jobs]
+    others = (state for state in JobState if state is not JobState.COMPLETED)
+    parts = [f"{states.count(state)} {state}" for state in others if state in states]
+    return ", ".join([f"{states.count(JobState.COMPLETED)} of {_number(len(states), 'job')} completed", *parts])
+
+
+def _told(job: Job) -> str:
+    source = f" (document {job.document_id})" if job.document_id else ""
+    reason = job.reason or job.status
+    return f"job {job.id}{source} {'is ' if job.state is not JobState.FAILED else ''}{job.state}" + (
+        f": {reason}" if reason else ""
+    )
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}{'s' * (count != 1)}"
+
+
+def _json(value: Sequence[str] | Mapping[str, str | None]) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _utf16_units(text: str) -> int:
+    return len(text) + sum(character > "\uffff" for character in text)

@@ -1,0 +1,65 @@
+"""The file that `results-file` asks for: written whole or not at all, in the workspace, and owned as it is."""
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from fini_gate.errors import UsageError
+from fini_gate.inputs import shown
+
+
+def check_results_file(workspace: Path, given: str) -> None:
+    """Make sure that the path stays inside the workspace, links followed.
+
+    Raises:
+        UsageError: it does not.
+    """
+    try:
+        _resolve(workspace, given)
+    except (OSError, RuntimeError, ValueError):  # the first two: links that lead in a circle
+        raise UsageError(
+            f"Input results-file is {shown(given)}: it must be a path inside the workspace, relative to it."
+        ) from None
+
+
+def write_results_file(workspace: Path, given: str, document: Mapping[str, object]) -> None:
+    """Write the document as JSON, missing folders and all.
+
+    Raises:
+        OSError: it cannot be written; a file that stood there before still does.
+        ValueError: the path leads out of the workspace by now.
+    """
+    path = _resolve(workspace, given)
+    owner = workspace.stat()
+    for folder in reversed([parent for parent in path.parents if not parent.exists()]):
+        folder.mkdir()
+        _give(folder, owner)
+    # Beside its place, since a file cannot be moved at once from one file system to another.
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.", suffix=".tmp")
+    try:
+        with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - it opens a descriptor
+            json.dump(document, file, indent=2)
+            file.write("\n")
+        Path(temporary).chmod(0o644)  # it was made for its owner's eyes alone
+        _give(Path(temporary), owner)
+        Path(temporary).replace(path)
+    except OSError:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _resolve(workspace: Path, given: str) -> Path:
+    root = workspace.resolve()
+    path = (root / given).resolve()
+    if root not in path.parents:
+        raise ValueError("outside the workspace")
+    return path
+
+
+def _give(path: Path, owner: os.stat_result) -> None:
+    # The container's root owns what it makes; on a self-hosted runner nobody else could remove it later.
+    with contextlib.suppress(PermissionError):
+        os.chown(path, owner.st_uid, owner.st_gid)

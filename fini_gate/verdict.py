@@ -1,0 +1,85 @@
+"""How the gate ends, judged from the jobs as last seen. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from fini_gate.errors import CancelledError, GateError
+from fini_gate.jobs import Job, JobState
+
+
+class Outcome(StrEnum):
+    """The output `result`."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+    TIMED_OUT = "timed_out"
+    ERROR = "error"
+    CANCELLED = "cancelled"
+
+
+EXIT_CODES: Final = {Outcome.SUCCESS: 0, Outcome.FAILURE: 1, Outcome.TIMED_OUT: 3, Outcome.ERROR: 4}
+"""For the endings that the jobs alone decide; an error brings its own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limit:
+    """The limit on waiting at which the gate ended."""
+
+    input_name: str
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """How the gate ended, and on what it rests."""
+
+    outcome: Outcome
+    exit_code: int
+    jobs: tuple[Job, ...]
+    """Each job once, in the order of the job IDs."""
+    elapsed_seconds: float
+    error: GateError | None = None
+    """What kept the gate from seeing all jobs end."""
+    limit: Limit | None = None
+    """What the gate waited no longer than."""
+
+    def having(self, state: JobState) -> tuple[Job, ...]:
+        """The jobs in a state."""
+        return tuple(job for job in self.jobs if job.state is state)
+
+    @property
+    def article_ids(self) -> tuple[str, ...]:
+        """The articles of the completed jobs, each once, in the order of the job IDs."""
+        found = (job.article_id for job in self.having(JobState.COMPLETED))
+        return tuple(dict.fromkeys(article_id for article_id in found if article_id is not None))
+
+
+def judge(
+    jobs: Iterable[Job], *, elapsed_seconds: float, error: GateError | None = None, limit: Limit | None = None
+) -> Verdict:
+    """Find the ending: the first of the contract's table that applies.
+
+    Jobs that are all completed pass, and none at all do too: that there may be none is for the caller to decide.
+    """
+    jobs = tuple(jobs)
+    states = {job.state for job in jobs}
+    if error is not None:
+        outcome = Outcome.CANCELLED if isinstance(error, CancelledError) else Outcome.ERROR
+    elif states & {JobState.FAILED, JobState.MISSING}:
+        outcome = Outcome.FAILURE
+    elif JobState.UNREADABLE in states:
+        outcome = Outcome.ERROR
+    elif JobState.PENDING in states:
+        outcome = Outcome.TIMED_OUT
+    else:
+        outcome = Outcome.SUCCESS
+    return Verdict(
+        outcome=outcome,
+        exit_code=error.exit_code if error is not None else EXIT_CODES[outcome],
+        jobs=jobs,
+        elapsed_seconds=elapsed_seconds,
+        error=error,
+        limit=limit,
+    )
