@@ -5,7 +5,8 @@ from typing import Final
 
 # As short as no key is: it would be found in words that have nothing to do with it.
 _SHORTEST_SECRET: Final = 8
-_MARKDOWN: Final = re.compile(r"[!-/:-@\[-`{-~]")
+# What means something to Markdown, HTML, or GitHub's additions: links, mentions, emoji, formulas, tables.
+_MARKDOWN: Final = re.compile(r"[\\`*_{}\[\]()<>#+\-.!|~&@:$]")
 _ENTITIES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 

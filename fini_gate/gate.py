@@ -12,10 +12,10 @@ from fini_gate.jobs import Job, JobState, Look, worse
 from fini_gate.schedule import pause_seconds
 from fini_gate.verdict import Limit, Verdict, judge
 
-# The gate has to end within 5 s of its deadline. A request that is under way then has half of them, so that one
-# that hangs leaves the last look its share; the rest is for writing the outputs.
-OVERRUN_SECONDS: Final = 2.0
-LAST_LOOK_SECONDS: Final = 4.0
+# The gate has to end within 5 s of its deadline. A request that is under way at the deadline may take a share of them,
+# the last look the next one; the rest is for starting the process and for writing the outputs.
+OVERRUN_SECONDS: Final = 1.5
+LAST_LOOK_SECONDS: Final = 3.5
 # How often a job's row must be left out before the job counts as missing.
 LEFT_OUT_TIMES: Final = 3
 

@@ -165,6 +165,14 @@ def duration_text(seconds: float) -> str:
     return f"{hours}h" * bool(hours) + f"{minutes}m" * bool(minutes) + f"{seconds}s" * bool(seconds)
 
 
+def is_loopback(host: str) -> bool:
+    """Whether a host, by its name or address, is this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def _some_seconds(text: str) -> float:
     seconds = duration_seconds(text)
     if seconds == 0:
@@ -239,9 +247,4 @@ def _may_carry_a_key(parts: SplitResult) -> bool:
     host = parts.hostname or ""
     if parts.scheme == "https":
         return bool(host)
-    if parts.scheme != "http":
-        return False
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    return parts.scheme == "http" and is_loopback(host)

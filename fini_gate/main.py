@@ -59,7 +59,7 @@ class GateRun:
                 self._jobs,
                 self._client(inputs),
                 inputs,
-                started_at=self._started_at,
+                started_at=time.monotonic(),
                 clock=time.monotonic,
                 sleep=self._waiter.sleep,
                 on_look=self._on_look,

@@ -56,7 +56,9 @@ def message(verdict: Verdict) -> str:
         return visible(str(verdict.error))
     if not verdict.jobs:
         return "There were no job IDs, so there was nothing to wait for."
-    return visible(f"{_what_happened(verdict)} {_counts(verdict.jobs)} after {duration_text(verdict.elapsed_seconds)}.")
+    return visible(
+        f"{_what_happened(verdict)} {_counts(verdict.jobs)}, after {duration_text(verdict.elapsed_seconds)}."
+    )
 
 
 def advice(verdict: Verdict) -> str:
@@ -178,7 +180,7 @@ def summary(verdict: Verdict) -> str:
             "",
             markdown(message(verdict)),
             *(table if verdict.jobs else []),
-            *(["", markdown(advice(verdict))] if advice(verdict) else []),
+            *(["", advice(verdict)] if advice(verdict) else []),
             "",
         ]
     )

@@ -101,6 +101,9 @@ class FiniClient:
             answer = self._ask(group, look, limits, patient=patient)
             if answer.kind is Kind.ROWS:
                 size *= 2
+            elif answer.kind is Kind.TOO_LARGE:
+                self._batch_size = max(1, size // 2)
+                waiting.extendleft(reversed(group))
             elif size > 1:
                 waiting.extendleft(reversed(self._isolate(group, answer, look, limits)))
                 # Where nothing is answered at all, one more ID is enough to tell.
@@ -112,9 +115,6 @@ class FiniClient:
         Returns:
             Those of the group that have not been answered for yet.
         """
-        if answer.kind is Kind.TOO_LARGE:
-            self._batch_size = len(group) // 2
-            return group
         size, aside, group_was_asked = len(group), list[str](), True
         while len(group) > 1 and look.trouble is None:
             left, right = group[: len(group) // 2], group[len(group) // 2 :]
@@ -126,8 +126,8 @@ class FiniClient:
         if group_was_asked or look.trouble is not None:
             return aside
         # Nothing is said of a single ID that was not asked for alone.
-        if self._ask(group, look, limits).kind is Kind.ROWS and answer.kind is Kind.MALFORMED:
-            # It was none of them: what the API would not have was that many.
+        if self._ask(group, look, limits).kind is Kind.ROWS and answer.kind is not Kind.UNKNOWN:
+            # It was none of them: what the API would not have, or could not do, was that many.
             self._batch_size = size // 2
         return aside
 

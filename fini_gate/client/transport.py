@@ -1,6 +1,5 @@
 """One HTTP request, bounded in time and size, whose failures come as data. The only user of `requests`."""
 
-import ipaddress
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from urllib.parse import urlsplit
 import requests
 
 from fini_gate.errors import CancelledError, UsageError
+from fini_gate.inputs import duration_text, is_loopback
 
 # Fini's public API reference, "Check knowledge jobs".
 STATUS_ROUTE: Final = "/v2/knowledge/public/jobs/status"
@@ -61,6 +61,10 @@ class Transport:
         self._url = api_url + STATUS_ROUTE
         self._api_key = api_key
         self._call = call
+        environment = requests.Session().merge_environment_settings(self._url, {}, stream=True, verify=None, cert=None)
+        self._verify = environment["verify"]
+        self._proxies = self._safe(environment["proxies"])
+        _require_certificates(self._verify)
         self._session = self._new_session()
 
     def post(self, job_ids: Sequence[str], *, timeout_seconds: float) -> Response | Failure:
@@ -70,14 +74,15 @@ class Transport:
             return self._call(lambda: self._exchange(session, job_ids, timeout_seconds), timeout_seconds)
         except CancelledError:
             raise
-        except (TimeoutError, requests.Timeout):
-            # The thread of the call may hold the session for a while yet.
-            self._session = self._new_session()
-            return Failure(f"no whole answer within {timeout_seconds:.3g} s")
         except _BodyTooLargeError:
             return Failure(f"an answer of more than {BODY_BYTES // 1024**2} MiB")
         except Exception as error:  # noqa: BLE001 - of requests, urllib3, http.client, ssl, socket, zlib: all mean this
-            return Failure(_describe(error), is_broken_connection=True)
+            cause = _innermost(error)
+            if not isinstance(cause, TimeoutError):
+                return Failure(_describe(cause), is_broken_connection=True)
+            # The thread of the call may hold the session for a while yet.
+            self._session = self._new_session()
+            return Failure(f"no whole answer within {duration_text(timeout_seconds)}")
 
     def _exchange(self, session: requests.Session, job_ids: Sequence[str], timeout_seconds: float) -> Response:
         ends_at = time.monotonic() + timeout_seconds
@@ -100,11 +105,9 @@ class Transport:
         What requests calls trusting the environment would also let a `.netrc` replace the Authorization header.
         """
         session = requests.Session()
-        settings = session.merge_environment_settings(self._url, {}, stream=True, verify=None, cert=None)
-        _require_certificates(settings["verify"])
         session.trust_env = False
-        session.verify = settings["verify"]
-        session.proxies.update(self._safe(settings["proxies"]))
+        session.verify = self._verify
+        session.proxies.update(self._proxies)
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         session.headers["Authorization"] = f"Bearer {self._api_key}"
         session.headers["User-Agent"] = "fini-gate"
@@ -114,18 +117,11 @@ class Transport:
         """The proxies that may see the request: without TLS it may not leave this machine."""
         if urlsplit(self._url).scheme == "https":
             return proxies
-        return {scheme: proxy for scheme, proxy in proxies.items() if _is_loopback(urlsplit(proxy).hostname or "")}
+        return {scheme: proxy for scheme, proxy in proxies.items() if is_loopback(urlsplit(proxy).hostname or "")}
 
 
 class _BodyTooLargeError(Exception):
     """More bytes than any list of statuses has."""
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _require_certificates(verify: Any) -> None:  # noqa: ANN401 - a path or a boolean, as requests has it
@@ -136,10 +132,13 @@ def _require_certificates(verify: Any) -> None:  # noqa: ANN401 - a path or a bo
         )
 
 
+def _innermost(error: BaseException) -> BaseException:
+    while (cause := error.__cause__ or error.__context__) is not None:
+        error = cause
+    return error
+
+
 def _describe(error: BaseException) -> str:
-    """What broke, in the innermost error's own words: the outer ones quote URLs and headers."""
-    innermost = error
-    while (cause := innermost.__cause__ or innermost.__context__) is not None:
-        innermost = cause
-    words = innermost.strerror if isinstance(innermost, OSError) else None
-    return f"the connection failed ({words or type(innermost).__name__})"
+    """What broke, in the words of the operating system: the library's own quote URLs and headers."""
+    words = error.strerror if isinstance(error, OSError) else None
+    return f"the connection failed ({words or type(error).__name__})"
