@@ -19,7 +19,7 @@ demo: $(READY) ## gate some twenty jobs of a local stand-in API (or, with FINI_A
 	$(BIN)/python -m demo
 
 test: $(READY) ## run all tests but those that need a Docker engine
-	$(BIN)/python -m pytest -m 'not e2e' --cov --cov-report=term
+	$(BIN)/python -m pytest -m 'not e2e' --cov --cov-report=term $(ARGS)
 
 e2e: $(READY) ## build the image, run it as the runner does, and run workflows under act
 	$(BIN)/python -m pytest -m e2e -p no:randomly tests/e2e

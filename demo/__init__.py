@@ -1,0 +1,1 @@
+"""Shows the gate at work on this machine: `make demo`."""

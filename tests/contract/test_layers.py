@@ -1,0 +1,74 @@
+"""Holds the modules to their order: imports point inwards."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[2] / "fini_gate"
+
+# Module → which of the project's others it may import.
+LAYERS = {
+    "errors": set[str](),
+    "jobs": set[str](),
+    "schedule": set[str](),
+    "escaping": set[str](),
+    "inputs": {"errors"},
+    "job_ids": {"errors", "inputs"},
+    "verdict": {"errors", "jobs"},
+    "waiting": {"errors"},
+    "gate": {"errors", "inputs", "jobs", "schedule", "verdict"},
+    "client": {"errors", "inputs", "jobs", "escaping"},
+    "report": {"errors", "escaping", "gate", "inputs", "jobs", "verdict"},
+    "results_file": {"errors", "inputs"},
+    "github": {"escaping"},
+}
+
+# Library → the one module that may know it.
+LIBRARIES = {
+    "actions_toolkit": "github.py",
+    "backoff": "client/client.py",
+    "requests": "client/transport.py",
+    "urllib3": "client/transport.py",
+    "yaml": "job_ids.py",
+}
+
+
+def imported(path: Path) -> set[str]:
+    """Give the dotted names that a file imports."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def files_of(module: str) -> list[Path]:
+    """Give the files of a module, which may be a folder."""
+    return sorted((PACKAGE / module).glob("*.py")) or [PACKAGE / f"{module}.py"]
+
+
+@pytest.mark.parametrize("module", LAYERS)
+def test_layers__import_only_inwards(module: str) -> None:
+    """A module imports none of the project's others but those that its layer may know."""
+    names = {name for path in files_of(module) for name in imported(path) if name.startswith("fini_gate.")}
+    assert {name.split(".")[1] for name in names} - {module} <= LAYERS[module]
+
+
+def test_layers__hold_every_module() -> None:
+    """No module is left out of the layers but the composition root, which sees them all."""
+    modules = {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in PACKAGE.rglob("*.py")}
+    assert modules - {"__init__", "main"} == set(LAYERS)
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_libraries__are_known_to_one_file(library: str) -> None:
+    """Each library stands behind one file, so that to replace it is to change that file."""
+    users = {
+        str(path.relative_to(PACKAGE))
+        for path in PACKAGE.rglob("*.py")
+        if any(name.split(".")[0] == library for name in imported(path))
+    }
+    assert users <= {LIBRARIES[library]}
