@@ -11,7 +11,9 @@ RUN python -m pip install --no-cache-dir --disable-pip-version-check --root-user
 
 COPY entrypoint.py /fini-gate/
 COPY fini_gate /fini-gate/fini_gate
-RUN python -m compileall -q /fini-gate
+# The base image has no byte code of the standard library: importing the gate writes what it needs of it.
+RUN python -m compileall -q /fini-gate \
+    && python -I -c 'import sys; sys.path.insert(0, "/fini-gate"); import backoff, yaml, fini_gate.main'
 
 # The process starts in the user's checkout, which is not to be trusted: isolated (-I), nothing there is ever imported.
 # No shell in between: it would drop variables with a hyphen in their name (INPUT_JOB-IDS), and hear the signals for us.

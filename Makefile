@@ -30,7 +30,7 @@ lint: $(READY) ## run every linter and the type checker
 	$(BIN)/mypy
 	$(BIN)/codespell
 	$(BIN)/hadolint Dockerfile
-	$(BIN)/shellcheck .ci/run
+	$(BIN)/shellcheck .ci/run tests/e2e/provide
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions action.yml
 	$(BIN)/zizmor --offline --quiet action.yml
 

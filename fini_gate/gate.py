@@ -220,9 +220,9 @@ class _Gate:
                 " Check api-url, the network and the API's state, or raise outage-tolerance."
             )
         if self._looked_last:
-            self.limit = Limit(input_name="timeout", seconds=self._inputs.timeout_seconds)
+            self.limit = Limit("timeout", self._inputs.timeout_seconds, self._look.trouble)
         elif now >= self._stall_at:
-            self.limit = Limit(input_name="stall-timeout", seconds=self._inputs.stall_timeout_seconds or 0)
+            self.limit = Limit("stall-timeout", self._inputs.stall_timeout_seconds or 0, self._look.trouble)
         return self.limit is not None
 
     def pause_seconds(self) -> float:

@@ -12,6 +12,7 @@ from typing import Final
 from actions_toolkit import core
 
 from fini_gate.escaping import redacted, visible
+from fini_gate.inputs import is_api_key
 
 # What a mask hides is hidden in the whole log: a shorter one would make it unreadable, and no key is that short.
 SHORTEST_MASK: Final = 4
@@ -31,7 +32,8 @@ class Runner:
     def __init__(self, environ: Mapping[str, str], *, secret: str) -> None:
         self._environ = environ
         self._secret = secret
-        if len(secret) >= SHORTEST_MASK and secret.isprintable():
+        # A command to mask shows what it masks, to all but the runner: of a key that will be refused there is no need.
+        if len(secret) >= SHORTEST_MASK and is_api_key(secret):
             self._write(core.set_secret, secret)
 
     def info(self, line: str) -> None:

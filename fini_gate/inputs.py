@@ -131,6 +131,11 @@ def api_key(environ: Mapping[str, str]) -> str:
     return environ.get(variable("api-key"), "").strip() or environ.get("FINI_API_KEY", "").strip()
 
 
+def is_api_key(text: str) -> bool:
+    """Whether a text may be an API key: nothing but visible ASCII, since it has to fit into a header."""
+    return bool(re.fullmatch(r"[!-~]+", text))
+
+
 def variable(name: str) -> str:
     """The environment variable in which the runner hands over an input. Hyphens stay."""
     return f"INPUT_{name.upper()}"
@@ -217,7 +222,7 @@ def _checked_api_key(key: str) -> str:
             "Input api-key is empty, and so is FINI_API_KEY in the environment: hand over a Fini API key with the read"
             " scope, such as ${{ secrets.FINI_API_KEY }} (workflows of forks get no secrets)."
         )
-    if not re.fullmatch(r"[!-~]+", key):
+    if not is_api_key(key):
         raise UsageError(
             "Input api-key holds white space, a line break or a character that is not ASCII inside (it is not shown"
             " here): store the key again, alone and whole."

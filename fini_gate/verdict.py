@@ -23,12 +23,14 @@ EXIT_CODES: Final = {Outcome.SUCCESS: 0, Outcome.FAILURE: 1, Outcome.TIMED_OUT: 
 """For the endings that the jobs alone decide; an error brings its own."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Limit:
     """The limit on waiting at which the gate ended."""
 
     input_name: str
     seconds: float
+    trouble: str | None = None
+    """What kept the last look from being answered, where it was not."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,7 @@ LAYERS = {
     "client": {"errors", "inputs", "jobs", "escaping"},
     "report": {"errors", "escaping", "gate", "inputs", "jobs", "verdict"},
     "results_file": {"errors", "inputs"},
-    "github": {"escaping"},
+    "github": {"escaping", "inputs"},
 }
 
 # Library → the one module that may know it.

@@ -1,0 +1,426 @@
+"""The whole gate as a process, as the container starts it, against the stand-in API."""
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fake_fini import FakeFini, Scenario
+from fini_gate.report import outputs
+from fini_gate.verdict import judge
+
+ENTRYPOINT = Path(__file__).resolve().parents[2] / "entrypoint.py"
+KEY = "fini_secret_0123456789"
+KEYS = {KEY: ["read"], "fini_writes_only_0123": ["write"]}
+DONE = {"id": "done", "article-id": "article-1"}
+FAILED = {"id": "failed", "ends-as": "FAILED", "error": "The source is empty."}
+PENDING = {"id": "pending", "runs-for": "never"}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of the gate that has ended."""
+
+    exit_code: int
+    log: str
+    outputs: Mapping[str, str]
+    summary: str
+
+    @property
+    def errors(self) -> list[str]:
+        """The annotations of kind error."""
+        return [line for line in self.log.splitlines() if line.startswith("::error")]
+
+    def ids(self, state: str) -> list[str]:
+        """The job IDs of a state."""
+        found: list[str] = json.loads(self.outputs[f"{state}-job-ids"])
+        return found
+
+
+class Gate:
+    """Starts the gate in a folder of its own, with nothing in its environment but what is given."""
+
+    def __init__(self, folder: Path) -> None:
+        self.workspace = folder / "workspace"
+        self.workspace.mkdir()
+        self.output = folder / "output"
+        self.output.touch()
+        self.summary = folder / "summary"
+
+    def start(self, inputs: Mapping[str, str], environ: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+        """Start it."""
+        return subprocess.Popen(  # noqa: S603 - our own program
+            [sys.executable, "-I", "-u", str(ENTRYPOINT)],
+            cwd=self.workspace,
+            env={
+                "INPUT_API-KEY": KEY,
+                "GITHUB_WORKSPACE": str(self.workspace),
+                "GITHUB_OUTPUT": str(self.output),
+                "GITHUB_STEP_SUMMARY": str(self.summary),
+                **{f"INPUT_{name.upper()}": value for name, value in inputs.items()},
+                **(environ or {}),
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+        )
+
+    def end(self, process: subprocess.Popen[str]) -> Run:
+        """Wait for its end, and read what it left."""
+        log, _ = process.communicate(timeout=30)
+        summary = self.summary.read_text(encoding="utf-8") if self.summary.exists() else ""
+        return Run(process.returncode, log, self.read_outputs(), summary)
+
+    def run(self, inputs: Mapping[str, str], environ: Mapping[str, str] | None = None) -> Run:
+        """Start it, and wait for its end."""
+        return self.end(self.start(inputs, environ))
+
+    def read_outputs(self) -> dict[str, str]:
+        """Read the outputs as the runner does: `name<<delimiter`, lines, `delimiter`; nothing else."""
+        values: dict[str, str] = {}
+        delimiters = set()
+        lines = iter(self.output.read_text(encoding="utf-8").split("\n")[:-1])
+        for line in lines:
+            name, arrows, delimiter = line.partition("<<")
+            assert arrows
+            assert delimiter not in delimiters
+            delimiters.add(delimiter)
+            values[name] = "\n".join(iter(lambda: next(lines), delimiter))
+        return values
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Gate:
+    """Give a gate to run."""
+    return Gate(tmp_path)
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., FakeFini]]:
+    """Serve jobs (and faults) at a stand-in API."""
+    apis: list[FakeFini] = []
+
+    def start(*jobs: Mapping[str, Any], **more: Any) -> FakeFini:  # noqa: ANN401 - YAML
+        api = FakeFini(Scenario.from_mapping({"api-keys": KEYS, "jobs": list(jobs), **more}))
+        apis.append(api)
+        return api.__enter__()
+
+    yield start
+    for api in apis:
+        api.__exit__(None, None, None)
+
+
+Serve = Callable[..., FakeFini]
+
+
+def inputs_for(api: FakeFini, *job_ids: str, **more: str) -> dict[str, str]:
+    """Give the inputs for some jobs at a stand-in; `_` in a name stands for a hyphen."""
+    return {
+        "api-url": api.url,
+        "job-ids": "\n".join(job_ids),
+        "poll-interval": "100ms",
+        "not-found-grace": "0",
+        **{name.replace("_", "-"): value for name, value in more.items()},
+    }
+
+
+def test_main__success(gate: Gate, serve: Serve) -> None:
+    """All jobs complete: exit 0, the article IDs in the order of the job IDs, and not one error."""
+    api = serve(DONE, {"id": "later", "runs-for": "300ms", "article-id": "article-2"})
+    run = gate.run(inputs_for(api, "later", "done"))
+    assert run.exit_code == 0
+    assert run.outputs["result"] == "success"
+    assert json.loads(run.outputs["article-ids"]) == ["article-2", "article-1"]
+    assert run.outputs["article-ids-lines"] == "article-2\narticle-1"
+    assert run.ids("completed") == ["later", "done"]
+    assert run.errors == []
+    assert "All jobs completed" in run.summary
+    assert run.log.splitlines()[-1].startswith("✅ success: 2 articles made or updated")
+
+
+def test_main__asks_for_no_finished_job_again(gate: Gate, serve: Serve) -> None:
+    """Once a job has ended it is in no further request."""
+    api = serve(DONE, {"id": "later", "runs-for": "250ms"})
+    assert gate.run(inputs_for(api, "done", "later")).exit_code == 0
+    first, *others = [request.job_ids for request in api.requests]
+    assert first == ("done", "later")
+    assert others
+    assert set(others) == {("later",)}
+
+
+def test_main__failure(gate: Gate, serve: Serve) -> None:
+    """A job fails and one is not there: exit 1, and one error that names both with their reasons."""
+    run = gate.run(inputs_for(serve(DONE, FAILED), "done", "failed", "nowhere"))
+    assert run.exit_code == 1
+    assert run.outputs["result"] == "failure"
+    assert (run.ids("completed"), run.ids("failed"), run.ids("missing")) == (["done"], ["failed"], ["nowhere"])
+    assert len(run.errors) == 1
+    assert "job failed failed: The source is empty." in run.errors[0]
+    assert "job nowhere is missing" in run.errors[0]
+
+
+def test_main__timed_out(gate: Gate, serve: Serve) -> None:
+    """A job does not end in time: exit 3, and what completed is handed on all the same."""
+    api = serve(DONE, PENDING)
+    run = gate.run(inputs_for(api, "done", "pending", timeout="400ms"))
+    assert run.exit_code == 3
+    assert run.outputs["result"] == "timed_out"
+    assert run.ids("pending") == ["pending"]
+    assert run.outputs["article-count"] == "1"
+    assert len(run.errors) == 1
+    assert "(timeout)" in run.outputs["message"]
+    assert 0.4 <= float(run.outputs["elapsed-seconds"]) <= 5.4
+
+
+def test_main__stalled(gate: Gate, serve: Serve) -> None:
+    """Nothing changes for stall-timeout: exit 3, and the message says which limit it was."""
+    run = gate.run(inputs_for(serve(PENDING), "pending", stall_timeout="300ms"))
+    assert run.exit_code == 3
+    assert "(stall-timeout)" in run.outputs["message"]
+
+
+def test_main__looks_once(gate: Gate, serve: Serve) -> None:
+    """A timeout of 0 is one look."""
+    api = serve(DONE, PENDING)
+    assert gate.run(inputs_for(api, "done", "pending", timeout="0")).exit_code == 3
+    assert len(api.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "named"), [("fini_unknown_0123456789", "HTTP 401"), ("fini_writes_only_0123", "read scope")]
+)
+def test_main__key_refused(gate: Gate, serve: Serve, key: str, named: str) -> None:
+    """The API refuses the key: exit 4 after one request, all jobs pending, and the key in no line but its mask."""
+    api = serve(DONE)
+    run = gate.run(inputs_for(api, "done", api_key=key))
+    assert run.exit_code == 4
+    assert run.outputs["result"] == "error"
+    assert run.ids("pending") == ["done"]
+    assert len(api.requests) == 1
+    assert len(run.errors) == 1
+    assert named in run.errors[0]
+    assert run.log.count(key) == 1
+    assert run.log.startswith(f"::add-mask::{key}\n")
+
+
+def test_main__outage(gate: Gate, serve: Serve) -> None:
+    """The API gives no usable answer for outage-tolerance: exit 4."""
+    api = serve(DONE, faults=[{"do": {"status": 503}}])
+    run = gate.run(inputs_for(api, "done", outage_tolerance="300ms"))
+    assert run.exit_code == 4
+    assert run.outputs["result"] == "error"
+    assert "no usable answer for 0.3s" in run.outputs["message"]
+
+
+def test_main__unreadable(gate: Gate, serve: Serve) -> None:
+    """One job poisons each request that names it: the others are answered, and it is unreadable in the end."""
+    api = serve(DONE, {"id": "poison", "broken": True}, {"id": "other", "article-id": "article-3"})
+    run = gate.run(inputs_for(api, "done", "poison", "other", outage_tolerance="1s"))
+    assert run.exit_code == 4
+    assert run.outputs["result"] == "error"
+    assert (run.ids("completed"), run.ids("unreadable")) == (["done", "other"], ["poison"])
+
+
+@pytest.mark.parametrize(
+    ("inputs", "named"),
+    [
+        ({}, "There are no job IDs"),
+        ({"job-ids": "a", "timeout": "soon"}, "Input timeout is 'soon'"),
+        ({"job-ids": "[1]"}, "Input job-ids, line 1, at [0]: found a number"),
+        ({"job-ids-file": "nowhere.json"}, "'nowhere.json', which matches no file"),
+        ({"job-ids": "a", "results-file": "../out.json"}, "Input results-file is '../out.json'"),
+        ({"job-ids": " ".join(map(str, range(10_001)))}, "10001 job IDs"),
+        ({"job-ids": f"a {KEY}"}, "the API key stands where a job ID should"),
+        ({"job-ids": "a", "api-url": "http://fini.example"}, "Input api-url is 'http://fini.example'"),
+        ({"job-ids": "a", "api-key": "fini_with a space"}, "Input api-key holds white space"),
+    ],
+)
+def test_main__usage_error(gate: Gate, inputs: Mapping[str, str], named: str) -> None:
+    """Bad input: exit 2, one error that names it, all outputs, no traceback, and no key."""
+    run = gate.run(inputs)
+    assert run.exit_code == 2
+    assert len(run.errors) == 1
+    assert named in run.errors[0]
+    assert run.outputs["result"] == "error"
+    assert "Traceback" not in run.log
+    assert "with a space" not in run.log
+    assert KEY not in run.log.replace(f"::add-mask::{KEY}\n", "", 1)
+
+
+@pytest.mark.parametrize(("value", "warnings"), [("warn", 1), ("ignore", 0)])
+def test_main__no_jobs_at_all(gate: Gate, value: str, warnings: int) -> None:
+    """No job IDs, where that is fine: exit 0, with a warning or without."""
+    run = gate.run({"if-no-jobs": value})
+    assert run.exit_code == 0
+    assert run.outputs["result"] == "success"
+    assert run.log.count("::warning ") == warnings
+
+
+@pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("where", ["in a sleep", "in a request", "in a retry"])
+def test_main__cancelled(gate: Gate, serve: Serve, number: signal.Signals, exit_code: int, where: str) -> None:
+    """A signal ends the gate wherever it is, with what was seen so far in the outputs."""
+    fault = {"in a sleep": "reverse-rows", "in a request": "hang", "in a retry": {"status": 429}}[where]
+    api = serve(DONE, PENDING, faults=[{"do": fault, "requests": "2-"}])
+    process = gate.start(inputs_for(api, "done", "pending", poll_interval="200ms"))
+    ends_at = time.monotonic() + 20
+    while len(api.requests) < 2 and time.monotonic() < ends_at:
+        select.select([], [], [], 0.01)
+    process.send_signal(number)
+    run = gate.end(process)
+    assert run.exit_code == exit_code
+    assert run.outputs["result"] == "cancelled"
+    assert (run.ids("completed"), run.ids("pending")) == (["done"], ["pending"])
+    assert len(run.errors) == 1
+    assert f"Cancelled by {number.name}" in run.errors[0]
+
+
+@pytest.mark.parametrize(
+    "inputs", [{}, {"job-ids": "done"}, {"job-ids": "failed"}, {"job-ids": "pending", "timeout": "0"}]
+)
+def test_main__writes_all_outputs_on_every_ending(gate: Gate, serve: Serve, inputs: Mapping[str, str]) -> None:
+    """However it ends, each output is there, once."""
+    run = gate.run({"api-url": serve(DONE, FAILED, PENDING).url, **inputs})
+    values, _ = outputs(judge((), elapsed_seconds=0), results_file="")
+    assert list(run.outputs) == list(values)
+
+
+def test_main__reads_a_saved_bulk_answer(gate: Gate, serve: Serve) -> None:
+    """An answer of Bulk generate knowledge is taken as it is, and the sources come back in the results file."""
+    jobs = [
+        {"documentId": "source-1", "backgroundJobId": "done"},
+        {"documentId": "source-2", "backgroundJobId": "failed"},
+    ]
+    (gate.workspace / "answer.json").write_text(json.dumps({"jobs": jobs}), encoding="utf-8")
+    inputs = inputs_for(serve(DONE, FAILED), job_ids_file="answer.json", results_file="out/results.json")
+    run = gate.run(inputs)
+    assert run.exit_code == 1
+    assert run.outputs["results-file"] == "out/results.json"
+    results = json.loads((gate.workspace / "out" / "results.json").read_text(encoding="utf-8"))
+    assert [(job["id"], job["documentId"], job["state"]) for job in results["jobs"]] == [
+        ("done", "source-1", "completed"),
+        ("failed", "source-2", "failed"),
+    ]
+
+
+def test_main__results_file_cannot_be_written(gate: Gate, serve: Serve) -> None:
+    """The results file's place is taken by a folder: a warning, and the ending stays what it is."""
+    (gate.workspace / "results.json").mkdir()
+    run = gate.run(inputs_for(serve(DONE), "done", results_file="results.json"))
+    assert run.exit_code == 0
+    assert run.outputs["results-file"] == ""
+    assert run.log.count("::warning ") == 1
+
+
+def test_main__outputs_too_large(gate: Gate, serve: Serve) -> None:
+    """Lists that GitHub would not take are left empty, whole, and one warning names them."""
+    count = 6000
+    long = "x" * 80
+    api = serve(generate={"count": count, "prefix": f"{long}-"})
+    (gate.workspace / "ids.txt").write_text("\n".join(f"{long}-{n}" for n in range(1, count + 1)), encoding="utf-8")
+    run = gate.run(inputs_for(api, job_ids_file="ids.txt", batch_size="1000"))
+    assert run.exit_code == 0
+    assert run.outputs["completed-job-ids"] == ""
+    assert run.outputs["articles-by-job"] == ""
+    assert len(json.loads(run.outputs["article-ids"])) == count
+    assert run.outputs["completed-count"] == str(count)
+    assert sum(map(len, run.outputs.values())) < 450_000
+    assert run.log.count("::warning ") == 1
+
+
+def test_main__status_never_heard_of(gate: Gate, serve: Serve) -> None:
+    """An unknown status never passes, and brings one warning however often it is seen."""
+    api = serve({"id": "odd", "runs-for": "never", "statuses": {"running": "PONDERING"}})
+    run = gate.run(inputs_for(api, "odd", timeout="500ms"))
+    assert run.exit_code == 3
+    assert len(api.requests) > 2
+    assert run.log.count("::warning ") == 1
+    assert "PONDERING" in run.log
+
+
+def test_main__job_summary_not_wanted(gate: Gate, serve: Serve) -> None:
+    """With job-summary false none is written."""
+    assert gate.run(inputs_for(serve(DONE), "done", job_summary="false")).summary == ""
+
+
+def test_main__hostile_text(gate: Gate, serve: Serve) -> None:
+    """What the API says is neither a command, nor a line, nor an output of its own, nor live Markdown."""
+    hostile = "\r\n::set-output name=x::y\n##[error]z\x1b[31m <b>@octocat</b> [a](http://b) | `c`\n" + KEY
+    job = {"id": "failed", "ends-as": "FAILED", "error": hostile}
+    api = serve(job, {**DONE, "article-id": "a\nresult<<X\nfailure\nX"})
+    run = gate.run(inputs_for(api, "failed", "done"))
+    commands = [line for line in run.log.splitlines() if line.lstrip().startswith("::")]
+    assert [command.split(" ")[0].split("::")[1] for command in commands] == ["add-mask", "error"]
+    assert "##[" not in run.log
+    assert "\x1b" not in run.log
+    assert "\r" not in run.log
+    assert run.log.count(KEY) == 1
+    assert run.outputs["result"] == "failure"
+    assert KEY not in json.dumps(run.outputs)
+    assert "<b>" not in run.summary
+
+
+def test_main__hostile_checkout(gate: Gate, serve: Serve) -> None:
+    """What is planted in the checkout, or in the environment by an earlier step, is not imported."""
+    for name in ("yaml", "requests", "json", "sitecustomize", "usercustomize", "fini_gate", "backoff", "signal"):
+        (gate.workspace / f"{name}.py").write_text("print('planted'); raise SystemExit(0)", encoding="utf-8")
+    (gate.workspace / "ids.yaml").write_text("- failed", encoding="utf-8")
+    environ = {
+        "PYTHONPATH": str(gate.workspace),
+        "PYTHONSTARTUP": str(gate.workspace / "yaml.py"),
+        "PYTHONHOME": str(gate.workspace),
+        "PYTHONINSPECT": "1",
+        "HOME": str(gate.workspace),
+    }
+    run = gate.run(inputs_for(serve(FAILED), job_ids_file="ids.yaml"), environ)
+    assert run.exit_code == 1
+    assert "planted" not in run.log
+
+
+def test_main__no_files_of_the_runner(gate: Gate, serve: Serve) -> None:
+    """Without the runner's files the outputs go to the log, and the exit code stays true."""
+    environ = {"GITHUB_OUTPUT": "", "GITHUB_STEP_SUMMARY": ""}
+    run = gate.run(inputs_for(serve(FAILED), "failed"), environ)
+    assert run.exit_code == 1
+    assert "output result = failure" in run.log
+
+
+@pytest.mark.parametrize("stdout", ["closed", "full", "broken pipe"])
+@pytest.mark.parametrize(("job_id", "exit_code"), [("done", 0), ("failed", 1)])
+def test_main__nobody_listens(gate: Gate, serve: Serve, stdout: str, job_id: str, exit_code: int) -> None:
+    """Where nothing can be printed the outputs are written, and the exit code stays true."""
+    inputs = inputs_for(serve(DONE, FAILED), job_id)
+    environ = {
+        "INPUT_API-KEY": KEY,
+        "GITHUB_OUTPUT": str(gate.output),
+        "GITHUB_WORKSPACE": str(gate.workspace),
+        "LC_ALL": "POSIX",
+        **{f"INPUT_{name.upper()}": value for name, value in inputs.items()},
+    }
+    script = {
+        "closed": 'exec "$@" >&- 2>&-',
+        "full": 'exec "$@" >/dev/full 2>&1',
+        "broken pipe": 'exec "$@" 2>&1',
+    }[stdout]
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(  # noqa: S603 - our own program
+        ["/bin/bash", "-c", script, "bash", sys.executable, "-I", "-u", str(ENTRYPOINT)],
+        env=environ,
+        stdout=writing,
+        check=False,
+        timeout=30,
+    )
+    os.close(writing)
+    assert done.returncode == exit_code
+    assert gate.read_outputs()["job-count"] == "1"
