@@ -95,13 +95,16 @@ class _Watch:
         self.job, self.answered_at, self.was_seen = job, now, True
         self.absent_since, self.left_out_times, self.is_unknown, self.failing_since = None, 0, False, None
 
-    def absent(self, now: float, *, is_unknown: bool) -> float:
-        """Take in an answer that knows nothing of it, and return for how many seconds that has been so."""
+    def absent(self, *, began_at: float, now: float, is_unknown: bool) -> float:
+        """Take in an answer that knows nothing of it, and return for how many seconds that has been so at least.
+
+        The answers of a look come anywhere between its begin and its end.
+        """
         self.answered_at, self.is_unknown, self.failing_since = now, is_unknown, None
         self.left_out_times += not is_unknown
         if self.absent_since is None:
             self.absent_since = now
-        return now - self.absent_since
+        return max(0.0, began_at - self.absent_since)
 
     def judge(self, state: JobState, reason: str) -> None:
         """Say what the job is, where no row does."""
@@ -187,10 +190,11 @@ class _Gate:
         elif problem := look.malformed.get(job.id):
             watch.judge(JobState.MISSING, f"the API rejects the ID as malformed ({problem})")
         elif problem := look.unknown.get(job.id):
-            if watch.absent(now, is_unknown=True) >= grace_seconds:
+            if watch.absent(began_at=began_at, now=now, is_unknown=True) >= grace_seconds:
                 watch.judge(JobState.MISSING, f"the API does not know the ID ({problem})")
         elif job.id in look.left_out:
-            if watch.absent(now, is_unknown=False) >= grace_seconds and watch.left_out_times >= LEFT_OUT_TIMES:
+            absent_seconds = watch.absent(began_at=began_at, now=now, is_unknown=False)
+            if absent_seconds >= grace_seconds and watch.left_out_times >= LEFT_OUT_TIMES:
                 watch.judge(JobState.MISSING, "the API leaves it out of its answers")
         elif problem := look.failing.get(job.id):
             self._take_in_failing(watch, problem, began_at=began_at, now=now)

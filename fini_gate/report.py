@@ -63,6 +63,8 @@ def message(verdict: Verdict) -> str:
 
 def advice(verdict: Verdict) -> str:
     """What to do next; empty where there is nothing to do, and where the message says it."""
+    if verdict.error is not None and verdict.outcome is not Outcome.CANCELLED:
+        return ""
     parts = []
     if verdict.having(JobState.FAILED):
         parts.append("Queue the failed jobs again once their cause is removed.")
@@ -77,8 +79,6 @@ def advice(verdict: Verdict) -> str:
 
 def error_text(verdict: Verdict) -> str:
     """The one `::error` of an ending: what happened, to which jobs, and what to do."""
-    if verdict.error is not None:
-        return message(verdict)
     concerned = [job for state in _ATTENTION for job in verdict.having(state)]
     named = "; ".join(_told(job) for job in concerned[:_NAMED_IN_AN_ERROR])
     more = f"; and {len(concerned) - _NAMED_IN_AN_ERROR} more" * (len(concerned) > _NAMED_IN_AN_ERROR)
