@@ -57,7 +57,7 @@ class Runner:
             return
         try:
             for name, value in outputs.items():
-                core.set_output(name, value)
+                core.set_output(name, redacted(value, self._secret))
         except Exception as error:  # noqa: BLE001 - the toolkit raises the bare class for a file that is not there
             self._log_outputs(outputs, f"the outputs could not be written ({_reason(error)})")
 
@@ -68,7 +68,7 @@ class Runner:
             return
         try:
             with open(path, "a", encoding="utf-8", newline="") as file:  # noqa: PTH123 - a path is text here
-                file.write(markdown)
+                file.write(redacted(markdown, self._secret))
         except (OSError, ValueError) as error:
             self.warning(
                 f"The job summary could not be written ({_reason(error)}): it is missing from this run's page."
@@ -76,7 +76,7 @@ class Runner:
 
     def _log_outputs(self, outputs: Mapping[str, str], problem: str) -> None:
         self.warning(f"No later step can read this step's outputs: {problem}. They are in the log instead.")
-        for name, value in outputs.items():
+        for name, value in ((name, redacted(value, self._secret)) for name, value in outputs.items()):
             cut = "…" * (len(value) > _LOGGED_OUTPUT_CHARACTERS)
             self.info(f"output {name} = {value[:_LOGGED_OUTPUT_CHARACTERS]}{cut}")
 

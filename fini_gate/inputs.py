@@ -4,7 +4,6 @@ Names, defaults and meanings are those of `action.yml`; a contract test holds th
 """
 
 import ipaddress
-import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from typing import Final, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from fini_gate.errors import UsageError
+from fini_gate.escaping import redacted
 
 DEFAULTS: Final[Mapping[str, str]] = {
     "api-key": "",
@@ -89,17 +89,20 @@ class Inputs:
         """
         given = {name: environ.get(variable(name), "").strip() or default for name, default in DEFAULTS.items()}
 
+        key = api_key(environ)
+
         def read(name: str, parse: Callable[[str], _Value]) -> _Value:
             try:
                 return parse(given[name])
             except ValueError as error:
-                raise UsageError(f"Input {name} is {shown(given[name])}: it must be {error}.") from None
+                value = shown(_without_password(redacted(given[name], key)))
+                raise UsageError(f"Input {name} is {value}: it must be {error}.") from None
 
         def read_optional(name: str, parse: Callable[[str], _Value]) -> _Value | None:
             return read(name, parse) if given[name] else None
 
         inputs = cls(
-            api_key=_checked_api_key(api_key(environ)),
+            api_key=_checked_api_key(key),
             job_ids=given["job-ids"],
             job_id_paths=tuple(filter(None, map(str.strip, given["job-ids-file"].splitlines()))),
             timeout_seconds=read("timeout", duration_seconds),
@@ -115,7 +118,7 @@ class Inputs:
             batch_size=read("batch-size", _batch_size),
             results_file=read("results-file", _one_line),
             job_summary=read("job-summary", _switch),
-            api_url=_api_url(given["api-url"]),
+            api_url=read("api-url", _api_url),
             workspace=Path(environ.get("GITHUB_WORKSPACE") or Path.cwd()),
         )
         if inputs.max_poll_interval_seconds < inputs.poll_interval_seconds:
@@ -155,7 +158,7 @@ def duration_seconds(text: str) -> float:
     if not _DURATION.fullmatch(text):
         raise ValueError(_DURATION_FORM)
     spans = _SPAN.findall(text) or [(text, "s")]
-    seconds = math.fsum(float(number) * _UNIT_SECONDS[unit] for number, unit in spans)
+    seconds = sum(float(number) * _UNIT_SECONDS[unit] for number, unit in spans)
     if seconds > LONGEST_DURATION_HOURS * _UNIT_SECONDS["h"]:
         raise ValueError(f"at most {LONGEST_DURATION_HOURS}h")
     return seconds
@@ -232,7 +235,6 @@ def _checked_api_key(key: str) -> str:
 
 def _api_url(text: str) -> str:
     """The API's base URL without a slash at its end."""
-    address = re.sub(r"//[^/]*@", "//***@", text)  # a user name or password is not for the log
     try:
         parts = urlsplit(text)
         well_formed = bool(re.fullmatch(r"[!-~]+", text)) and not re.search(r"[\\?#]", text)
@@ -240,11 +242,15 @@ def _api_url(text: str) -> str:
     except ValueError:  # no valid port, or no valid IPv6 address
         allowed = False
     if not allowed:
-        raise UsageError(
-            f"Input api-url is {shown(address)}: it must be an https:// address, or an http:// one of this machine"
-            " (localhost, 127.0.0.1), without user name, query or fragment."
+        raise ValueError(
+            "an https:// address, or an http:// one of this machine (localhost, 127.0.0.1), without user name, query or"
+            " fragment"
         )
     return text.rstrip("/")
+
+
+def _without_password(address: str) -> str:
+    return re.sub("^(.*//)?.*@", r"\1***@", address)
 
 
 def _may_carry_a_key(parts: SplitResult) -> bool:

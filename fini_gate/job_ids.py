@@ -7,7 +7,6 @@ import codecs
 import json
 import os
 import re
-import stat
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,13 +14,14 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from fini_gate.errors import UsageError
+from fini_gate.escaping import redacted
 from fini_gate.inputs import Inputs, shown
 
 ID_CHARACTERS: Final = 200
 FILE_BYTES: Final = 32 * 1024**2
 # YAML is read at about 1 MB a second.
 YAML_BYTES: Final = 4 * 1024**2
-YAML_DEPTH: Final = 100
+DEPTH: Final = 100
 JOB_COUNT: Final = 200_000
 
 # `\s` but for the separators of old that are control characters: an ID that holds one is refused, not torn apart.
@@ -60,6 +60,14 @@ class _ShapeError(ValueError):
         self.path = path
 
 
+class _NotJsonError(ValueError):
+    """A text that is no JSON, with the line where it ceases to be."""
+
+    def __init__(self, problem: str, line: int | None = None) -> None:
+        super().__init__(problem)
+        self.line = line
+
+
 def read_job_ids(inputs: Inputs) -> JobIds:
     """Read the job IDs of `job-ids`, then those of the files that `job-ids-file` names.
 
@@ -70,8 +78,6 @@ def read_job_ids(inputs: Inputs) -> JobIds:
     first_given: dict[str, str] = {}
     for source, pairs in _all_pairs(inputs):
         for job_id, document_id in pairs:
-            if job_id == inputs.api_key:
-                raise source.error("the API key stands where a job ID should")
             known = first_given.setdefault(job_id.casefold(), job_id)
             job_ids[known] = job_ids.get(known) or document_id
             if len(job_ids) > JOB_COUNT:
@@ -83,11 +89,20 @@ def read_job_ids(inputs: Inputs) -> JobIds:
 
 def _all_pairs(inputs: Inputs) -> Iterator[tuple[_Source, Iterable[_Pair]]]:
     given = _Source("Input job-ids", inputs.job_ids.removeprefix("\ufeff"))
-    yield given, (_pairs_of_json if given.text.startswith(("[", "{", '"')) else _pairs_of_text)(given)
+    _refuse_key(given, inputs.api_key)
+    yield given, (_pairs_of_json if given.text.lstrip().startswith(("[", "{", '"')) else _pairs_of_text)(given)
+    _refuse_key(_Source("Input job-ids-file", "\n".join(inputs.job_id_paths)), inputs.api_key)
     for path in (found for pattern in inputs.job_id_paths for found in _matches(inputs.workspace, pattern)):
         name = os.path.relpath(path, inputs.workspace) if path.is_relative_to(inputs.workspace) else str(path)
         source = _Source(f"File {shown(name)} of job-ids-file", _read_text(path, name))
+        _refuse_key(source, inputs.api_key)
         yield source, _reader_of(path, source.text)(source)
+
+
+def _refuse_key(source: _Source, api_key: str) -> None:
+    """Refuse a text that holds the API key: it would end up in requests, outputs and errors."""
+    if redacted(source.text, api_key) != source.text:
+        raise source.error("the API key stands in there, where job IDs should; hand it over as api-key alone")
 
 
 def _matches(workspace: Path, pattern: str) -> Sequence[Path]:
@@ -97,13 +112,12 @@ def _matches(workspace: Path, pattern: str) -> Sequence[Path]:
         if literal.exists():
             return [literal]
         # Not `glob.glob`: it follows links to folders, and so never ends in a checkout that means harm.
-        tail = f"{pattern}/*" if pattern.endswith("**") else pattern
-        anchor = literal.anchor if Path(pattern).is_absolute() else ""
-        found = sorted(path for path in Path(anchor or workspace).glob(tail.removeprefix(anchor)) if path.is_file())
+        root = Path(literal.anchor) if Path(pattern).is_absolute() else workspace
+        tail = str(Path(pattern).relative_to(Path(pattern).anchor))
+        found = sorted(path for path in root.glob(f"{tail}/*" if tail.endswith("**") else tail) if path.is_file())
     except (OSError, ValueError) as error:
-        raise UsageError(
-            f"Input job-ids-file names {shown(pattern)}, which is no valid path or glob: {error}."
-        ) from None
+        problem = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"Input job-ids-file names {shown(pattern)}, which is no path or glob: {problem}.") from None
     if not found:
         raise UsageError(
             f"Input job-ids-file names {shown(pattern)}, which matches no file in the workspace: check the path, and"
@@ -115,10 +129,10 @@ def _matches(workspace: Path, pattern: str) -> Sequence[Path]:
 def _read_text(path: Path, name: str) -> str:
     limit = YAML_BYTES if path.suffix.lower() in {".yaml", ".yml"} else FILE_BYTES
     try:
-        # Not to wait for ever on a pipe that nobody writes to.
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:  # noqa: PTH123 - it opens a descriptor
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise UsageError(f"Input job-ids-file names {shown(name)}, which is a folder or a device: name a file.")
+        # A device never ends, and a pipe may have nobody who writes to it.
+        if not path.is_file():
+            raise UsageError(f"Input job-ids-file names {shown(name)}, which is a folder or a device: name a file.")
+        with path.open("rb") as file:
             content = file.read(limit + 1)
     except OSError as error:
         raise UsageError(f"File {shown(name)} of job-ids-file cannot be read: {error.strerror}.") from None
@@ -160,27 +174,31 @@ def _pairs_of_json_lines(source: _Source) -> Iterator[_Pair]:
     for number, line in enumerate(_lines(source.text), start=1):
         if line.strip():
             try:
-                yield from _walk(json.loads(line), (), set())
+                yield from _walk(_parsed_json(line), (), set())
             except _ShapeError as error:
                 raise source.error(str(error), line=number, path=error.path) from None
-            except RecursionError:
-                raise source.error("nested too deeply", line=number) from None
-            except ValueError as error:
-                raise source.error(f"no valid JSON ({error}); each line must be one JSON value", line=number) from None
+            except _NotJsonError as error:
+                raise source.error(f"{error}; each line must be one JSON value", line=number) from None
 
 
 def _pairs_of_json(source: _Source) -> Iterator[_Pair]:
     try:
-        yield from _walk(json.loads(source.text), (), set())
+        yield from _walk(_parsed_json(source.text), (), set())
     except _ShapeError as error:
         raise source.error(str(error), line=_line_of(source.text, (0, *error.path)), path=error.path) from None
+    except _NotJsonError as error:
+        raise source.error(f"{error}; it must be one JSON value", line=error.line) from None
+
+
+def _parsed_json(text: str) -> object:
+    try:
+        # A number is no ID, but one of thousands of digits would be refused as no JSON.
+        value: object = json.loads(text, parse_int=float)
     except json.JSONDecodeError as error:
-        problem = f"no valid JSON ({error.msg}, column {error.colno}); it must be one JSON value"
-        raise source.error(problem, line=error.lineno) from None
+        raise _NotJsonError(f"no valid JSON ({error.msg}, column {error.colno})", error.lineno) from None
     except RecursionError:
-        raise source.error("nested too deeply") from None
-    except ValueError as error:  # a number with thousands of digits
-        raise source.error(f"no valid JSON ({error})") from None
+        raise _NotJsonError("nested too deeply") from None
+    return value
 
 
 def _pairs_of_yaml(source: _Source) -> Iterator[_Pair]:
@@ -196,10 +214,10 @@ def _pairs_of_yaml(source: _Source) -> Iterator[_Pair]:
                 line = _line_of(source.text, (number, *error.path))
                 raise source.error(str(error), line=line, path=error.path) from None
     except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else None
+        line = _line_at(source.text, error.problem_mark.index) if error.problem_mark else None
         raise source.error(f"no valid YAML ({error.problem})", line=line) from None
-    except yaml.YAMLError as error:
-        raise source.error(f"no valid YAML ({shown(str(error))})") from None
+    except yaml.reader.ReaderError as error:
+        raise source.error(f"no valid YAML ({error.reason})", line=_line_at(source.text, error.position)) from None
     except RecursionError:
         raise source.error("nested too deeply") from None
 
@@ -210,6 +228,8 @@ def _walk(value: object, path: _Path, seen: set[int]) -> Iterator[_Pair]:
     `seen` holds the identities of the lists and objects met: a YAML alias is one more way to the same, and a few
     of them nested would otherwise be billions of ways.
     """
+    if len(path) > DEPTH:
+        raise _ShapeError("nested too deeply", path[:1])
     if isinstance(value, list | dict):
         if id(value) in seen:
             return
@@ -222,10 +242,10 @@ def _walk(value: object, path: _Path, seen: set[int]) -> Iterator[_Pair]:
                 yield from _walk(item, (*path, index), seen)
         case dict() if not value.keys().isdisjoint({"jobIds", "backgroundJobId", "jobs"}):
             yield from _pairs_of_object(value, path)
-        case {"statusCode": status}:
+        case {"statusCode": _}:
             raise _ShapeError(
-                f"this is an error answer of the API (status {shown(str(status))}), not job IDs: the step that queued"
-                " the jobs failed (let it use curl --fail-with-body)",
+                "this is an error answer of the API, not job IDs: the step that queued the jobs failed (let it use"
+                " curl --fail-with-body)",
                 path,
             )
         case _:
@@ -295,7 +315,7 @@ def _refuse_depth(text: str) -> None:
     depth = 0
     for event in yaml.parse(text, Loader=yaml.CBaseLoader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > YAML_DEPTH:
+        if depth > DEPTH:
             raise RecursionError
 
 
@@ -317,4 +337,9 @@ def _line_of(text: str, path: _Path) -> int | None:
                 node = next(value for key, value in reversed(node.value) if key.value == step)
     except (yaml.YAMLError, RecursionError, IndexError):
         return None
-    return int(node.start_mark.line) + 1
+    return _line_at(text, node.start_mark.index)
+
+
+def _line_at(text: str, index: int) -> int:
+    # Not a mark's own line: to YAML some characters end a line that to an editor do not.
+    return text.count("\n", 0, index) + 1

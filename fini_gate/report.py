@@ -29,6 +29,7 @@ RESULTS_VERSION: Final = 1
 _ATTENTION: Final = (JobState.FAILED, JobState.MISSING, JobState.UNREADABLE)
 _NAMED_IN_A_LIST: Final = 20
 _NAMED_IN_AN_ERROR: Final = 5
+_TOLD_CHARACTERS: Final = 400
 _TITLES: Final = {
     Outcome.SUCCESS: "All jobs completed",
     Outcome.FAILURE: "Not all jobs completed",
@@ -52,13 +53,14 @@ def title(verdict: Verdict) -> str:
 
 def message(verdict: Verdict) -> str:
     """The output `message`: one line for people that says what happened, with counts and time."""
-    if isinstance(verdict.error, UsageError):
+    if verdict.error is not None and not verdict.jobs:
         return visible(str(verdict.error))
     if not verdict.jobs:
         return "There were no job IDs, so there was nothing to wait for."
-    return visible(
-        f"{_what_happened(verdict)} {_counts(verdict.jobs)}, after {duration_text(verdict.elapsed_seconds)}."
-    )
+    sentences = [*_what_happened(verdict), f"{_counts(verdict.jobs)}, after {duration_text(verdict.elapsed_seconds)}."]
+    if verdict.limit is not None and verdict.limit.trouble is not None:
+        sentences.append(f"The last look was not answered: {verdict.limit.trouble}.")
+    return visible(" ".join(sentences))
 
 
 def advice(verdict: Verdict) -> str:
@@ -80,7 +82,8 @@ def advice(verdict: Verdict) -> str:
 def error_text(verdict: Verdict) -> str:
     """The one `::error` of an ending: what happened, to which jobs, and what to do."""
     concerned = [job for state in _ATTENTION for job in verdict.having(state)]
-    named = "; ".join(_told(job) for job in concerned[:_NAMED_IN_AN_ERROR])
+    # Cut, so that the advice behind them is within what GitHub shows.
+    named = "; ".join(_told(job)[:_TOLD_CHARACTERS] for job in concerned[:_NAMED_IN_AN_ERROR])
     more = f"; and {len(concerned) - _NAMED_IN_AN_ERROR} more" * (len(concerned) > _NAMED_IN_AN_ERROR)
     return " ".join(filter(None, (message(verdict), f"{named}{more}." if named else "", advice(verdict))))
 
@@ -211,18 +214,19 @@ def results_document(verdict: Verdict) -> dict[str, object]:
     }
 
 
-def _what_happened(verdict: Verdict) -> str:
+def _what_happened(verdict: Verdict) -> list[str]:
+    """What there is to say before the counts."""
     match verdict.outcome:
         case Outcome.SUCCESS:
-            return f"{_number(len(verdict.article_ids), 'article')} made or updated:"
+            return [f"{_number(len(verdict.article_ids), 'article')} made or updated:"]
         case Outcome.FAILURE:
-            return "Not all jobs completed:"
+            return []
         case Outcome.TIMED_OUT:
-            return _which_limit(verdict.limit)
+            return [_which_limit(verdict.limit)]
         case Outcome.ERROR if verdict.error is None:
-            return "The API failed to tell the status of some jobs:"
+            return ["The API failed to tell the status of some jobs:"]
         case Outcome.ERROR | Outcome.CANCELLED:
-            return str(verdict.error)
+            return [str(verdict.error)]
 
 
 def _which_limit(limit: Limit | None) -> str:

@@ -38,7 +38,7 @@ def write_results_file(workspace: Path, given: str, document: Mapping[str, objec
         folder.mkdir()
         _give(folder, owner)
     # Beside its place, since a file cannot be moved at once from one file system to another.
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.", suffix=".tmp")
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".fini-gate.")
     try:
         with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - it opens a descriptor
             json.dump(document, file, indent=2)
@@ -60,6 +60,7 @@ def _resolve(workspace: Path, given: str) -> Path:
 
 
 def _give(path: Path, owner: os.stat_result) -> None:
-    # The container's root owns what it makes; on a self-hosted runner nobody else could remove it later.
-    with contextlib.suppress(PermissionError):
+    # The container's root owns what it makes; on a self-hosted runner nobody else could remove it later. Not every
+    # file system knows owners.
+    with contextlib.suppress(OSError):
         os.chown(path, owner.st_uid, owner.st_gid)

@@ -101,7 +101,7 @@ def test_readme__lists_the_limits_of_the_code() -> None:
         f"{job_ids.ID_CHARACTERS} characters",
         f"{job_ids.FILE_BYTES // 1024**2} MiB",
         f"YAML {job_ids.YAML_BYTES // 1024**2} MiB",
-        f"{job_ids.YAML_DEPTH} levels",
+        f"{job_ids.DEPTH} levels",
         f"{transport.BODY_BYTES // 1024**2} MiB, unpacked",
         f"{inputs.LONGEST_DURATION_HOURS:,} h",
     ):
