@@ -24,7 +24,7 @@ class StatusClient(Protocol):
     """Asks for the status of jobs."""
 
     def look(self, job_ids: Sequence[str], *, retry_until: float, ends_at: float) -> Look:
-        """Ask for each job, within limits on the gate's clock; may raise GateError."""
+        """Ask for each job, within limits on the gate's clock."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,7 +163,7 @@ class _Gate:
         unsettled.sort(key=lambda watch: watch.answered_at)
         self._look = self._client.look(
             [watch.job.id for watch in unsettled],
-            retry_until=ends_at if self._looked_last else min(self._deadline, self._outage_at, self._stall_at),
+            retry_until=min(self._deadline, self._outage_at, self._stall_at),
             ends_at=ends_at,
         )
         if self._look.usable_at is not None:
@@ -211,8 +211,10 @@ class _Gate:
         """Whether to end with this look.
 
         Raises:
-            OutageError: the API has been down for too long.
+            GateError: the look was ended by it, or the API has been down for too long.
         """
+        if self._look.error is not None:
+            raise self._look.error
         states = {watch.job.state for watch in self._watches}
         if JobState.PENDING not in states or (self._inputs.fail_fast and states & {JobState.FAILED, JobState.MISSING}):
             return True

@@ -250,7 +250,7 @@ def _api_url(text: str) -> str:
 
 
 def _without_password(address: str) -> str:
-    return re.sub("^(.*//)?.*@", r"\1***@", address)
+    return re.sub("^([A-Za-z]+://)?.*@", r"\1***@", address)
 
 
 def _may_carry_a_key(parts: SplitResult) -> bool:

@@ -217,7 +217,9 @@ def _pairs_of_yaml(source: _Source) -> Iterator[_Pair]:
         line = _line_at(source.text, error.problem_mark.index) if error.problem_mark else None
         raise source.error(f"no valid YAML ({error.problem})", line=line) from None
     except yaml.reader.ReaderError as error:
-        raise source.error(f"no valid YAML ({error.reason})", line=_line_at(source.text, error.position)) from None
+        # Its position counts bytes.
+        line = source.text.encode()[: error.position].count(b"\n") + 1
+        raise source.error(f"no valid YAML ({error.reason})", line=line) from None
     except RecursionError:
         raise source.error("nested too deeply") from None
 

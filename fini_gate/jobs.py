@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
+from fini_gate.errors import GateError
+
 
 class JobState(StrEnum):
     """What a job is to the gate."""
@@ -133,6 +135,8 @@ class Look:
     """What cut the look short."""
     retry_after_seconds: float = 0
     """How long the API asked to be left alone, with the trouble."""
+    error: GateError | None = None
+    """What ended the look, and the gate with it."""
 
 
 def worse(first: Job, second: Job) -> Job:

@@ -152,7 +152,7 @@ class GateRun:
         given = self._inputs.results_file
         try:
             write_results_file(self._inputs.workspace, given, report.results_document(verdict))
-        except (OSError, RuntimeError, ValueError) as error:
+        except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
             self._runner.warning(
                 f"The results file {given} could not be written ({reason}); the outputs hold the results."

@@ -19,7 +19,7 @@ def check_results_file(workspace: Path, given: str) -> None:
     """
     try:
         _resolve(workspace, given)
-    except (OSError, RuntimeError, ValueError):  # the first two: links that lead in a circle
+    except (OSError, ValueError):
         raise UsageError(
             f"Input results-file is {shown(given)}: it must be a path inside the workspace, relative to it."
         ) from None
@@ -52,8 +52,8 @@ def write_results_file(workspace: Path, given: str, document: Mapping[str, objec
 
 
 def _resolve(workspace: Path, given: str) -> Path:
-    root = workspace.resolve()
-    path = (root / given).resolve()
+    root = Path(os.path.realpath(workspace))
+    path = Path(os.path.realpath(root / given))
     if root not in path.parents:
         raise ValueError("outside the workspace")
     return path

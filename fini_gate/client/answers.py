@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import Enum, auto
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
 from fini_gate.client.transport import Failure, Response
 from fini_gate.errors import RequestRefusedError
@@ -163,13 +163,20 @@ def _decode(body: bytes, secret: str) -> object:
         RecursionError: it is nested too deeply.
     """
 
-    def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        return {name: _safe(value, secret) if isinstance(value, str) else value for name, value in pairs}
+    def members(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        return {_safe(name, secret): _cleaned(value, secret) for name, value in pairs}
 
     def refuse(constant: str) -> None:
         raise ValueError(constant)
 
-    return json.loads(body.decode("utf-8-sig"), object_pairs_hook=members, parse_constant=refuse)
+    # A number of thousands of digits is refused as an integer, and no number is of use here.
+    return json.loads(body.decode("utf-8-sig"), object_pairs_hook=members, parse_int=float, parse_constant=refuse)
+
+
+def _cleaned(value: object, secret: str) -> object:
+    if isinstance(value, list):
+        return [_cleaned(item, secret) for item in value]
+    return _safe(value, secret) if isinstance(value, str) else value
 
 
 def _safe(text: str, secret: str) -> str:
@@ -179,14 +186,22 @@ def _safe(text: str, secret: str) -> str:
 
 def _retry_after_seconds(response: Response) -> float:
     """The `Retry-After` of an answer, which is a number of seconds or a date; 0 where it is none."""
+    if response.status not in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
+        return 0
     value = response.headers.get("retry-after", "").strip()
     if re.fullmatch(r"[0-9]+", value):
         return float(value)
-    try:
-        until = email.utils.parsedate_to_datetime(value)
-        # By the server's own clock, where it tells it: ours may be wrong.
-        told = response.headers.get("date")
-        now = email.utils.parsedate_to_datetime(told) if told else datetime.now(UTC)
-        return max(0.0, (until - now).total_seconds())
-    except (TypeError, ValueError, OverflowError):  # no date, or one without a time zone
+    if (until := _date(value)) is None:
         return 0
+    # By the server's own clock, where it tells it: ours may be wrong.
+    now = _date(response.headers.get("date", "")) or datetime.now(UTC)
+    return max(0.0, (until - now).total_seconds())
+
+
+def _date(text: str) -> datetime | None:
+    """A date as HTTP writes it, or None."""
+    try:
+        date = email.utils.parsedate_to_datetime(text)
+        return date if date.tzinfo is not None else date.replace(tzinfo=UTC)
+    except (TypeError, ValueError, OverflowError):
+        return None

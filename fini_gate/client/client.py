@@ -13,7 +13,7 @@ from typing import Final
 
 from fini_gate.client.answers import Answer, Kind, judge
 from fini_gate.client.transport import Transport
-from fini_gate.errors import RequestRefusedError
+from fini_gate.errors import GateError, RequestRefusedError
 from fini_gate.jobs import Look
 
 # How often a request that met a 5xx is tried again before it is narrowed: Fini's reference says once for a 500; the
@@ -78,18 +78,18 @@ class FiniClient:
             job_ids: the jobs, each once.
             retry_until: no wait for another try goes past it, on the clock.
             ends_at: no request goes past it, on the clock.
-
-        Raises:
-            RequestRefusedError: the API refuses to be asked at all.
         """
         look = Look()
         limits = _Limits(retry_until, ends_at)
         asked = set(job_ids)
         troubled = [job_id for job_id in self._troubled if job_id in asked]
         sound = [job_id for job_id in job_ids if job_id not in self._troubled]
-        self._ask_all(sound, self._batch_size, look, limits, patient=True)
-        # Those that failed last time most likely fail again: begin with groups of one.
-        self._ask_all(troubled, 1, look, limits, patient=False)
+        try:
+            self._ask_all(sound, self._batch_size, look, limits, patient=True)
+            # Those that failed last time most likely fail again: begin with groups of one.
+            self._ask_all(troubled, 1, look, limits, patient=False)
+        except GateError as error:  # what was answered before it is true all the same
+            look.error = error
         return look
 
     def _ask_all(self, job_ids: Sequence[str], size: int, look: Look, limits: _Limits, *, patient: bool) -> None:

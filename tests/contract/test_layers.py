@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "fini_gate"
 # Module → which of the project's others it may import.
 LAYERS = {
     "errors": set[str](),
-    "jobs": set[str](),
+    "jobs": {"errors"},
     "schedule": set[str](),
     "escaping": set[str](),
     "inputs": {"errors", "escaping"},

@@ -19,6 +19,8 @@ from fini_gate.report import outputs
 from fini_gate.verdict import judge
 
 ENTRYPOINT = Path(__file__).resolve().parents[2] / "entrypoint.py"
+# Where coverage is measured, it is of the gate as a process too.
+COVERAGE = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
 KEY = "fini_secret_0123456789"
 KEYS = {KEY: ["read"], "fini_writes_only_0123": ["write"]}
 DONE = {"id": "done", "article-id": "article-1"}
@@ -66,6 +68,7 @@ class Gate:
                 "GITHUB_WORKSPACE": str(self.workspace),
                 "GITHUB_OUTPUT": str(self.output),
                 "GITHUB_STEP_SUMMARY": str(self.summary),
+                **COVERAGE,
                 **{f"INPUT_{name.upper()}": value for name, value in inputs.items()},
                 **(environ or {}),
             },
@@ -240,7 +243,7 @@ def test_main__unreadable(gate: Gate, serve: Serve) -> None:
         ({"job-ids-file": "nowhere.json"}, "'nowhere.json', which matches no file"),
         ({"job-ids": "a", "results-file": "../out.json"}, "Input results-file is '../out.json'"),
         ({"job-ids": " ".join(map(str, range(10_001)))}, "10001 job IDs"),
-        ({"job-ids": f"a {KEY}"}, "the API key stands where a job ID should"),
+        ({"job-ids": f"a {KEY}"}, "Input job-ids: the API key stands in there"),
         ({"job-ids": "a", "api-url": "http://fini.example"}, "Input api-url is 'http://fini.example'"),
         ({"job-ids": "a", "api-key": "fini_with a space"}, "Input api-key holds white space"),
     ],
@@ -405,6 +408,7 @@ def test_main__nobody_listens(gate: Gate, serve: Serve, stdout: str, job_id: str
         "GITHUB_OUTPUT": str(gate.output),
         "GITHUB_WORKSPACE": str(gate.workspace),
         "LC_ALL": "POSIX",
+        **COVERAGE,
         **{f"INPUT_{name.upper()}": value for name, value in inputs.items()},
     }
     script = {

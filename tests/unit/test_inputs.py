@@ -132,11 +132,7 @@ def test_inputs__take(read_inputs: ReadInputs, name: str, value: str, field: str
         ("poll-interval", "99ms", "at least 100ms"),
         ("max-poll-interval", "0", "at least 100ms"),
         ("max-poll-interval", "500ms", "no shorter than poll-interval, which is '1s'"),
-        *(
-            (name, value, "true or false")
-            for name in SWITCHES
-            for value in ("yes", "1", "tRUE", "on", "truee", "flase")
-        ),
+        *((name, value, "true or false") for name in SWITCHES for value in ("yes", "1", "tRUE", "on", "truee", "wahr")),
         *(("if-no-jobs", value, "one of error, warn, ignore") for value in ("fail", "WARN", "warn,ignore")),
         *(
             ("batch-size", value, "a whole number from 1 to 1000")
@@ -183,6 +179,7 @@ def test_inputs__refuse(read_inputs: ReadInputs, name: str, value: str, allowed:
         "http://hunter2@localhost",
         "https://reader:hunter2?@fini.example",
         "https://reader:hunter2/x@fini.example",
+        "https://reader:hunter2//x@fini.example",
         "reader:hunter2@fini.example",
     ],
 )

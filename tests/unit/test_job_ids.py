@@ -369,6 +369,7 @@ def test_input__is_refused_with_its_place(read_ids: ReadIds, text: str, place: s
         ("ids.yaml", b"- a\n- ? [b]\n  : c\n", 2, "no valid YAML"),
         ("ids.yaml", b"&a [b, *a]\n", 1, "no valid YAML"),
         ("ids.yaml", b"- a\n- b\x00\n", 2, "control characters are not allowed"),
+        ("ids.yaml", ("- " + "é" * 9 + "\n- b\x00" + "\n- c" * 9).encode(), 2, "control characters are not allowed"),
         ("ids.yaml", b'- a\n- "b\\x07"\n', 2, "holds a control character"),
     ],
 )
@@ -380,6 +381,12 @@ def test_file__is_refused_with_its_line(read_ids: ReadIds, name: str, content: b
     assert text.startswith(f"File 'out/{name}' of job-ids-file, line {line}")
     assert text.count("line ") == 1 + text.count("each line ")
     assert problem in text
+
+
+def test_json__that_is_no_yaml_is_refused_with_its_place(read_ids: ReadIds) -> None:
+    """An error in JSON that lines cannot be told of still says where in the document it is."""
+    with pytest.raises(UsageError, match=r"^File 'ids.json' of job-ids-file, at \[1\]: job ID .* a control character"):
+        read_ids(files={"ids.json": r'["a", "\ud800"]'})
 
 
 @pytest.mark.parametrize("close", [b"", b"]" * DEEP])
@@ -476,7 +483,7 @@ def test_file__of_any_bytes_is_ids_or_refused(read_ids_again_and_again: ReadIds,
         ("*/*.txt", ["one", "two"]),
         ("out/*", ["one", "two"]),
         ("out/t?o.txt", ["two"]),
-        ("out/[ot]*.txt", ["one", "two"]),
+        ("out/[on-t]*.txt", ["one", "two"]),
         ("**/*.txt", ["one", "deep", "two", "top"]),
         ("out/**", ["one", "deep", "two"]),
         ("out/**/*.txt", ["one", "deep", "two"]),

@@ -1,0 +1,954 @@
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias, cast
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fini_gate.client import FiniClient, Transport
+from fini_gate.client.transport import Response
+from fini_gate.errors import CancelledError, GateError, OutageError, RequestRefusedError
+from fini_gate.gate import Progress, StatusClient, wait_for_jobs
+from fini_gate.inputs import Inputs
+from fini_gate.jobs import Job, JobState, Look, StatusRow
+from fini_gate.verdict import Outcome, Verdict
+
+STARTED_AT = 5000.0
+# The gate ends within so many seconds of its deadline, and has to write its outputs in them too.
+OVERRUN_SECONDS = 5.0
+
+Rows: TypeAlias = tuple[StatusRow, ...]
+# What the API says of a job, from so many seconds after the start on.
+Said: TypeAlias = Rows | str
+Timeline: TypeAlias = Mapping[float, Said]
+
+UNKNOWN, LEFT_OUT, MALFORMED, FAILING, SILENT = "unknown", "left out", "malformed", "failing", "silent"
+
+
+def _row(status: str, **fields: str) -> Rows:
+    return (StatusRow(id="any", status=status, **fields),)
+
+
+DONE, FAILED, PENDING, RUNNING = _row("COMPLETED"), _row("FAILED"), _row("PENDING"), _row("IN_PROGRESS")
+
+
+class Clock:
+    """Time that passes only when slept through, or when a look takes some."""
+
+    def __init__(self) -> None:
+        self.now = STARTED_AT
+        self.pauses: list[float] = []
+
+    def __call__(self) -> float:
+        """Seconds."""
+        return self.now
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the start."""
+        return self.now - STARTED_AT
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        assert 0 <= seconds < math.inf
+        assert len(self.pauses) < 20_000, "the gate does not end"
+        self.pauses.append(seconds)
+        self.now += seconds
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A look that was made. All times are seconds since the start."""
+
+    at: float
+    job_ids: tuple[str, ...]
+    retry_until: float
+    ends_at: float
+
+
+@dataclass
+class Api:
+    """A client of an API that says of each job what its timeline tells."""
+
+    clock: Clock
+    timelines: Mapping[str, Timeline]
+    look_seconds: float = 0
+    down: Sequence[tuple[float, float]] = ()
+    """From when until when it gives no usable answer."""
+    retry_after_seconds: float = 0
+    raises: Mapping[int, GateError] = field(default_factory=dict)
+    """Number of a look, from 0 → what it meets."""
+    looks: list[Asked] = field(default_factory=list)
+    said: dict[str, Said] = field(default_factory=dict)
+    """What it said last of each job, silence excepted."""
+
+    def look(self, job_ids: Sequence[str], *, retry_until: float, ends_at: float) -> Look:
+        """Say what the timelines tell when the look begins."""
+        at = self.clock.elapsed
+        self.looks.append(Asked(at, tuple(job_ids), retry_until - STARTED_AT, ends_at - STARTED_AT))
+        self.clock.now = max(self.clock.now, min(self.clock.now + self.look_seconds, ends_at))
+        if error := self.raises.get(len(self.looks) - 1):
+            raise error
+        if self.is_down(at):
+            return Look(trouble="HTTP 429", retry_after_seconds=self.retry_after_seconds)
+        look = Look()
+        for job_id in job_ids:
+            self._say(job_id, self.says(job_id, at), look)
+        return look
+
+    def is_down(self, at: float) -> bool:
+        """Whether it gives no usable answer."""
+        return any(begin <= at < end for begin, end in self.down)
+
+    def says(self, job_id: str, at: float) -> Said:
+        """What it says of a job when it is not down."""
+        return self.timelines[job_id][max(begin for begin in self.timelines[job_id] if begin <= at)]
+
+    def _say(self, job_id: str, said: Said, look: Look) -> None:
+        if said == SILENT:
+            look.trouble = "HTTP 429"
+            return
+        self.said[job_id] = said
+        if said == FAILING:
+            look.failing[job_id] = "HTTP 500"
+            return
+        look.usable_at = self.clock.now
+        if isinstance(said, tuple):
+            look.rows[job_id] = [*said]
+        elif said == LEFT_OUT:
+            look.left_out.add(job_id)
+        else:
+            {UNKNOWN: look.unknown, MALFORMED: look.malformed}[said][job_id] = f"HTTP {said}"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A gate that has ended."""
+
+    verdict: Verdict
+    api: Api
+    clock: Clock
+    progress: Sequence[Progress]
+
+    @property
+    def states(self) -> dict[str, str]:
+        """Job ID → state."""
+        return {job.id: str(job.state) for job in self.verdict.jobs}
+
+    @property
+    def ending(self) -> tuple[str, int]:
+        """Result and exit code."""
+        return str(self.verdict.outcome), self.verdict.exit_code
+
+    @property
+    def look_times(self) -> list[float]:
+        """When it looked, in seconds since the start."""
+        return [look.at for look in self.api.looks]
+
+    def state_at(self, job_id: str) -> list[tuple[float, str]]:
+        """How the job stood after each look."""
+        return [
+            (progress.elapsed_seconds, str(job.state))
+            for progress in self.progress
+            for job in progress.jobs
+            if job.id == job_id
+        ]
+
+
+RunGate: TypeAlias = Callable[..., Run]
+
+
+@pytest.fixture(name="run")
+def make_run(make_inputs: Callable[..., Inputs]) -> RunGate:
+    """Run a gate on jobs of these timelines (or what is said of them all the time), with these inputs."""
+
+    def run(timelines: Mapping[str, Timeline | Said], api: Mapping[str, Any] | None = None, **inputs: object) -> Run:
+        clock = Clock()
+        whole = {
+            job_id: timeline if isinstance(timeline, Mapping) else {0.0: timeline}
+            for job_id, timeline in timelines.items()
+        }
+        model = Api(clock, whole, **(api or {}))
+        progress: list[Progress] = []
+        verdict = wait_for_jobs(
+            [Job(id=job_id) for job_id in timelines],
+            model,
+            make_inputs(**inputs),
+            started_at=STARTED_AT,
+            clock=clock,
+            sleep=clock.sleep,
+            on_look=progress.append,
+        )
+        assert verdict.elapsed_seconds == clock.elapsed
+        return Run(verdict, model, clock, progress)
+
+    return run
+
+
+SUCCESS, FAILURE, NO_ANSWER, TIMED_OUT = ("success", 0), ("failure", 1), ("error", 4), ("timed_out", 3)
+
+
+# --- Waiting -------------------------------------------------------------------------------------------------------
+
+
+def test_gate__waits_until_every_job_has_completed(run: RunGate) -> None:
+    """It ends with the look that finds the last job completed, and has each job in the order given."""
+    gate = run({"b": {0: PENDING, 3: RUNNING, 60: DONE}, "a": {0: DONE}, "c": {0: RUNNING, 20: DONE}})
+    assert gate.ending == SUCCESS
+    assert list(gate.states.items()) == [("b", "completed"), ("a", "completed"), ("c", "completed")]
+    assert 60 <= gate.verdict.elapsed_seconds < 70
+    assert (gate.verdict.error, gate.verdict.limit) == (None, None)
+
+
+def test_gate__does_not_pause_where_all_is_settled(run: RunGate) -> None:
+    """One look at jobs that have all ended is enough."""
+    gate = run({"a": DONE, "b": DONE})
+    assert gate.look_times == [0]
+    assert gate.clock.pauses == []
+
+
+@pytest.mark.parametrize("end", [DONE, FAILED, MALFORMED, UNKNOWN, LEFT_OUT, FAILING])
+def test_gate__never_asks_for_a_settled_job_again(run: RunGate, end: Said) -> None:
+    """A job that has ended in whichever state is asked for no more, whatever the API would say."""
+    gate = run({"a": end, "b": {0: PENDING, 500: DONE}}, outage_tolerance_seconds=30)
+    settled_at = next(at for at, state in gate.state_at("a") if state != "pending")
+    assert settled_at < 100
+    for look in gate.api.looks:
+        assert look.job_ids.count("a") == (look.at <= settled_at)
+        assert look.job_ids.count("b") == 1
+
+
+def test_gate__keeps_what_it_saw_of_a_settled_job(run: RunGate) -> None:
+    """A completed job stays completed, even where the API forgets it afterwards."""
+    gate = run({"a": {0: DONE, 0.5: UNKNOWN}, "b": {0: PENDING, 60: DONE}})
+    assert gate.ending == SUCCESS
+
+
+def test_gate__asks_first_for_who_was_not_answered_for_longest(run: RunGate) -> None:
+    """Jobs that a look left without an answer come first in the next."""
+    gate = run(
+        {"a": {0: PENDING, 5: DONE}, "b": {0: SILENT, 5: DONE}, "c": {0: PENDING, 5: DONE}}, {"look_seconds": 0.5}
+    )
+    assert gate.api.looks[0].job_ids == ("a", "b", "c")
+    assert gate.api.looks[1].job_ids == ("b", "a", "c")
+    assert gate.ending == SUCCESS
+
+
+def test_gate__leaves_a_job_as_it_was_where_nothing_is_said_of_it(run: RunGate) -> None:
+    """No answer is no news."""
+    gate = run({"a": {0: RUNNING, 2: SILENT}}, timeout_seconds=30)
+    assert gate.ending == TIMED_OUT
+    assert gate.verdict.jobs[0].status == "IN_PROGRESS"
+
+
+def test_gate__tells_an_observer_of_each_look(run: RunGate) -> None:
+    """After each look it is told how the jobs stand, which have changed, how long it took, and of any trouble."""
+    gate = run(
+        {"a": {0: PENDING, 1: RUNNING, 3: DONE}, "b": {0: PENDING, 3: DONE}},
+        {"down": [(2, 3)]},
+        poll_interval_seconds=1,
+        max_poll_interval_seconds=1,
+    )
+    told = [
+        (told.elapsed_seconds, [(job.id, job.status) for job in told.changed], told.trouble) for told in gate.progress
+    ]
+    assert told == [
+        (0, [("a", "PENDING"), ("b", "PENDING")], None),
+        (1, [("a", "IN_PROGRESS")], None),
+        (2, [], "HTTP 429"),
+        (3, [("a", "COMPLETED"), ("b", "COMPLETED")], None),
+    ]
+    assert all([job.id for job in told.jobs] == ["a", "b"] for told in gate.progress)
+
+
+@pytest.mark.parametrize(
+    ("rows", "state"),
+    [
+        (DONE + FAILED, "failed"),
+        (FAILED + DONE, "failed"),
+        (PENDING + FAILED, "failed"),
+        (DONE + RUNNING, "pending"),
+        (RUNNING + DONE, "pending"),
+        (DONE + DONE, "completed"),
+        (DONE + _row("QUEUED") + DONE, "pending"),
+    ],
+)
+def test_gate__of_contradictory_rows_takes_the_worse(run: RunGate, rows: Rows, state: str) -> None:
+    """Of several rows for one job failed counts, then pending, then completed, in whichever order they come."""
+    assert run({"a": rows}, timeout_seconds=0).states == {"a": state}
+
+
+@pytest.mark.parametrize(("require_articles", "ending"), [(False, SUCCESS), (True, FAILURE)])
+def test_gate__fails_a_job_without_an_article_where_one_is_required(
+    run: RunGate, ending: tuple[str, int], *, require_articles: bool
+) -> None:
+    """Under `require-articles` a job that completed without an article has failed, one with an article has not."""
+    gate = run({"a": DONE, "b": _row("COMPLETED", article_id="article")}, require_articles=require_articles)
+    assert gate.ending == ending
+    assert gate.verdict.article_ids == ("article",)
+    assert gate.states["b"] == "completed"
+
+
+# --- Rhythm --------------------------------------------------------------------------------------------------------
+
+
+def test_rhythm__slows_down_within_its_limits(run: RunGate) -> None:
+    """The pauses grow from the shortest to the longest allowed."""
+    gate = run({"a": PENDING}, timeout_seconds=1800)
+    *pauses, last = gate.clock.pauses
+    assert pauses == sorted(pauses)
+    assert (pauses[0], pauses[-1]) == (1, 30)
+    assert last <= 30
+
+
+def test_rhythm__is_fixed_where_both_limits_are_equal(run: RunGate) -> None:
+    """With `max-poll-interval` equal to `poll-interval` every pause is that long."""
+    gate = run({"a": PENDING}, poll_interval_seconds=7, max_poll_interval_seconds=7, timeout_seconds=70)
+    assert gate.look_times == [7 * number for number in range(11)]
+
+
+def test_rhythm__counts_the_pause_from_the_end_of_a_look(run: RunGate) -> None:
+    """A look that takes its time is followed by a whole pause."""
+    gate = run(
+        {"a": PENDING}, {"look_seconds": 2}, poll_interval_seconds=5, max_poll_interval_seconds=5, timeout_seconds=21
+    )
+    assert gate.look_times == [0, 7, 14, 21]
+
+
+@pytest.mark.parametrize("seconds", [20.0, 45.0])
+def test_retry_after__is_the_least_pause(run: RunGate, seconds: float) -> None:
+    """The API is left alone for as long as it asks, though the pause would be shorter."""
+    gate = run({"a": {0: DONE}}, {"down": [(0, 1)], "retry_after_seconds": seconds})
+    assert gate.look_times == [0, seconds]
+    assert gate.ending == SUCCESS
+
+
+def test_retry_after__shorter_than_the_pause_changes_nothing(run: RunGate) -> None:
+    """The gate's own rhythm is a lower bound, too."""
+    gate = run(
+        {"a": {0: DONE}},
+        {"down": [(0, 1)], "retry_after_seconds": 2},
+        poll_interval_seconds=5,
+        max_poll_interval_seconds=5,
+    )
+    assert gate.look_times == [0, 5]
+
+
+@pytest.mark.parametrize("seconds", [61.0, 86_400.0, math.inf])
+def test_retry_after__is_never_slept_past_the_deadline(run: RunGate, seconds: float) -> None:
+    """Where the API asks for longer than there is, the last look is at the deadline."""
+    gate = run({"a": {0: DONE}}, {"down": [(0, 1)], "retry_after_seconds": seconds}, timeout_seconds=60)
+    assert gate.look_times == [0, 60]
+    assert gate.ending == SUCCESS
+
+
+# --- The deadline --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("timeout", [0.0, 0.5, 10.0, 1800.0])
+def test_deadline__ends_the_gate_with_a_last_look(run: RunGate, timeout: float) -> None:
+    """A job still pending at the timeout is looked at once more, at the deadline and not before or after."""
+    gate = run({"a": PENDING, "b": DONE}, timeout_seconds=timeout)
+    assert gate.ending == TIMED_OUT
+    assert gate.states == {"a": "pending", "b": "completed"}
+    assert gate.look_times[-1] == gate.verdict.elapsed_seconds == timeout
+    assert gate.verdict.limit is not None
+    assert (gate.verdict.limit.input_name, gate.verdict.limit.seconds) == ("timeout", timeout)
+    assert gate.look_times.count(timeout) == 1
+
+
+def test_deadline__is_late_enough_for_a_job_that_ends_at_it(run: RunGate) -> None:
+    """A job that completes in the last pause completes the gate."""
+    assert run({"a": {0: PENDING, 99.9: DONE}}, timeout_seconds=100).ending == SUCCESS
+
+
+@pytest.mark.parametrize(
+    ("said", "state", "ending"),
+    [
+        (DONE, "completed", SUCCESS),
+        (FAILED, "failed", FAILURE),
+        (PENDING, "pending", TIMED_OUT),
+        (MALFORMED, "missing", FAILURE),
+        (UNKNOWN, "missing", FAILURE),
+        (LEFT_OUT, "missing", FAILURE),
+        (FAILING, "pending", TIMED_OUT),
+        (SILENT, "pending", TIMED_OUT),
+    ],
+)
+def test_timeout_of_zero__looks_exactly_once(run: RunGate, said: Said, state: str, ending: tuple[str, int]) -> None:
+    """One look decides, and nothing is slept."""
+    gate = run({"a": said, "b": DONE}, timeout_seconds=0)
+    assert gate.look_times == [0]
+    assert gate.clock.pauses == []
+    assert (gate.states["a"], gate.ending) == (state, ending)
+
+
+def test_timeout_of_zero__tells_what_kept_it_from_an_answer(run: RunGate) -> None:
+    """The one look that met trouble is not repeated, and the limit says what it met."""
+    gate = run({"a": DONE}, {"down": [(0, 9)]}, timeout_seconds=0)
+    assert gate.look_times == [0]
+    assert gate.ending == TIMED_OUT
+    assert gate.verdict.limit is not None
+    assert gate.verdict.limit.trouble == "HTTP 429"
+
+
+@pytest.mark.parametrize("look_seconds", [0.0, 0.4, 3.0, 40.0, 1000.0])
+@pytest.mark.parametrize("timeout", [0.0, 1.0, 60.0, 61.5])
+def test_deadline__holds_however_long_a_look_takes(run: RunGate, look_seconds: float, timeout: float) -> None:
+    """Every look is given an end that leaves time for the last look and the outputs within five seconds."""
+    gate = run({"a": PENDING}, {"look_seconds": look_seconds}, timeout_seconds=timeout)
+    assert gate.ending == TIMED_OUT
+    assert timeout <= gate.verdict.elapsed_seconds <= timeout + OVERRUN_SECONDS - 1
+    assert gate.look_times[-1] >= timeout
+    assert [look.at for look in gate.api.looks if look.at >= timeout] == gate.look_times[-1:]
+
+
+def test_deadline__gives_each_look_time_and_limits(run: RunGate) -> None:
+    """No try of a request is waited for past the deadline, and no request goes on for long after it."""
+    gate = run({"a": PENDING}, timeout_seconds=100)
+    for look in gate.api.looks:
+        assert look.at <= look.retry_until <= 100
+        assert 100 < look.ends_at < 100 + OVERRUN_SECONDS
+
+
+# --- Fail fast -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("end", [FAILED, MALFORMED])
+def test_fail_fast__ends_with_the_first_job_that_failed_or_is_missing(run: RunGate, end: Said) -> None:
+    """The rest is not waited for, and stands as last seen."""
+    gate = run({"a": PENDING, "b": {0: PENDING, 10: end}, "c": {0: PENDING, 5: DONE}}, fail_fast=True)
+    assert gate.ending == FAILURE
+    assert 10 <= gate.verdict.elapsed_seconds < 12
+    assert (gate.states["a"], gate.states["c"]) == ("pending", "completed")
+
+
+@pytest.mark.parametrize("end", [UNKNOWN, LEFT_OUT])
+def test_fail_fast__gives_a_job_that_is_not_known_its_grace(run: RunGate, end: Said) -> None:
+    """A job is missing only after `not-found-grace`."""
+    gate = run({"a": PENDING, "b": end}, fail_fast=True, not_found_grace_seconds=30)
+    assert gate.states == {"a": "pending", "b": "missing"}
+    assert 30 <= gate.verdict.elapsed_seconds < 40
+
+
+@pytest.mark.parametrize("end", [FAILED, MALFORMED])
+def test_fail_fast__is_off_unless_asked_for(run: RunGate, end: Said) -> None:
+    """Otherwise all jobs are waited for, and the gate fails then."""
+    gate = run({"a": {0: PENDING, 100: DONE}, "b": end})
+    assert gate.ending == FAILURE
+    assert gate.verdict.elapsed_seconds >= 100
+    assert gate.states["a"] == "completed"
+
+
+def test_fail_fast__does_not_end_for_a_job_that_is_unreadable(run: RunGate) -> None:
+    """An unreadable job has neither failed nor is it missing."""
+    gate = run({"a": {0: PENDING, 200: DONE}, "b": FAILING}, fail_fast=True, outage_tolerance_seconds=20)
+    assert gate.states == {"a": "completed", "b": "unreadable"}
+    assert gate.verdict.elapsed_seconds >= 200
+
+
+# --- Jobs that are not there ---------------------------------------------------------------------------------------
+
+
+def test_not_found__within_its_grace_is_waited_for(run: RunGate) -> None:
+    """A job that the API does not know yet is pending, and then one like any other."""
+    gate = run({"a": {0: UNKNOWN, 9: PENDING, 30: DONE}})
+    assert gate.ending == SUCCESS
+
+
+@pytest.mark.parametrize("grace", [0.0, 1.0, 10.0, 100.0])
+@pytest.mark.parametrize("appeared_at", [None, 20.0])
+def test_not_found__past_its_grace_is_missing(run: RunGate, grace: float, appeared_at: float | None) -> None:
+    """An ID unknown for `not-found-grace`, from when it was first not known, is missing and says what the API said."""
+    timeline = {0: UNKNOWN} if appeared_at is None else {0: PENDING, appeared_at: UNKNOWN}
+    gate = run({"a": timeline}, not_found_grace_seconds=grace)
+    first = next(look.at for look in gate.api.looks if look.at >= (appeared_at or 0))
+    assert gate.states == {"a": "missing"}
+    assert gate.ending == FAILURE
+    assert first + grace <= gate.verdict.elapsed_seconds <= first + grace + 20
+    assert "HTTP unknown" in (gate.verdict.jobs[0].reason or "")
+
+
+def test_not_found__begins_anew_once_the_job_was_seen(run: RunGate) -> None:
+    """Twice unknown for less than the grace, with a row in between, is not missing."""
+    gate = run({"a": {0: UNKNOWN, 8: PENDING, 12: UNKNOWN, 18: DONE}})
+    assert gate.ending == SUCCESS
+
+
+def test_not_found__is_not_counted_within_one_look(run: RunGate) -> None:
+    """Looks that take long themselves do not make an absence longer than it surely is."""
+    gate = run({"a": {0: UNKNOWN, 12.5: DONE}}, {"look_seconds": 6}, not_found_grace_seconds=10)
+    assert gate.ending == SUCCESS
+
+
+@pytest.mark.parametrize("grace", [0.0, 1000.0])
+def test_malformed__is_missing_without_grace(run: RunGate, grace: float) -> None:
+    """An ID that the API rejects will not become a job."""
+    gate = run({"a": MALFORMED}, not_found_grace_seconds=grace)
+    assert gate.look_times == [0]
+    assert gate.states == {"a": "missing"}
+    assert "HTTP malformed" in (gate.verdict.jobs[0].reason or "")
+
+
+@pytest.mark.parametrize(
+    ("grace", "interval", "look_count"), [(0.0, 1.0, 3), (10.0, 1.0, 11), (1.0, 30.0, 3), (60.0, 30.0, 3)]
+)
+def test_left_out__needs_three_answers_and_the_grace(
+    run: RunGate, grace: float, interval: float, look_count: int
+) -> None:
+    """A job whose row is left out is missing after `not-found-grace`, but never before the third such answer."""
+    gate = run(
+        {"a": LEFT_OUT},
+        not_found_grace_seconds=grace,
+        poll_interval_seconds=interval,
+        max_poll_interval_seconds=interval,
+    )
+    assert gate.states == {"a": "missing"}
+    assert len(gate.look_times) == look_count
+    assert gate.verdict.jobs[0].reason
+
+
+def test_left_out__now_and_then_is_not_missing(run: RunGate) -> None:
+    """Every row that does come begins the count anew."""
+    timeline = {float(second): PENDING if second % 3 == 0 else LEFT_OUT for second in range(60)}
+    gate = run(
+        {"a": {**timeline, 60.0: DONE}},
+        not_found_grace_seconds=0,
+        poll_interval_seconds=1,
+        max_poll_interval_seconds=1,
+    )
+    assert gate.ending == SUCCESS
+
+
+def test_left_out__is_an_answer(run: RunGate) -> None:
+    """An API that leaves rows out is there: this is no outage."""
+    gate = run({"a": {0: LEFT_OUT, 50: DONE}}, not_found_grace_seconds=1000, outage_tolerance_seconds=10)
+    assert gate.ending == SUCCESS
+
+
+@pytest.mark.parametrize(
+    ("timeline", "state"),
+    [
+        ({0: UNKNOWN}, "missing"),
+        ({0: LEFT_OUT}, "missing"),
+        ({0: PENDING, 50: UNKNOWN}, "missing"),
+        ({0: UNKNOWN, 50: LEFT_OUT}, "missing"),
+        ({0: UNKNOWN, 50: SILENT}, "missing"),
+        ({0: PENDING, 50: LEFT_OUT}, "pending"),
+        ({0: UNKNOWN, 50: PENDING}, "pending"),
+        ({0: LEFT_OUT, 20: PENDING, 50: LEFT_OUT}, "pending"),
+        ({0: SILENT}, "pending"),
+    ],
+)
+def test_deadline__makes_a_job_missing_that_is_still_unknown(run: RunGate, timeline: Timeline, state: str) -> None:
+    """At the deadline an ID without a job is missing, within its grace too; a job that was seen once is pending."""
+    gate = run({"a": timeline}, timeout_seconds=60, not_found_grace_seconds=1000)
+    assert gate.states == {"a": state}
+    assert gate.ending == (FAILURE if state == "missing" else TIMED_OUT)
+
+
+# --- Outages -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tolerance", [0.0, 1.0, 30.0, 300.0])
+@pytest.mark.parametrize("began_at", [0.0, 40.0])
+def test_outage__is_endured_for_as_long_as_tolerated(run: RunGate, tolerance: float, began_at: float) -> None:
+    """Without one usable answer for `outage-tolerance` the gate gives up, and says what it met and what to do."""
+    gate = run(
+        {"a": PENDING, "b": {0: PENDING, 5: DONE}}, {"down": [(began_at, math.inf)]}, outage_tolerance_seconds=tolerance
+    )
+    usable_at = max([look.at for look in gate.api.looks if look.at < began_at], default=0.0)
+    assert gate.ending == NO_ANSWER
+    assert isinstance(gate.verdict.error, OutageError)
+    assert "HTTP 429" in str(gate.verdict.error)
+    assert "outage-tolerance" in str(gate.verdict.error)
+    least = max(usable_at + tolerance, began_at)
+    assert least <= gate.verdict.elapsed_seconds <= least + 10
+    assert gate.states == {"a": "pending", "b": "completed" if began_at else "pending"}
+
+
+def test_outage__that_is_over_in_time_is_forgotten(run: RunGate) -> None:
+    """Each usable answer begins the tolerance anew."""
+    down = [(begin, begin + 28.0) for begin in range(0, 600, 60)]
+    gate = run({"a": {0: PENDING, 620: DONE}}, {"down": down}, outage_tolerance_seconds=30, max_poll_interval_seconds=1)
+    assert gate.ending == SUCCESS
+
+
+def test_outage__is_noticed_in_time_whatever_the_api_asks_for(run: RunGate) -> None:
+    """A `Retry-After` beyond the tolerance does not make the outage longer."""
+    gate = run({"a": DONE}, {"down": [(0, math.inf)], "retry_after_seconds": 86_400}, outage_tolerance_seconds=60)
+    assert gate.ending == NO_ANSWER
+    assert gate.verdict.elapsed_seconds == 60
+
+
+def test_outage__leaves_no_time_to_retry_past_it(run: RunGate) -> None:
+    """The client does not wait for an answer beyond what is tolerated, or beyond a standstill."""
+    gate = run({"a": PENDING}, outage_tolerance_seconds=30, stall_timeout_seconds=20, timeout_seconds=100)
+    first = gate.api.looks[0]
+    assert first.retry_until == 20
+    gate = run({"a": PENDING}, {"down": [(1, math.inf)]}, outage_tolerance_seconds=30)
+    assert [look.retry_until for look in gate.api.looks] == [30] * len(gate.api.looks)
+
+
+def test_outage__of_singles_alone_names_what_they_met(run: RunGate) -> None:
+    """Where all that came of a look is that each job fails alone, the outage says how they fail."""
+    gate = run({"a": FAILING}, outage_tolerance_seconds=30)
+    assert gate.ending == NO_ANSWER
+    assert "HTTP 500" in str(gate.verdict.error)
+    assert gate.states == {"a": "pending"}
+
+
+@pytest.mark.parametrize("tolerance", [0.0, 30.0, 300.0])
+@pytest.mark.parametrize("began_at", [0.0, 40.0])
+def test_failing__while_others_are_answered_is_unreadable(run: RunGate, tolerance: float, began_at: float) -> None:
+    """A job without one answer for `outage-tolerance` is given up, with the reason; the others are waited for."""
+    timeline = {0: FAILING} if began_at == 0 else {0: PENDING, began_at: FAILING}
+    gate = run({"a": timeline, "b": {0: PENDING, 900: DONE}}, outage_tolerance_seconds=tolerance)
+    assert gate.ending == NO_ANSWER
+    assert gate.verdict.error is None
+    assert gate.states == {"a": "unreadable", "b": "completed"}
+    assert gate.verdict.jobs[0].reason == "HTTP 500"
+    answered_at = max([look.at for look in gate.api.looks if look.at < began_at], default=0.0)
+    unreadable_at = next(at for at, state in gate.state_at("a") if state == "unreadable")
+    assert answered_at + tolerance <= unreadable_at <= max(answered_at + tolerance, began_at) + 30
+
+
+def test_failing__that_heals_in_time_is_forgotten(run: RunGate) -> None:
+    """A job that the API fails on for a while completes like any other."""
+    gate = run(
+        {"a": {0: FAILING, 20: PENDING, 40: FAILING, 60: DONE}, "b": {0: PENDING, 100: DONE}},
+        outage_tolerance_seconds=30,
+    )
+    assert gate.ending == SUCCESS
+    assert gate.verdict.jobs[0].reason is None
+
+
+def test_failing__is_unreadable_though_the_others_have_ended(run: RunGate) -> None:
+    """A job that failed while others were answered is unreadable, when nobody else is left to ask for."""
+    gate = run({"a": FAILING, "b": {0: PENDING, 5: DONE}}, outage_tolerance_seconds=30)
+    assert gate.states == {"a": "unreadable", "b": "completed"}
+    assert gate.verdict.error is None
+    assert 30 <= gate.verdict.elapsed_seconds < 40
+
+
+def test_failing__in_an_outage_is_not_that_jobs_fault(run: RunGate) -> None:
+    """Jobs that begin to fail all together are an outage, and stay pending."""
+    timeline = {0: PENDING, 50: FAILING}
+    gate = run({"a": timeline, "b": timeline}, outage_tolerance_seconds=30)
+    assert isinstance(gate.verdict.error, OutageError)
+    assert gate.states == {"a": "pending", "b": "pending"}
+
+
+# --- Standstill ----------------------------------------------------------------------------------------------------
+
+
+def test_stall__ends_the_gate_where_nothing_changes(run: RunGate) -> None:
+    """After `stall-timeout` without a change the gate has timed out, and says by which limit."""
+    gate = run({"a": {0: PENDING, 30: RUNNING}, "b": {0: DONE}}, stall_timeout_seconds=60)
+    changed_at = next(look.at for look in gate.api.looks if look.at >= 30)
+    assert gate.ending == TIMED_OUT
+    assert gate.verdict.limit is not None
+    assert (gate.verdict.limit.input_name, gate.verdict.limit.seconds) == ("stall-timeout", 60)
+    assert changed_at + 60 <= gate.verdict.elapsed_seconds <= changed_at + 61
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        lambda second: _row(f"STEP_{second}"),
+        lambda second: _row("PENDING", started_at=f"2026-06-11T12:00:{second}Z"),
+        lambda second: _row("PENDING", completed_at=f"2026-06-11T12:00:{second}Z"),
+        lambda second: PENDING if second % 20 else RUNNING,
+    ],
+    ids=["status", "start", "end", "back and forth"],
+)
+def test_stall__is_none_where_anything_changes(run: RunGate, changes: Callable[[int], Rows]) -> None:
+    """A change of a job's status, start or end begins the time anew."""
+    timeline: dict[float, Said] = {float(second): changes(second) for second in range(0, 200, 10)}
+    gate = run({"a": {**timeline, 200.0: DONE}}, stall_timeout_seconds=15, max_poll_interval_seconds=1)
+    assert gate.ending == SUCCESS
+
+
+def test_stall__is_not_ended_by_what_is_no_change(run: RunGate) -> None:
+    """New rows that say the same, with another article or creation, are no progress."""
+    timeline = {float(second): _row("PENDING", article_id=str(second), created_at=str(second)) for second in range(60)}
+    gate = run({"a": timeline}, stall_timeout_seconds=30, max_poll_interval_seconds=1)
+    assert gate.verdict.limit is not None
+    assert gate.verdict.elapsed_seconds == 30
+
+
+def test_stall__is_no_limit_unless_given(run: RunGate) -> None:
+    """Without `stall-timeout` a job may stand still for as long as the gate waits."""
+    assert run({"a": {0: PENDING, 1700: DONE}}).ending == SUCCESS
+
+
+def test_stall__yields_to_an_earlier_deadline(run: RunGate) -> None:
+    """The limit that is reached first is the one that is named."""
+    gate = run({"a": PENDING}, stall_timeout_seconds=100, timeout_seconds=50)
+    assert gate.verdict.limit is not None
+    assert gate.verdict.limit.input_name == "timeout"
+
+
+def test_stall__leaves_a_job_pending_that_is_within_its_grace(run: RunGate) -> None:
+    """Only the deadline makes an unknown ID missing before its grace is over."""
+    gate = run({"a": UNKNOWN, "b": PENDING}, stall_timeout_seconds=10, not_found_grace_seconds=100)
+    assert gate.ending == TIMED_OUT
+    assert gate.states == {"a": "pending", "b": "pending"}
+
+
+def test_stall__is_told_with_the_trouble_that_came_with_it(run: RunGate) -> None:
+    """An API that is down changes nothing either, and the limit says so."""
+    gate = run({"a": PENDING}, {"down": [(5, math.inf)]}, stall_timeout_seconds=20, outage_tolerance_seconds=100)
+    assert gate.verdict.limit is not None
+    assert (gate.verdict.limit.input_name, gate.verdict.limit.trouble) == ("stall-timeout", "HTTP 429")
+
+
+# --- Endings by an error -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "ending"),
+    [
+        (CancelledError(2), ("cancelled", 130)),
+        (CancelledError(15), ("cancelled", 143)),
+        (RequestRefusedError("The key was revoked."), NO_ANSWER),
+    ],
+)
+def test_error__in_a_look_keeps_what_earlier_looks_saw(run: RunGate, error: GateError, ending: tuple[str, int]) -> None:
+    """A signal, or a refusal, in the midst of a look ends the gate with the jobs as last seen."""
+    gate = run({"a": {0: PENDING, 1: DONE}, "b": RUNNING, "c": FAILED}, {"raises": {3: error}})
+    assert gate.ending == ending
+    assert gate.verdict.error is error
+    assert gate.states == {"a": "completed", "b": "pending", "c": "failed"}
+    assert gate.verdict.jobs[1].status == "IN_PROGRESS"
+    assert len(gate.look_times) == 4
+
+
+def test_error__in_the_first_look_leaves_all_jobs_pending(run: RunGate) -> None:
+    """Nothing is known then, and nothing is said."""
+    gate = run({"a": DONE, "b": FAILED}, {"raises": {0: CancelledError(15)}})
+    assert gate.states == {"a": "pending", "b": "pending"}
+    assert gate.progress == []
+
+
+@pytest.mark.parametrize(("number", "exit_code"), [(2, 130), (15, 143)])
+def test_cancellation__in_a_pause_keeps_what_was_seen(
+    make_inputs: Callable[..., Inputs], number: int, exit_code: int
+) -> None:
+    """A signal between two looks ends the gate with the jobs as last seen."""
+    clock = Clock()
+    api = Api(clock, {"a": {0: DONE}, "b": {0: RUNNING}})
+
+    def sleep(seconds: float) -> None:
+        clock.sleep(seconds)
+        if len(clock.pauses) == 3:
+            raise CancelledError(number)
+
+    verdict = _wait(["a", "b"], api, make_inputs(), clock, sleep)
+    assert (verdict.outcome, verdict.exit_code) == (Outcome.CANCELLED, exit_code)
+    assert [job.state for job in verdict.jobs] == [JobState.COMPLETED, JobState.PENDING]
+    assert len(api.looks) == 3
+
+
+# --- With the real client ------------------------------------------------------------------------------------------
+
+
+def _wait(
+    job_ids: Iterable[str],
+    client: StatusClient,
+    inputs: Inputs,
+    clock: Clock,
+    sleep: Callable[[float], None] | None = None,
+) -> Verdict:
+    return wait_for_jobs(
+        [Job(id=job_id) for job_id in job_ids],
+        client,
+        inputs,
+        started_at=STARTED_AT,
+        clock=clock,
+        sleep=sleep or clock.sleep,
+        on_look=lambda _: None,
+    )
+
+
+class Wire:
+    """A transport that answers by a function of the jobs asked for."""
+
+    def __init__(self, answer: Callable[[Sequence[str]], Response]) -> None:
+        self._answer = answer
+
+    def post(self, job_ids: Sequence[str], *, timeout_seconds: float) -> Response:
+        """Answer at once."""
+        assert timeout_seconds > 0
+        return self._answer(job_ids)
+
+
+def _real_client(
+    clock: Clock, inputs: Inputs, answer: Callable[[Sequence[str]], Response], sleep: Callable[[float], None]
+) -> FiniClient:
+    return FiniClient(
+        transport=cast("Transport", Wire(answer)),
+        api_key=inputs.api_key,
+        batch_size=inputs.batch_size,
+        request_timeout_seconds=inputs.request_timeout_seconds,
+        clock=clock,
+        sleep=sleep,
+        on_retry=lambda _problem, _seconds: None,
+    )
+
+
+def _completed(job_ids: Sequence[str]) -> Response:
+    rows = [{"id": job_id, "jobStatus": "COMPLETED"} for job_id in job_ids]
+    return Response(200, {}, json.dumps({"jobs": rows}).encode())
+
+
+@pytest.mark.parametrize("retry_after", [None, "1", "3", "1000"])
+@pytest.mark.parametrize("timeout", [0.0, 20.0])
+def test_deadline__is_never_slept_past(
+    make_inputs: Callable[..., Inputs], timeout: float, retry_after: str | None
+) -> None:
+    """Neither a pause nor a wait between two tries goes past the deadline, whatever the API asks for."""
+    clock, inputs = Clock(), make_inputs(timeout_seconds=timeout)
+
+    def sleep(seconds: float) -> None:
+        clock.sleep(seconds)
+        assert clock.elapsed <= timeout
+
+    headers = {} if retry_after is None else {"retry-after": retry_after}
+    client = _real_client(clock, inputs, lambda _: Response(429, headers, b""), sleep)
+    verdict = _wait(["a"], client, inputs, clock, sleep)
+    assert verdict.outcome is Outcome.TIMED_OUT
+    assert clock.elapsed == timeout
+
+
+def test_cancellation__in_a_look_keeps_what_that_look_saw(make_inputs: Callable[..., Inputs]) -> None:
+    """A signal while the second batch is retried leaves the first batch, already answered, as it was seen."""
+    clock, inputs = Clock(), make_inputs(batch_size=1)
+
+    def answer(job_ids: Sequence[str]) -> Response:
+        return _completed(job_ids) if job_ids[0] == "a" else Response(429, {}, b"")
+
+    def sleep(_seconds: float) -> None:
+        raise CancelledError(15)
+
+    verdict = _wait(["a", "b"], _real_client(clock, inputs, answer, sleep), inputs, clock, sleep)
+    assert verdict.exit_code == 143
+    assert [job.state for job in verdict.jobs] == [JobState.COMPLETED, JobState.PENDING]
+
+
+def test_refusal__in_a_look_keeps_what_that_look_saw(make_inputs: Callable[..., Inputs]) -> None:
+    """A key that is revoked between two batches takes nothing back of the first."""
+    clock, inputs = Clock(), make_inputs(batch_size=1)
+
+    def answer(job_ids: Sequence[str]) -> Response:
+        return _completed(job_ids) if job_ids[0] == "a" else Response(401, {}, b"")
+
+    verdict = _wait(["a", "b"], _real_client(clock, inputs, answer, clock.sleep), inputs, clock)
+    assert verdict.exit_code == 4
+    assert [job.state for job in verdict.jobs] == [JobState.COMPLETED, JobState.PENDING]
+
+
+# --- For any jobs --------------------------------------------------------------------------------------------------
+
+TIMES = st.integers(0, 200).map(lambda tenths: tenths / 2)
+ENDS: st.SearchStrategy[Said] = st.sampled_from(
+    [DONE, DONE, DONE, FAILED, DONE + FAILED, _row("WHAT", completed_at="2026-06-11T12:00:05Z")]
+)
+INTERIM: st.SearchStrategy[Said] = st.sampled_from(
+    [PENDING, RUNNING, DONE + PENDING, _row("WHAT"), UNKNOWN, LEFT_OUT, FAILING, SILENT]
+)
+
+
+@st.composite
+def _timelines(draw: st.DrawFn) -> Timeline:
+    """A job's way through any states, which may end, and then stays what it is."""
+    interim = draw(st.dictionaries(TIMES, INTERIM, max_size=4))
+    end = draw(st.none() | st.tuples(TIMES, ENDS | st.just(MALFORMED)))
+    if end is None:
+        return {0.0: draw(INTERIM), **interim}
+    ended_at, said = end
+    return {0.0: draw(INTERIM), **{at: state for at, state in interim.items() if at < ended_at}, ended_at: said}
+
+
+def _state_of(said: Said) -> JobState | None:
+    """What a job surely is by what is said of it; None where that depends on for how long."""
+    if not isinstance(said, tuple):
+        return JobState.MISSING if said == MALFORMED else None
+    sightings = [Job(id="any").seen_as(row, require_article=False).state for row in said]
+    return next(state for state in (JobState.FAILED, JobState.PENDING, JobState.COMPLETED) if state in sightings)
+
+
+def _outcome_of(states: set[JobState]) -> tuple[str, int]:
+    if states & {JobState.FAILED, JobState.MISSING}:
+        return FAILURE
+    if JobState.UNREADABLE in states:
+        return NO_ANSWER
+    return TIMED_OUT if JobState.PENDING in states else SUCCESS
+
+
+# Which states a job may be in by what was said of it last, where that alone does not tell.
+POSSIBLE = {
+    UNKNOWN: {JobState.PENDING, JobState.MISSING},
+    LEFT_OUT: {JobState.PENDING, JobState.MISSING},
+    FAILING: {JobState.PENDING, JobState.UNREADABLE, JobState.MISSING},
+}
+
+
+# The fixture gives a factory, which keeps nothing between two examples.
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_verdict__is_the_truth(data: st.DataObject, make_inputs: Callable[..., Inputs]) -> None:
+    """For any jobs, limits and outages each job is in exactly one list, the one where it belongs, and in time."""
+    clock = Clock()
+    timelines = data.draw(st.lists(_timelines(), min_size=1, max_size=6))
+    outages = data.draw(st.lists(st.tuples(TIMES, TIMES), max_size=3))
+    api = Api(
+        clock,
+        {f"job-{number}": timeline for number, timeline in enumerate(timelines)},
+        look_seconds=data.draw(st.sampled_from([0.0, 0.0, 0.3, 4.0, 50.0])),
+        down=[(begin, begin + seconds) for begin, seconds in outages],
+        retry_after_seconds=data.draw(st.sampled_from([0.0, 0.0, 7.0, math.inf])),
+    )
+    inputs = make_inputs(
+        timeout_seconds=data.draw(st.sampled_from([0.0, 1.0, 10.0, 60.0, 90.5])),
+        stall_timeout_seconds=data.draw(st.sampled_from([None, None, 20.0])),
+        not_found_grace_seconds=data.draw(st.sampled_from([0.0, 10.0, 50.0])),
+        outage_tolerance_seconds=data.draw(st.sampled_from([0.0, 15.0, 300.0])),
+        max_poll_interval_seconds=data.draw(st.sampled_from([1.0, 30.0])),
+        fail_fast=data.draw(st.booleans()),
+    )
+    verdict = _wait(api.timelines, api, inputs, clock)
+
+    assert [job.id for job in verdict.jobs] == list(api.timelines)
+    assert verdict.elapsed_seconds <= inputs.timeout_seconds + OVERRUN_SECONDS
+    assert all(look.ends_at < inputs.timeout_seconds + OVERRUN_SECONDS for look in api.looks)
+    for job in verdict.jobs:
+        if (said := api.said.get(job.id)) is None:
+            assert job.state is JobState.PENDING
+        elif (state := _state_of(said)) is not None:
+            assert job.state is state
+        else:
+            assert isinstance(said, str)
+            assert job.state in POSSIBLE[said]
+    states = {job.state for job in verdict.jobs}
+    if verdict.error is not None:
+        assert isinstance(verdict.error, OutageError)
+        assert JobState.PENDING in states
+        last = api.looks[-1]
+        assert api.is_down(last.at) or {api.says(job_id, last.at) for job_id in last.job_ids} & {FAILING, SILENT}
+    else:
+        assert (str(verdict.outcome), verdict.exit_code) == _outcome_of(states)
+        # It ends for a reason: all is settled, or a limit, or fail-fast.
+        is_failed = bool(states & {JobState.FAILED, JobState.MISSING})
+        assert JobState.PENDING not in states or verdict.limit is not None or (inputs.fail_fast and is_failed)
+    if verdict.limit is not None and verdict.limit.input_name == "timeout":
+        assert api.looks[-1].at >= inputs.timeout_seconds
+        # Who is pending at the deadline was so at the last look.
+        for job in verdict.having(JobState.PENDING):
+            now_says = api.says(job.id, api.looks[-1].at)
+            assert api.is_down(api.looks[-1].at) or _state_of(now_says) in {None, JobState.PENDING}
+    if verdict.outcome is Outcome.SUCCESS:
+        assert all(api.says(job.id, clock.elapsed) == DONE for job in verdict.jobs)
