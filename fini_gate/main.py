@@ -41,7 +41,7 @@ class GateRun:
     def __init__(self, environ: Mapping[str, str], waiter: Waiter) -> None:
         self._started_at = time.monotonic()
         self._environ = environ
-        self._waiter = waiter
+        self.waiter = waiter
         self._runner = Runner(environ, secret=api_key(environ))
         self._inputs: Inputs | None = None
         self._jobs: tuple[Job, ...] = ()
@@ -61,7 +61,7 @@ class GateRun:
                 inputs,
                 started_at=time.monotonic(),
                 clock=time.monotonic,
-                sleep=self._waiter.sleep,
+                sleep=self.waiter.sleep,
                 on_look=self._on_look,
             )
         except GateError as error:
@@ -72,9 +72,9 @@ class GateRun:
     def publish(self, verdict: Verdict) -> Verdict:
         """Write all that the runner and people read, and return what was published."""
         self._write_outputs(verdict)
-        if self._waiter.signal_number is not None and verdict.outcome is not Outcome.CANCELLED:
+        if self.waiter.signal_number is not None and verdict.outcome is not Outcome.CANCELLED:
             # Of an output written twice the later one counts.
-            error = CancelledError(self._waiter.signal_number)
+            error = CancelledError(self.waiter.signal_number)
             verdict = judge(verdict.jobs, elapsed_seconds=self._elapsed_seconds, error=error)
             self._write_outputs(verdict)
         if self._inputs is None or self._inputs.job_summary:
@@ -118,12 +118,12 @@ class GateRun:
 
     def _client(self, inputs: Inputs) -> FiniClient:
         return FiniClient(
-            transport=Transport(api_url=inputs.api_url, api_key=inputs.api_key, call=self._waiter.call),
+            transport=Transport(api_url=inputs.api_url, api_key=inputs.api_key, call=self.waiter.call),
             api_key=inputs.api_key,
             batch_size=inputs.batch_size,
             request_timeout_seconds=inputs.request_timeout_seconds,
             clock=time.monotonic,
-            sleep=self._waiter.sleep,
+            sleep=self.waiter.sleep,
             on_retry=lambda problem, wait_seconds: self._runner.info(report.retry_line(problem, wait_seconds)),
         )
 
@@ -170,7 +170,8 @@ def _internal_error(error: Exception) -> InternalError:
 
 def _prepare_stdout() -> None:
     """Make printing safe whatever the locale, and where there is nothing to print to."""
-    if sys.stdout is None:
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - for the rest of the process
-    elif isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
+    stdout = sys.stdout
+    if not isinstance(stdout, io.TextIOWrapper):  # it is None where the process was started without one
+        stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - for the rest of the process
+        sys.stdout = stdout
+    stdout.reconfigure(encoding="utf-8", errors="backslashreplace")

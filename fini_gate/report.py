@@ -225,7 +225,7 @@ def _what_happened(verdict: Verdict) -> list[str]:
             return [_which_limit(verdict.limit)]
         case Outcome.ERROR if verdict.error is None:
             return ["The API failed to tell the status of some jobs:"]
-        case Outcome.ERROR | Outcome.CANCELLED:
+        case _:
             return [str(verdict.error)]
 
 

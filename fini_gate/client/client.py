@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from itertools import count
 from typing import Final
 
 from fini_gate.client.answers import Answer, Kind, judge
@@ -141,8 +140,10 @@ class FiniClient:
             patient: whether a 5xx is tried again too; where it is known to be an ID's fault that only takes time.
         """
         waits: Iterator[float] | None = None
-        for tries in count(1):
+        tries = 0
+        while True:
             answer = self._send(job_ids, limits)
+            tries += 1
             if tries > self._retries(answer, patient=patient):
                 break
             waits = waits or _growing_waits()

@@ -15,8 +15,10 @@ from typing import Any
 import pytest
 
 from fake_fini import FakeFini, Scenario
+from fini_gate.main import WARNED_STATUSES, GateRun
 from fini_gate.report import outputs
 from fini_gate.verdict import judge
+from fini_gate.waiting import Waiter
 
 ENTRYPOINT = Path(__file__).resolve().parents[2] / "entrypoint.py"
 # Where coverage is measured, it is of the gate as a process too.
@@ -396,6 +398,57 @@ def test_main__no_files_of_the_runner(gate: Gate, serve: Serve) -> None:
     run = gate.run(inputs_for(serve(FAILED), "failed"), environ)
     assert run.exit_code == 1
     assert "output result = failure" in run.log
+
+
+def test_main__warns_of_few_unknown_statuses(gate: Gate, serve: Serve) -> None:
+    """Of many statuses never heard of some are warned of, and all are waited for."""
+    jobs = [{"id": f"odd-{n}", "runs-for": "never", "statuses": {"running": f"ODD_{n}"}} for n in range(9)]
+    run = gate.run(inputs_for(serve(*jobs), *(str(job["id"]) for job in jobs), timeout="0"))
+    assert run.exit_code == 3
+    assert run.log.count("::warning ") == WARNED_STATUSES < len(jobs)
+
+
+def test_main__timed_out_in_an_outage(gate: Gate, serve: Serve) -> None:
+    """Where the API gives no answer until the timeout, the error says so, and why."""
+    api = serve(DONE, faults=[{"do": {"status": 429, "headers": {"Retry-After": "1000"}}}])
+    run = gate.run(inputs_for(api, "done", timeout="300ms"))
+    assert run.exit_code == 3
+    assert "The last look was not answered: HTTP 429" in run.errors[0]
+    assert "not all jobs were answered for: HTTP 429" in run.log
+
+
+@pytest.fixture
+def gate_run(gate: Gate, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> GateRun:
+    """Give a run of the gate in this process."""
+    monkeypatch.setenv("GITHUB_OUTPUT", str(gate.output))
+    environ = {f"INPUT_{name.upper()}": value for name, value in inputs_for(serve(DONE), "done").items()}
+    return GateRun({**environ, "INPUT_API-KEY": KEY, "GITHUB_OUTPUT": str(gate.output)}, Waiter())
+
+
+def test_gate_run__is_cancelled_while_it_writes_its_outputs(gate: Gate, gate_run: GateRun) -> None:
+    """A signal that comes after the verdict still counts, in the outputs and in the exit code."""
+    verdict = gate_run.decide()
+    assert verdict.exit_code == 0
+    gate_run.waiter.signal_number = signal.SIGTERM
+    assert gate_run.publish(verdict).exit_code == 143
+    assert gate.read_outputs()["result"] == "cancelled"
+    assert json.loads(gate.read_outputs()["completed-job-ids"]) == ["done"]
+
+
+def test_gate_run__survives_its_own_defects(
+    gate: Gate, gate_run: GateRun, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An exception that nobody thought of ends in one error that says where it was, without its text."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise LookupError(f"hold on to {KEY}")
+
+    monkeypatch.setattr("fini_gate.main.wait_for_jobs", fail)
+    assert gate_run.publish(gate_run.decide()).exit_code == 4
+    log = capsys.readouterr().out
+    assert "fini-gate itself failed: LookupError in test_main.py, line " in log
+    assert "hold on" not in log
+    assert json.loads(gate.read_outputs()["pending-job-ids"]) == ["done"]
 
 
 @pytest.mark.parametrize("stdout", ["closed", "full", "broken pipe"])
