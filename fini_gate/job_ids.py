@@ -115,7 +115,7 @@ def _matches(workspace: Path, pattern: str) -> Sequence[Path]:
         root = Path(literal.anchor) if Path(pattern).is_absolute() else workspace
         tail = str(Path(pattern).relative_to(Path(pattern).anchor))
         found = sorted(path for path in root.glob(f"{tail}/*" if tail.endswith("**") else tail) if path.is_file())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, IndexError) as error:  # the last for "." in a folder that is not there
         problem = error.strerror if isinstance(error, OSError) else error
         raise UsageError(f"Input job-ids-file names {shown(pattern)}, which is no path or glob: {problem}.") from None
     if not found:

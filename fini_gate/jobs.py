@@ -62,7 +62,7 @@ class StatusRow:
         status = row.get("jobStatus")
         return cls(
             id=row["id"],
-            status=status if isinstance(status, str) or status is None else json.dumps(status),
+            status=_text(status) or (json.dumps(status) if status else None),
             created_at=_text(row.get("createdAt")),
             started_at=_text(row.get("startedAt")),
             completed_at=_text(row.get("completedAt")),
@@ -157,7 +157,7 @@ def _judge(row: StatusRow, *, require_article: bool) -> tuple[JobState, str | No
         case JobState.FAILED:
             return JobState.FAILED, row.error or row.status
         case None if row.completed_at is not None:
-            return JobState.FAILED, row.error or f"ended with the unknown status {row.status}"
+            return JobState.FAILED, row.error or f"ended with the unknown status {row.status}"[:_REASON_CHARACTERS]
         case _:
             return JobState.PENDING, None
 

@@ -83,7 +83,7 @@ def error_text(verdict: Verdict) -> str:
     """The one `::error` of an ending: what happened, to which jobs, and what to do."""
     concerned = [job for state in _ATTENTION for job in verdict.having(state)]
     # Cut, so that the advice behind them is within what GitHub shows.
-    named = "; ".join(_told(job)[:_TOLD_CHARACTERS] for job in concerned[:_NAMED_IN_AN_ERROR])
+    named = "; ".join(visible(_told(job))[:_TOLD_CHARACTERS] for job in concerned[:_NAMED_IN_AN_ERROR])
     more = f"; and {len(concerned) - _NAMED_IN_AN_ERROR} more" * (len(concerned) > _NAMED_IN_AN_ERROR)
     return " ".join(filter(None, (message(verdict), f"{named}{more}." if named else "", advice(verdict))))
 
@@ -158,11 +158,12 @@ def outputs(verdict: Verdict, *, results_file: str) -> tuple[dict[str, str], lis
         "results-file": results_file,
     }
     left_empty = []
+    units = {name: _utf16_units(value) for name, value in values.items()}
     for name in DISPENSABLE_OUTPUTS:
-        if sum(map(_utf16_units, values.values())) < OUTPUTS_UNITS:
+        if sum(units.values()) < OUTPUTS_UNITS:
             break
-        if values[name]:
-            values[name] = ""
+        if units[name]:
+            values[name], units[name] = "", 0
             left_empty.append(name)
     return values, left_empty
 
@@ -265,4 +266,4 @@ def _json(value: Sequence[str] | Mapping[str, str | None]) -> str:
 
 
 def _utf16_units(text: str) -> int:
-    return len(text) + sum(character > "\uffff" for character in text)
+    return len(text.encode("utf-16-le", errors="surrogatepass")) // 2

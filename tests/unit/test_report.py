@@ -408,6 +408,16 @@ def test_outputs__that_do_not_fit_are_left_empty_in_order() -> None:
     assert values["failed-count"] == "220"
 
 
+@pytest.mark.parametrize("results_file", ["results.json", "😀😀.json"])
+@pytest.mark.parametrize(("size", "expected"), [(LIMIT - 1, []), (LIMIT, ["completed-job-ids"])])
+def test_outputs__are_measured_to_the_character(size: int, expected: list[str], results_file: str) -> None:
+    """One character below the limit everything is there; at the limit the first list is left empty."""
+    values, _ = report.outputs(_verdict(Job(id="")), results_file=results_file)
+    missing = size - sum(map(_utf16_units, values.values()))
+    _, left_empty = report.outputs(_verdict(Job(id="x" * missing)), results_file=results_file)
+    assert left_empty == expected
+
+
 def test_outputs__that_are_empty_anyway_are_not_named_as_left_empty() -> None:
     """Without an article there are no lines of articles that could be missed."""
     jobs = _many(replace(FAILED, id="😀" * 190), 220)
