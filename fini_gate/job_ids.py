@@ -78,7 +78,7 @@ def read_job_ids(inputs: Inputs) -> JobIds:
     first_given: dict[str, str] = {}
     for source, pairs in _all_pairs(inputs):
         for job_id, document_id in pairs:
-            known = first_given.setdefault(job_id.casefold(), job_id)
+            known = first_given.setdefault(job_id.lower(), job_id)
             job_ids[known] = job_ids.get(known) or document_id
             if len(job_ids) > JOB_COUNT:
                 raise source.error(

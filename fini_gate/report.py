@@ -170,7 +170,7 @@ def outputs(verdict: Verdict, *, results_file: str) -> tuple[dict[str, str], lis
 
 def left_empty_text(names: Sequence[str], results_file: str) -> str:
     """The warning for outputs that had to be left empty."""
-    where = f"they are in {results_file}" if results_file else "give results-file to have them in a file"
+    where = f"they are in {results_file} (results-file)" if results_file else "give results-file to have them in a file"
     return f"More than GitHub lets a step hand on: the outputs {', '.join(names)} are left empty; {where}."
 
 

@@ -121,10 +121,10 @@ def _with_rows(answer: Answer, response: Response, job_ids: Sequence[str], secre
         status_rows = _status_rows(_decode(response.body, secret))
     except (ValueError, RecursionError) as error:
         return replace(answer, kind=Kind.UNUSABLE, problem=f"{answer.problem}, but {_shape_problem(error)}")
-    asked = {job_id.casefold(): job_id for job_id in job_ids}
+    asked = {job_id.lower(): job_id for job_id in job_ids}
     rows: dict[str, list[StatusRow]] = {}
     for row in status_rows:
-        if (job_id := asked.get(row.id.casefold())) is not None:  # else nobody asked for it
+        if (job_id := asked.get(row.id.lower())) is not None:  # else nobody asked for it
             rows.setdefault(job_id, []).append(row)
     return replace(answer, rows=rows)
 
