@@ -158,6 +158,8 @@ class _Gate:
         began_at = self._clock()
         self._looked_last = began_at >= self._deadline
         ends_at = self._deadline + (LAST_LOOK_SECONDS if self._looked_last else OVERRUN_SECONDS)
+        if ends_at <= began_at:  # the machine was suspended: the last look is late, but not left out
+            ends_at = began_at + LAST_LOOK_SECONDS
         unsettled = [watch for watch in self._watches if not watch.job.is_settled]
         # Longest without an answer first, so that a look cut short does not leave the same ones out again and again.
         unsettled.sort(key=lambda watch: watch.answered_at)

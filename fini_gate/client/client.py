@@ -79,7 +79,7 @@ class FiniClient:
             ends_at: no request goes past it, on the clock.
         """
         look = Look()
-        limits = _Limits(retry_until, ends_at)
+        limits = _Limits(min(retry_until, ends_at), ends_at)
         asked = set(job_ids)
         troubled = [job_id for job_id in self._troubled if job_id in asked]
         sound = [job_id for job_id in job_ids if job_id not in self._troubled]
@@ -125,8 +125,8 @@ class FiniClient:
         if group_was_asked or look.trouble is not None:
             return aside
         # Nothing is said of a single ID that was not asked for alone.
-        if self._ask(group, look, limits).kind is Kind.ROWS and answer.kind is not Kind.UNKNOWN:
-            # It was none of them: what the API would not have, or could not do, was that many.
+        if self._ask(group, look, limits).kind is Kind.ROWS and answer.kind is Kind.MALFORMED:
+            # It was none of them: what the API would not have was that many.
             self._batch_size = size // 2
         return aside
 

@@ -117,11 +117,19 @@ class Transport:
         """The proxies that may see the request: without TLS it may not leave this machine."""
         if urlsplit(self._url).scheme == "https":
             return proxies
-        return {scheme: proxy for scheme, proxy in proxies.items() if is_loopback(urlsplit(proxy).hostname or "")}
+        return {scheme: proxy for scheme, proxy in proxies.items() if is_loopback(_host(proxy))}
 
 
 class _BodyTooLargeError(Exception):
     """More bytes than any list of statuses has."""
+
+
+def _host(proxy: str) -> str:
+    """The host of a proxy's address, with which the environment need not name a scheme; empty where there is none."""
+    try:
+        return urlsplit(proxy if "//" in proxy else f"//{proxy}").hostname or ""
+    except ValueError:
+        return ""
 
 
 def _require_certificates(verify: Any) -> None:  # noqa: ANN401 - a path or a boolean, as requests has it

@@ -1,359 +1,878 @@
-"""One request against real sockets: what a server and an environment can do to it."""
-
 import gzip
+import http.client
+import inspect
+import json
+import os
+import select
+import shutil
 import socket
 import ssl
+import struct
+import subprocess
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+import time
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final, Self, TypeVar
 
 import pytest
-import requests
+import requests.exceptions
 import urllib3.exceptions
 
-from fini_gate.client.transport import Failure, Response, Transport
+from fake_fini import FakeFini, Scenario
+from fini_gate.client.transport import BODY_BYTES, STATUS_ROUTE, Failure, Response, Transport
 from fini_gate.errors import CancelledError, UsageError
 from fini_gate.waiting import Waiter
 
-KEY = "fini_secret_0123456789"
-ROWS = b'{"jobs": []}'
+KEY: Final = "fini_0123456789abcdef"
+ROWS: Final = b'{"jobs": [{"id": "a", "jobStatus": "COMPLETED"}]}'
+# The limit of a request that is to be cut short, and of one that is not.
+SHORT: Final = 0.3
+LONG: Final = 30.0
+# A request that was to be cut short has been, on however slow a machine.
+AMPLE: Final = 10.0
+MEGABYTE: Final = 1_000_000
+
+_Result = TypeVar("_Result")
+
+
+# --- A server that does what no proper server would ----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Received:
+    """A request as it came in. The names of its headers are in lower case."""
+
+    line: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Connection:
+    """One client's connection, as an answer sees it."""
+
+    def __init__(self, wire: socket.socket, over: threading.Event) -> None:
+        self._wire = wire
+        self._over = over
+        self.is_open = True
+        self.sent_bytes = 0
+
+    def send(self, data: bytes) -> None:
+        """Send these bytes now."""
+        self._wire.sendall(data)
+        self.sent_bytes += len(data)
+
+    def drip(self, data: bytes, seconds: float = 0.02) -> None:
+        """Send a byte at a time."""
+        for position in range(len(data)):
+            self.send(data[position : position + 1])
+            self.pause(seconds)
+
+    def pause(self, seconds: float) -> None:
+        """Wait, until the test is over at the longest."""
+        if self._over.wait(seconds):
+            raise ConnectionAbortedError
+
+    def hang(self) -> None:
+        """Send nothing more, and leave the connection open, until the client closes it."""
+        while not select.select([self._wire], [], [], 0.02)[0]:
+            self.pause(0)
+        self.is_open = False
+
+    def hang_up(self) -> None:
+        """Close the connection in good order."""
+        self.is_open = False
+
+    def reset(self) -> None:
+        """Break the connection off."""
+        self._wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.is_open = False
+
+
+Answer = Callable[[Connection], None]
 
 
 class Server:
-    """A server of bytes on loopback: what a connection's n-th request is told is up to the test."""
+    """Answers the requests of all its connections by a list of answers, the last of them again and again.
 
-    def __init__(self, serve: Callable[["Server", socket.socket], None]) -> None:
-        self.received: list[bytes] = []
-        self.connections = 0
-        self._serve = serve
-        self._stop = threading.Event()
+    The greeting is what it sends on each connection before it is asked anything.
+    """
+
+    def __init__(self, *answers: Answer, tls: ssl.SSLContext | None = None, greeting: bytes = b"") -> None:
+        self._answers = answers
+        self._tls = tls
+        self._greeting = greeting
+        self._over = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        self._threads = [threading.Thread(target=self._accept)]
-        self._threads[0].start()
+        self._wires: list[socket.socket] = []
+        self._threads: list[threading.Thread] = []
+        self.requests: list[Received] = []
+        self.connections: list[Connection] = []
 
-    def read_request(self, connection: socket.socket) -> bytes:
-        """Read a request with its body, and keep it."""
-        request = b""
-        while b"\r\n\r\n" not in request or not request.endswith(b"]}"):
-            chunk = connection.recv(65536)
-            if not chunk:
-                raise ConnectionError
-            request += chunk
-        self.received.append(request)
-        return request
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        port: int = self._listener.getsockname()[1]
+        return port
 
-    def pause(self, seconds: float) -> bool:
-        """Wait, and say whether to go on."""
-        return not self._stop.wait(seconds)
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
 
-    def close(self) -> None:
-        """End it, and all of its connections."""
-        self._stop.set()
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
+    def __enter__(self) -> Self:
+        """Start to listen."""
+        self._start(self._accept)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End every connection and every thread."""
+        self._over.set()
+        for wire in (self._listener, *self._wires):
+            with suppress(OSError):
+                wire.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
-            thread.join(10)
+            thread.join()
+        self._listener.close()
+
+    def _start(self, function: Callable[..., None], *arguments: object) -> None:
+        thread = threading.Thread(target=function, args=arguments, daemon=True)
+        self._threads.append(thread)
+        thread.start()
 
     def _accept(self) -> None:
         with suppress(OSError):
             while True:
-                connection, _ = self._listener.accept()
-                self.connections += 1
-                thread = threading.Thread(target=self._handle, args=(connection,))
-                self._threads.append(thread)
-                thread.start()
+                wire, _ = self._listener.accept()
+                self._wires.append(wire)
+                self._start(self._serve, wire)
 
-    def _handle(self, connection: socket.socket) -> None:
-        with connection, suppress(OSError):
-            connection.settimeout(5)
-            self._serve(self, connection)
+    def _serve(self, plain: socket.socket) -> None:
+        with plain, suppress(OSError), ExitStack() as stack:
+            wire = stack.enter_context(self._tls.wrap_socket(plain, server_side=True)) if self._tls else plain
+            stream = stack.enter_context(wire.makefile("rb"))
+            connection = Connection(wire, self._over)
+            self.connections.append(connection)
+            connection.send(self._greeting)
+            while connection.is_open and (line := stream.readline()):
+                headers = dict(iter(lambda: _header(stream.readline()), ("", "")))
+                body = stream.read(int(headers.get("content-length", 0)))
+                self.requests.append(Received(line.decode().strip(), headers, body))
+                self._answers[min(len(self.requests), len(self._answers)) - 1](connection)
 
 
-Start = Callable[[Callable[[Server, socket.socket], None]], Server]
+def _header(line: bytes) -> tuple[str, str]:
+    name, _, value = line.decode("latin-1").partition(":")
+    return name.strip().lower(), value.strip()
 
 
-@pytest.fixture
-def start() -> Iterator[Start]:
-    """Start a server."""
-    servers: list[Server] = []
+def sending(data: bytes) -> Answer:
+    """Send these bytes and wait for the next request."""
+    return lambda connection: connection.send(data)
 
-    def start_server(serve: Callable[[Server, socket.socket], None]) -> Server:
-        servers.append(Server(serve))
-        return servers[-1]
 
-    yield start_server
-    for server in servers:
-        server.close()
+def ending(data: bytes) -> Answer:
+    """Send these bytes and close the connection."""
+
+    def answer(connection: Connection) -> None:
+        connection.send(data)
+        connection.hang_up()
+
+    return answer
+
+
+def resetting(data: bytes) -> Answer:
+    """Send these bytes and break the connection off."""
+
+    def answer(connection: Connection) -> None:
+        connection.send(data)
+        connection.reset()
+
+    return answer
+
+
+def head(status: str = "200 OK", **headers: str) -> bytes:
+    """A status line and headers."""
+    lines = [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    return "\r\n".join([f"HTTP/1.1 {status}", *lines, "", ""]).encode()
+
+
+def whole(body: bytes = ROWS, status: str = "200 OK", **headers: str) -> bytes:
+    """An answer with its length."""
+    return head(status, Content_Length=str(len(body)), **headers) + body
+
+
+def chunked(*chunks: bytes, **headers: str) -> bytes:
+    """An answer in chunks."""
+    framed = b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in (*chunks, b""))
+    return head(Transfer_Encoding="chunked", **headers) + framed
+
+
+GOOD: Final = sending(whole())
+
+
+# --- The transport under test --------------------------------------------------------------------------------------
 
 
 @pytest.fixture(autouse=True)
 def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+    """Nothing of the machine's own proxies, certificates and passwords."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
-    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name.lower(), raising=False)
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NETRC"):
         monkeypatch.delenv(name, raising=False)
 
 
-def transport(url: str) -> Transport:
-    """Give a transport to a server."""
-    return Transport(api_url=url, api_key=KEY, call=Waiter().call)
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Server]]:
+    """Start a server that gives these answers."""
+    with ExitStack() as stack:
+        yield lambda *answers, **options: stack.enter_context(Server(*answers, **options))
 
 
-def answer(body: bytes, *headers: str, status: str = "200 OK") -> bytes:
-    """Give an answer as it goes over the wire."""
-    head = "\r\n".join([f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers])
-    return f"{head}\r\n\r\n".encode() + body
+@pytest.fixture
+def tls(tmp_path: Path) -> ssl.SSLContext:
+    """What makes a server speak TLS, with a certificate for 127.0.0.1 that it has signed itself."""
+    if (openssl := shutil.which("openssl")) is None:
+        pytest.skip("there is no openssl to make a certificate with")
+    command = [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-batch"]
+    subject = ["-subj", "/CN=fini-gate test", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"]
+    files = ["-keyout", str(tmp_path / "key.pem"), "-out", str(tmp_path / "certificate.pem")]
+    subprocess.run([*command, *subject, *files], check=True, capture_output=True)  # noqa: S603 - found above
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "certificate.pem", tmp_path / "key.pem")
+    return context
 
 
-def saying(*answers: bytes) -> Callable[[Server, socket.socket], None]:
-    """Answer the requests of each connection with these, then close it."""
-
-    def serve(server: Server, connection: socket.socket) -> None:
-        for each in answers:
-            server.read_request(connection)
-            connection.sendall(each)
-
-    return serve
+Serve = Callable[..., Server]
 
 
-def test_transport__posts_the_job_ids(start: Start) -> None:
-    """A request is a POST of JSON to the status route, with the key in its header."""
-    server = start(saying(answer(ROWS, "X-Request-Id: r-1")))
-    response = transport(server.url).post(["a", "ü"], timeout_seconds=5)
+def transport_to(url: str, *, api_key: str = KEY) -> Transport:
+    """A transport whose calls are bounded as the real ones are."""
+    return Transport(api_url=url, api_key=api_key, call=Waiter().call)
+
+
+def post(transport: Transport, *job_ids: str, seconds: float = LONG) -> Response | Failure:
+    """Ask for jobs, and see to it that no answer comes long after its limit, or tells where it was asked for."""
+    began_at = time.monotonic()
+    response = transport.post(job_ids or ("a",), timeout_seconds=seconds)
+    assert time.monotonic() - began_at < seconds + AMPLE
+    if isinstance(response, Failure):
+        assert response.problem
+        for secret in (KEY, "127.0.0.1", "http:", "https:", STATUS_ROUTE):
+            assert secret not in response.problem
+    return response
+
+
+def good(response: Response | Failure) -> bool:
+    """Whether the rows came through."""
+    return isinstance(response, Response) and (response.status, response.body) == (200, ROWS)
+
+
+# --- The request ---------------------------------------------------------------------------------------------------
+
+
+def test_post__asks_as_the_api_wants_to_be_asked(serve: Serve) -> None:
+    """One POST to the status route, the IDs as JSON, the key in the Authorization header and nowhere else."""
+    server = serve(GOOD)
+    assert good(post(transport_to(server.url), "a", "b ü"))
+    (request,) = server.requests
+    assert request.line == f"POST {STATUS_ROUTE} HTTP/1.1"
+    assert json.loads(request.body) == {"jobIds": ["a", "b ü"]}
+    assert request.headers["content-type"] == "application/json"
+    assert request.headers["authorization"] == f"Bearer {KEY}"
+    assert KEY not in str({**request.headers, "authorization": ""})
+    assert request.headers["user-agent"].startswith("fini-gate")
+    assert int(request.headers["content-length"]) == len(request.body)
+
+
+def test_post__keeps_the_path_of_a_base_url(serve: Serve) -> None:
+    """An API behind a prefix is asked there."""
+    server = serve(GOOD)
+    assert good(post(transport_to(f"{server.url}/prefix")))
+    assert server.requests[0].line.split()[1] == f"/prefix{STATUS_ROUTE}"
+
+
+def test_post__is_understood_by_the_api() -> None:
+    """The stand-in, which is as strict as the API, answers."""
+    with FakeFini(Scenario.from_mapping({"api-keys": {KEY: ["read"]}, "jobs": [{"id": "a"}]})) as api:
+        response = post(transport_to(api.url))
     assert isinstance(response, Response)
-    assert (response.status, response.body, response.headers["x-request-id"]) == (200, ROWS, "r-1")
-    head, _, body = server.received[0].partition(b"\r\n\r\n")
-    assert head.startswith(b"POST /v2/knowledge/public/jobs/status HTTP/1.1\r\n")
-    assert f"Authorization: Bearer {KEY}".encode() in head
-    assert b"Content-Type: application/json" in head
-    assert body == b'{"jobIds": ["a", "\\u00fc"]}'
+    assert response.status == 200
+    assert [row["id"] for row in json.loads(response.body)["jobs"]] == ["a"]
 
 
-def test_transport__keeps_its_connection(start: Start) -> None:
-    """A second request goes over the connection of the first."""
-    server = start(saying(answer(ROWS), answer(ROWS)))
-    client = transport(server.url)
-    for _ in range(2):
-        assert isinstance(client.post(["a"], timeout_seconds=5), Response)
-    assert server.connections == 1
+@pytest.mark.parametrize("status", ["200 OK", "204 No Content", "400 Bad Request", "401 Unauthorized", "429 ", "500 "])
+def test_post__returns_an_answer_of_any_status(serve: Serve, status: str) -> None:
+    """A status is the judge's business: it comes with the headers, whatever their letters' case, and the body."""
+    body = b"" if status.startswith("204") else b"<html>\xff"
+    response = post(transport_to(serve(sending(whole(body, status, x_REQUEST_id="req-1"))).url))
+    assert isinstance(response, Response)
+    assert (response.status, response.body) == (int(status[:3]), body)
+    assert response.headers["X-Request-Id"] == "req-1"
+
+
+PACKED: Final = gzip.compress(ROWS)
+WHOLE_ANSWERS: Final[Mapping[str, Answer]] = {
+    "in chunks": sending(chunked(ROWS[:10], ROWS[10:])),
+    "until the connection ends": ending(head() + ROWS),
+    "HTTP/1.0": ending(b"HTTP/1.0 200 OK\r\n\r\n" + ROWS),
+    "gzip": sending(whole(PACKED, Content_Encoding="gzip")),
+    "gzip in chunks": sending(chunked(PACKED[:5], PACKED[5:12], PACKED[12:], Content_Encoding="gzip")),
+    "deflate": sending(whole(zlib.compress(ROWS), Content_Encoding="deflate")),
+    "with an interim answer": sending(b"HTTP/1.1 100 Continue\r\n\r\n" + whole()),
+    "a byte at a time": lambda connection: connection.drip(whole(), 0.001),
+    "gzip, a byte at a time": lambda connection: connection.drip(whole(PACKED, Content_Encoding="gzip"), 0.001),
+    "in chunks, a byte at a time": lambda connection: connection.drip(chunked(ROWS[:10], ROWS[10:]), 0.001),
+}
+
+
+@pytest.mark.parametrize("answer", WHOLE_ANSWERS.values(), ids=WHOLE_ANSWERS)
+def test_post__takes_a_whole_answer_in_whatever_form(serve: Serve, answer: Answer) -> None:
+    """Framing, packing and pace make no difference to what arrives."""
+    assert good(post(transport_to(serve(answer).url)))
+
+
+def test_post__of_several_requests_uses_one_connection(serve: Serve) -> None:
+    """A connection is kept, as hand-shakes cost time."""
+    server = serve(GOOD)
+    transport = transport_to(server.url)
+    assert all(good(post(transport)) for _ in range(3))
+    assert len(server.requests) == 3
+    assert len(server.connections) == 1
+
+
+# --- Broken answers ------------------------------------------------------------------------------------------------
+
+BROKEN_ANSWERS: Final[Mapping[str, Answer]] = {
+    "reset": resetting(b""),
+    "hang-up": ending(b""),
+    "hang-up in the status line": ending(b"HTTP/1.1 2"),
+    "hang-up in the body": ending(head(Content_Length="100") + ROWS),
+    "hang-up before the body": ending(head(Content_Length="100")),
+    "reset in the body": resetting(head(Content_Length="100") + ROWS),
+    "hang-up in a chunk": ending(chunked(ROWS)[:-20]),
+    "hang-up between chunks": ending(chunked(ROWS)[:-5]),
+    "a chunk of no length": ending(head(Transfer_Encoding="chunked") + b"what?\r\n" + ROWS),
+    "no HTTP": ending(b"SSH-2.0-OpenSSH_9.6\r\n"),
+    "a status that is none": ending(b"HTTP/1.1 abc OK\r\n\r\n"),
+    "a line without end": ending(b"HTTP/1.1 200 " + b"x" * 100_000),
+    "headers without end": ending(b"HTTP/1.1 200 OK\r\n" + b"X-A: b\r\n" * 10_000),
+    "no gzip": sending(whole(ROWS, Content_Encoding="gzip")),
+    "no deflate": sending(whole(b"\xff" * 20, Content_Encoding="deflate")),
+}
+
+
+@pytest.mark.parametrize("answer", BROKEN_ANSWERS.values(), ids=BROKEN_ANSWERS)
+def test_post__of_a_broken_answer_is_a_failure(serve: Serve, answer: Answer) -> None:
+    """What did not arrive whole is never handed on as if it had, and the next request is none the worse for it."""
+    transport = transport_to(serve(answer, GOOD).url)
+    response = post(transport)
+    assert isinstance(response, Failure)
+    assert response.is_broken_connection
+    assert good(post(transport))
 
 
 @pytest.mark.parametrize(
-    "told",
+    ("case", "words"),
     [
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n"
-        + ROWS[:4]
-        + b"\r\n8\r\n"
-        + ROWS[4:]
-        + b"\r\n0\r\n\r\n",
-        b"HTTP/1.0 200 OK\r\n\r\n" + ROWS,
-        answer(gzip.compress(ROWS), "Content-Encoding: gzip"),
+        ("reset", "Connection reset by peer"),
+        ("hang-up", "RemoteDisconnected"),
+        ("hang-up in the body", "IncompleteRead"),
+        ("no HTTP", "BadStatusLine"),
     ],
-    ids=["chunked", "until the end", "gzip"],
 )
-def test_transport__reads_a_body_in_any_form(start: Start, told: bytes) -> None:
-    """In pieces, without a length, packed: the body is the same."""
-    response = transport(start(saying(told)).url).post(["a"], timeout_seconds=5)
-    assert isinstance(response, Response)
-    assert response.body == ROWS
+def test_post__of_a_broken_answer_says_what_broke(serve: Serve, case: str, words: str) -> None:
+    """The failure is told in the words of the operating system, or by the name that it goes by."""
+    response = post(transport_to(serve(BROKEN_ANSWERS[case]).url))
+    assert response == Failure(f"the connection failed ({words})", is_broken_connection=True)
 
 
-def reset(server: Server, connection: socket.socket) -> None:
-    """Reset the connection."""
-    server.read_request(connection)
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+@pytest.mark.parametrize("fault", ["reset", "hang-up", "hang-up-midway"])
+def test_post__of_an_answer_that_the_api_breaks_off_is_a_failure(fault: str) -> None:
+    """The stand-in's own faults come as failures."""
+    scenario = {"api-keys": {KEY: ["read"]}, "jobs": [{"id": "a"}], "faults": [{"requests": 1, "do": fault}]}
+    with FakeFini(Scenario.from_mapping(scenario)) as api:
+        transport = transport_to(api.url)
+        assert isinstance(post(transport), Failure)
+        assert isinstance(post(transport), Response)
 
 
-@pytest.mark.parametrize(
-    ("serve", "words"),
-    [
-        (reset, "Connection reset by peer"),
-        (saying(b""), "RemoteDisconnected"),
-        (saying(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{"), "IncompleteRead"),
-        (
-            saying(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"),
-            "InvalidChunkLength|ValueError|IncompleteRead",
-        ),
-        (saying(b"nonsense\r\n\r\n"), "BadStatusLine"),
-        (saying(answer(b"no gzip", "Content-Encoding: gzip")), "error"),
-    ],
-    ids=["reset", "hang-up", "truncated", "broken chunk", "no HTTP", "broken gzip"],
-)
-def test_transport__tells_of_a_broken_connection(
-    start: Start, serve: Callable[[Server, socket.socket], None], words: str
-) -> None:
-    """Whatever breaks is a failure in a few words, without URL or key."""
-    server = start(serve)
-    failure = transport(server.url).post(["a"], timeout_seconds=5)
-    assert isinstance(failure, Failure)
-    assert failure.is_broken_connection
-    assert any(word in failure.problem for word in words.split("|")), failure.problem
-    assert KEY not in failure.problem
-    assert "127.0.0.1" not in failure.problem
+def test_post__of_packed_rows_cut_short_gives_no_whole_rows(serve: Serve) -> None:
+    """A packed answer whose end is missing is not taken for a whole one."""
+    response = post(transport_to(serve(sending(whole(PACKED[:-20], Content_Encoding="gzip"))).url))
+    assert not good(response)
 
 
-def test_transport__tells_of_a_refused_connection() -> None:
-    """Nobody listens: the operating system's own words."""
+def test_post__over_a_connection_that_the_server_gave_up_fails_once(serve: Serve) -> None:
+    """A connection kept alive that breaks at its next use is said to be broken; after that there is a new one."""
+    server = serve(GOOD, ending(b""), GOOD)
+    transport = transport_to(server.url)
+    assert good(post(transport))
+    response = post(transport)
+    assert isinstance(response, Failure)
+    assert response.is_broken_connection
+    assert good(post(transport))
+    assert len(server.connections) == 2
+
+
+def test_post__over_a_connection_that_was_closed_meanwhile_needs_no_second_try(serve: Serve) -> None:
+    """A connection that the server has closed in good order is seen to be closed, and replaced."""
+    server = serve(ending(whole()), GOOD)
+    transport = transport_to(server.url)
+    assert good(post(transport))
+    server._threads[1].join()  # noqa: SLF001 - until the server has closed it
+    assert good(post(transport))
+
+
+def test_post__where_nobody_listens_says_so() -> None:
+    """A refused connection is told in the words of the operating system."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    failure = transport(f"http://127.0.0.1:{port}").post(["a"], timeout_seconds=5)
-    assert failure == Failure("the connection failed (Connection refused)", is_broken_connection=True)
+    assert post(transport_to(f"http://127.0.0.1:{port}")) == Failure(
+        "the connection failed (Connection refused)", is_broken_connection=True
+    )
 
 
-def hang(server: Server, connection: socket.socket) -> None:
-    """Answer nothing."""
-    server.read_request(connection)
-    server.pause(20)
+def test_post__to_a_name_that_does_not_resolve_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failed look-up is told without the name."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    assert post(transport_to("https://api.example")) == Failure(
+        "the connection failed (Name or service not known)", is_broken_connection=True
+    )
 
 
-def drip(told: bytes) -> Callable[[Server, socket.socket], None]:
-    """Send a byte at a time, for ever."""
-
-    def serve(server: Server, connection: socket.socket) -> None:
-        server.read_request(connection)
-        connection.sendall(told)
-        while server.pause(0.02):
-            connection.sendall(b" ")
-
-    return serve
+# --- Limits --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "serve",
-    [hang, drip(b"HTTP/1.1 200 OK\r\nX: "), drip(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")],
-    ids=["nothing", "headers that drip", "a body that drips"],
-)
-def test_transport__waits_no_longer_than_its_limit(
-    start: Start, serve: Callable[[Server, socket.socket], None]
-) -> None:
-    """An answer that never ends is given up at the limit, and the next request has a connection of its own."""
-    server = start(serve)
-    client = transport(server.url)
-    for _ in range(2):
-        assert client.post(["a"], timeout_seconds=0.3) == Failure("no whole answer within 0.3s")
-    assert server.connections == 2
+def _endless(connection: Connection) -> None:
+    while True:
+        connection.drip(b" ")
 
 
-@pytest.mark.parametrize("packed", [False, True])
-def test_transport__reads_no_more_than_its_limit(start: Start, packed: bool) -> None:  # noqa: FBT001 - a table
-    """A hundred megabytes, or what unpacks to them, are given up."""
-    body = b" " * 100_000_000
-    told = answer(gzip.compress(body), "Content-Encoding: gzip") if packed else answer(body)
-    failure = transport(start(saying(told)).url).post(["a"], timeout_seconds=20)
-    assert failure == Failure("an answer of more than 16 MiB")
+def _after(data: bytes) -> Answer:
+    def answer(connection: Connection) -> None:
+        connection.send(data)
+        _endless(connection)
+
+    return answer
 
 
-def test_transport__follows_no_redirect(start: Start) -> None:
-    """A redirect is an answer: the key does not go where it leads."""
-    other = start(saying(answer(ROWS)))
-    server = start(saying(answer(b"", f"Location: {other.url}/", status="307 Temporary Redirect")))
-    response = transport(server.url).post(["a"], timeout_seconds=5)
+def _unfinished(connection: Connection) -> None:
+    connection.send(head(Content_Length="100") + ROWS)
+    connection.hang()
+
+
+def _chunks_for_ever(connection: Connection) -> None:
+    connection.send(head(Transfer_Encoding="chunked"))
+    while True:
+        connection.send(b"1\r\n \r\n")
+        connection.pause(0.02)
+
+
+def _interim_for_ever(connection: Connection) -> None:
+    while True:
+        connection.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        connection.pause(0.02)
+
+
+SLOW_ANSWERS: Final[Mapping[str, Answer]] = {
+    "nothing": Connection.hang,
+    "a status line that drips": lambda connection: connection.drip(b"HTTP/1.1 200 " + b"x" * 10_000),
+    "headers that drip": lambda connection: connection.drip(head(X_Long="x" * 10_000)),
+    "headers without end": _after(b"HTTP/1.1 200 OK\r\nX-Long: "),
+    "interim answers without end": _interim_for_ever,
+    "a body that drips": lambda connection: connection.drip(whole(b"x" * 10_000)),
+    "a body that stands still": _unfinished,
+    "white space after the rows": _after(head() + ROWS),
+    "chunks without end": _chunks_for_ever,
+    "a packed body that drips": lambda connection: connection.drip(whole(os.urandom(10_000), Content_Encoding="gzip")),
+}
+
+
+@pytest.mark.parametrize("answer", SLOW_ANSWERS.values(), ids=SLOW_ANSWERS)
+def test_limit__bounds_the_request_as_a_whole(serve: Serve, answer: Answer) -> None:
+    """An answer may come as slowly as it likes: past the limit it is given up, and a new connection made."""
+    server = serve(answer, GOOD)
+    transport = transport_to(server.url)
+    assert post(transport, seconds=SHORT) == Failure(f"no whole answer within {SHORT}s")
+    assert good(post(transport))
+    assert len(server.connections) == 2
+
+
+@pytest.mark.parametrize("fault", [{"hang": "forever"}, {"drip": "20ms", "endless": True}], ids=["hang", "drip"])
+def test_limit__bounds_what_the_api_does(fault: Mapping[str, object]) -> None:
+    """The stand-in's own slow answers are given up in time."""
+    scenario = {"api-keys": {KEY: ["read"]}, "jobs": [{"id": "a"}], "faults": [{"requests": 1, "do": fault}]}
+    with FakeFini(Scenario.from_mapping(scenario)) as api:
+        transport = transport_to(api.url)
+        assert post(transport, seconds=SHORT) == Failure(f"no whole answer within {SHORT}s")
+        assert isinstance(post(transport), Response)
+
+
+def test_limit__counts_from_before_the_name_look_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look-up that hangs, which no socket's timeout bounds, is given up too."""
+    over = threading.Event()
+
+    def hang(*_: object, **__: object) -> None:
+        over.wait(AMPLE)
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    try:
+        assert post(transport_to("https://api.example"), seconds=SHORT) == Failure(f"no whole answer within {SHORT}s")
+    finally:
+        over.set()
+
+
+def test_limit__bounds_the_hand_shake_too(serve: Serve) -> None:
+    """A server that accepts and then says nothing is given up as well when it is to speak TLS."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        transport = transport_to(f"https://127.0.0.1:{silent.getsockname()[1]}")
+        assert post(transport, seconds=SHORT) == Failure(f"no whole answer within {SHORT}s")
+    assert good(post(transport_to(serve(GOOD).url)))
+
+
+def test_limit__is_worded_as_people_read_it(serve: Serve) -> None:
+    """The limit is named in the unit of the input."""
+    response = post(transport_to(serve(Connection.hang).url), seconds=0.21)
+    assert response == Failure("no whole answer within 0.2s")
+
+
+# --- Sizes ---------------------------------------------------------------------------------------------------------
+
+
+def _flood(connection: Connection) -> None:
+    while connection.sent_bytes < 100 * MEGABYTE:
+        connection.send(b" " * MEGABYTE)
+
+
+def _large(connection: Connection) -> None:
+    connection.send(head(Content_Length=str(100 * MEGABYTE)))
+    _flood(connection)
+
+
+def _large_in_chunks(connection: Connection) -> None:
+    connection.send(head(Transfer_Encoding="chunked"))
+    while connection.sent_bytes < 100 * MEGABYTE:
+        connection.send(b"%x\r\n%b\r\n" % (MEGABYTE, b" " * MEGABYTE))
+
+
+def _large_until_the_end(connection: Connection) -> None:
+    connection.send(head())
+    _flood(connection)
+
+
+BOMB: Final = gzip.compress(b" " * (100 * MEGABYTE), 1)
+LARGE_ANSWERS: Final[Mapping[str, Answer]] = {
+    "100 MB": _large,
+    "100 MB in chunks": _large_in_chunks,
+    "100 MB of no length": _large_until_the_end,
+    "gzip that unpacks to 100 MB": sending(whole(BOMB, Content_Encoding="gzip")),
+    "the same in one chunk": sending(chunked(BOMB, Content_Encoding="gzip")),
+    "one byte too much": sending(whole(b" " * (BODY_BYTES + 1))),
+}
+
+
+@pytest.mark.parametrize("answer", LARGE_ANSWERS.values(), ids=LARGE_ANSWERS)
+def test_size__of_a_body_is_bounded(serve: Serve, answer: Answer) -> None:
+    """A body of more than 16 MiB, unpacked, is not read to its end, and the next request is none the worse for it."""
+    server = serve(answer, GOOD)
+    transport = transport_to(server.url)
+    assert post(transport) == Failure("an answer of more than 16 MiB")
+    assert good(post(transport))
+    # What the sockets hold comes on top.
+    assert server.connections[0].sent_bytes < 60 * MEGABYTE
+
+
+def test_size__up_to_the_bound_is_fine(serve: Serve) -> None:
+    """A body of just 16 MiB comes through."""
+    response = post(transport_to(serve(sending(whole(b" " * BODY_BYTES))).url))
     assert isinstance(response, Response)
-    assert response.status == 307
-    assert other.connections == 0
+    assert len(response.body) == BODY_BYTES
 
 
-def test_transport__sends_no_cookie_back(start: Start) -> None:
-    """A cookie that the API sets is forgotten."""
-    server = start(saying(answer(ROWS, "Set-Cookie: a=b"), answer(ROWS)))
-    client = transport(server.url)
-    for _ in range(2):
-        client.post(["a"], timeout_seconds=5)
-    assert b"Cookie" not in server.received[1]
+@pytest.mark.parametrize("fault", [{"gzip-bomb": 100}, {"huge": 100}], ids=["gzip bomb", "huge"])
+def test_size__of_what_the_api_sends_is_bounded(fault: Mapping[str, object]) -> None:
+    """The stand-in's own large answers are refused."""
+    scenario = {"api-keys": {KEY: ["read"]}, "jobs": [{"id": "a"}], "faults": [{"do": fault}]}
+    with FakeFini(Scenario.from_mapping(scenario)) as api:
+        assert post(transport_to(api.url)) == Failure("an answer of more than 16 MiB")
 
 
-def test_transport__heeds_no_netrc(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An entry in a .netrc does not replace the key."""
-    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login someone password else\n", encoding="utf-8")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
-    server = start(saying(answer(ROWS)))
-    transport(server.url).post(["a"], timeout_seconds=5)
-    assert f"Authorization: Bearer {KEY}".encode() in server.received[0]
+# --- Where the key goes --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("no_proxy", "proxied"), [("", True), ("127.0.0.1", False)])
-def test_transport__heeds_the_proxies_of_the_environment(
-    start: Start,
-    monkeypatch: pytest.MonkeyPatch,
-    no_proxy: str,
-    proxied: bool,  # noqa: FBT001 - a table
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("is_elsewhere", [True, False])
+def test_redirect__is_not_followed(serve: Serve, status: int, *, is_elsewhere: bool) -> None:
+    """Neither to another host nor on the same one: the answer itself is returned, and the key goes nowhere."""
+    elsewhere = serve(GOOD)
+    location = f"{elsewhere.url}/login" if is_elsewhere else "/login"
+    server = serve(sending(whole(b"", f"{status} Moved", Location=location)))
+    response = post(transport_to(server.url))
+    assert isinstance(response, Response)
+    assert (response.status, response.headers["location"]) == (status, location)
+    assert elsewhere.requests == []
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("variable", ["HOME", "NETRC"])
+@pytest.mark.parametrize("entry", ["machine 127.0.0.1", "default"])
+def test_netrc__does_not_replace_the_key(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str, entry: str
 ) -> None:
-    """HTTP_PROXY and NO_PROXY count as for everybody."""
-    proxy, server = start(saying(answer(ROWS))), start(saying(answer(ROWS)))
-    monkeypatch.setenv("HTTP_PROXY", proxy.url)
-    monkeypatch.setenv("NO_PROXY", no_proxy)
-    assert isinstance(transport(server.url).post(["a"], timeout_seconds=5), Response)
-    assert (proxy.connections, server.connections) == ((1, 0) if proxied else (0, 1))
+    """A user name and password that lie about for the API's host are not sent."""
+    path = tmp_path / ".netrc"
+    path.write_text(f"{entry} login someone password else\n")
+    path.chmod(0o600)
+    monkeypatch.setenv(variable, str(tmp_path if variable == "HOME" else path))
+    server = serve(GOOD)
+    assert good(post(transport_to(server.url)))
+    assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
 
 
-def test_transport__sends_no_plain_request_to_a_proxy_elsewhere(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without TLS a request, and the key in it, does not leave the machine."""
-    monkeypatch.setenv("HTTP_PROXY", "http://proxy.example:3128")
-    server = start(saying(answer(ROWS)))
-    assert isinstance(transport(server.url).post(["a"], timeout_seconds=5), Response)
-
-
-def test_transport__sends_an_encrypted_request_through_a_proxy(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With TLS the proxy is asked for a tunnel, and does not see the key."""
-    seen: list[bytes] = []
-
-    def refuse(_: Server, connection: socket.socket) -> None:
-        seen.append(connection.recv(65536))
-        connection.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
-
-    monkeypatch.setenv("HTTPS_PROXY", start(refuse).url)
-    failure = transport("https://fini.example").post(["a"], timeout_seconds=5)
-    assert isinstance(failure, Failure)
-    assert seen[0].startswith(b"CONNECT fini.example:443 ")
-    assert KEY.encode() not in seen[0]
-
-
-def test_transport__refuses_certificates_that_are_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A path to certificates that leads nowhere in the container is a usage error, not an outage."""
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "nowhere.pem"))
-    with pytest.raises(UsageError, match=r"nowhere\.pem"):
-        transport("https://fini.example")
+def test_cookies__are_not_sent_back(serve: Serve) -> None:
+    """Nothing that one answer sets goes along with the next request."""
+    server = serve(sending(head(Set_Cookie="a=1; Path=/").replace(b"\r\n\r\n", b"\r\nContent-Length: 0\r\n\r\n")), GOOD)
+    transport = transport_to(server.url)
+    post(transport)
+    assert good(post(transport))
+    assert "cookie" not in server.requests[1].headers
 
 
 @pytest.mark.parametrize(
-    "error",
-    [
-        requests.exceptions.InvalidHeader(f"Bearer {KEY}"),
-        requests.exceptions.SSLError(f"https://x/{KEY}"),
-        requests.exceptions.ChunkedEncodingError(KEY),
-        urllib3.exceptions.ProtocolError(KEY),
-        urllib3.exceptions.LocationParseError(KEY),
-        ssl.SSLCertVerificationError(1, "certificate verify failed"),
-        UnicodeEncodeError("latin-1", KEY, 0, 1, KEY),
-        OSError(KEY),
-        RuntimeError(KEY),
-    ],
-    ids=lambda error: type(error).__name__,
+    "key", ["fini_01234\n56789", "fini_ü", "fini_01234\x0056789", " fini_0123456789", "fini_\u2028"]
 )
-def test_transport__maps_every_exception(error: Exception) -> None:
-    """Whatever a library raises is a failure, and its text, which may hold anything, goes nowhere."""
-
-    def call(function: Callable[[], object], seconds: float) -> object:
-        assert callable(function)
-        assert seconds
-        raise error
-
-    client = Transport(api_url="https://fini.example", api_key=KEY, call=call)  # type: ignore[arg-type]
-    failure = client.post(["a"], timeout_seconds=1)
-    assert isinstance(failure, Failure)
-    assert failure.problem.startswith("the connection failed (")
-    assert KEY not in failure.problem
+def test_key__that_fits_no_header_is_not_told(serve: Serve, key: str) -> None:
+    """A key that cannot be sent is a failure whose words do not hold it."""
+    response = transport_to(serve(GOOD).url, api_key=key).post(["a"], timeout_seconds=LONG)
+    assert isinstance(response, Response) or key.strip() not in response.problem
 
 
-def test_transport__lets_a_cancellation_through(start: Start) -> None:
-    """A signal ends the wait for an answer."""
-    waiter = Waiter()
-    waiter.signal_number = 15
-    client = Transport(api_url=start(hang).url, api_key=KEY, call=waiter.call)
-    with pytest.raises(CancelledError):
-        client.post(["a"], timeout_seconds=5)
+# --- Proxies -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"])
+@pytest.mark.parametrize("form", ["http://127.0.0.1:{}", "http://localhost:{}", "http://127.0.0.1:{}/", "127.0.0.1:{}"])
+def test_proxy__of_this_machine_is_used(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, variable: str, form: str
+) -> None:
+    """A proxy of the environment is asked in place of the API, where no other machine sees the key."""
+    proxy, server = serve(GOOD), serve(GOOD)
+    monkeypatch.setenv(variable, form.format(proxy.port))
+    assert good(post(transport_to(server.url)))
+    assert server.requests == []
+    assert proxy.requests[0].line == f"POST {server.url}{STATUS_ROUTE} HTTP/1.1"
+    assert proxy.requests[0].headers["authorization"] == f"Bearer {KEY}"
+
+
+@pytest.mark.parametrize("excepted", ["127.0.0.1", "*", "example.com, 127.0.0.1", "127.0.0.0/8"])
+@pytest.mark.parametrize("variable", ["NO_PROXY", "no_proxy"])
+def test_proxy__is_not_used_where_no_proxy_says_so(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, variable: str, excepted: str
+) -> None:
+    """`NO_PROXY` names hosts that are asked directly."""
+    proxy, server = serve(GOOD), serve(GOOD)
+    monkeypatch.setenv("HTTP_PROXY", proxy.url)
+    monkeypatch.setenv(variable, excepted)
+    assert good(post(transport_to(server.url)))
+    assert proxy.requests == []
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "http://192.0.2.1:3128",
+        "http://proxy.example:3128",
+        "https://192.0.2.1",
+        "http://127.0.0.1@192.0.2.1:3128",
+        "http://127.0.0.1.example:3128",
+        "192.0.2.1:3128",
+        "socks5://192.0.2.1:1080",
+        "//192.0.2.1",
+    ],
+)
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "ALL_PROXY"])
+def test_proxy__of_another_machine_never_sees_a_plain_request(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, variable: str, proxy: str
+) -> None:
+    """What is not encrypted does not leave this machine: the stand-in on loopback is asked directly."""
+    monkeypatch.setenv(variable, proxy)
+    assert good(post(transport_to(serve(GOOD).url)))
+
+
+@pytest.mark.parametrize(
+    "proxy", ["http://[bad", "http://127.0.0.1:port", "http://", "socks5://127.0.0.1:1", "nonsense"]
+)
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9", "https://127.0.0.1:9"])
+def test_proxy__that_is_none_breaks_nothing(monkeypatch: pytest.MonkeyPatch, proxy: str, url: str) -> None:
+    """An address that cannot be used is a failure of the request, or said to be wrong; it is no crash."""
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    try:
+        transport = transport_to(url)
+    except UsageError as error:
+        assert "PROXY" in str(error)  # noqa: PT017 - a usage error will do as well
+    else:
+        assert isinstance(post(transport, seconds=SHORT), Failure)
+
+
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
+def test_proxy__of_an_encrypted_request_is_asked_for_a_tunnel(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    """All that a proxy hears is the host to connect to; where it refuses, that is told."""
+    proxy = serve(ending(whole(b"", "407 Proxy Authentication Required")))
+    monkeypatch.setenv(variable, f"http://user:word@127.0.0.1:{proxy.port}")
+    response = post(transport_to("https://api.example"))
+    assert isinstance(response, Failure)
+    assert "word" not in response.problem
+    (request,) = proxy.requests
+    assert request.line.startswith("CONNECT api.example:443 ")
+    assert KEY not in str(request)
+    assert "proxy-authorization" in request.headers
+
+
+# --- TLS -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_certificates__of_the_environment_are_trusted(
+    serve: Serve, tls: ssl.SSLContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    """A server is talked to where the environment names a file that vouches for it."""
+    monkeypatch.setenv(variable, str(tmp_path / "certificate.pem"))
+    assert good(post(transport_to(serve(GOOD, tls=tls).url)))
+
+
+def test_certificates__of_nobody_known_are_refused(serve: Serve, tls: ssl.SSLContext) -> None:
+    """Nothing is sent to a server that nobody vouches for, and the words say that its certificate is why."""
+    server = serve(GOOD, tls=tls)
+    response = post(transport_to(server.url))
+    assert isinstance(response, Failure)
+    assert "certificate verify failed" in response.problem
+    assert server.requests == []
+
+
+def test_certificates__of_another_host_are_refused(
+    serve: Serve, tls: ssl.SSLContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A certificate that is good for another host is not good enough."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "certificate.pem"))
+    server = serve(GOOD, tls=tls)
+    response = post(transport_to(f"https://localhost:{server.port}"))
+    assert isinstance(response, Failure)
+    assert "mismatch" in response.problem
+    assert server.requests == []
+
+
+def test_certificates__that_are_none_are_a_failure(
+    serve: Serve, tls: ssl.SSLContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file without a certificate in it vouches for nobody."""
+    (tmp_path / "bundle").write_text("nothing\n")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "bundle"))
+    assert isinstance(post(transport_to(serve(GOOD, tls=tls).url)), Failure)
+
+
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_certificates__that_are_not_there_are_a_usage_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str
+) -> None:
+    """A file that is not in the container is named at the start, with what to do."""
+    monkeypatch.setenv(variable, str(tmp_path / "missing.pem"))
+    with pytest.raises(UsageError, match=r"missing\.pem.*unset"):
+        transport_to("https://api.example")
+
+
+def test_tls__with_a_server_that_speaks_none_is_told(serve: Serve) -> None:
+    """The words of a failed hand-shake come through."""
+    server = serve(GOOD, greeting=b"220 ready\r\n")
+    response = post(transport_to(server.url.replace("http:", "https:")))
+    assert isinstance(response, Failure)
+    assert response.is_broken_connection
+    assert "SSL" in response.problem
+
+
+# --- Every failure -------------------------------------------------------------------------------------------------
+
+TELLTALE: Final = f"https://api.example{STATUS_ROUTE} 127.0.0.1 Bearer {KEY}"
+
+
+def _exceptions() -> dict[str, Exception]:
+    """One of each exception that a request can end by, its text full of what nobody may see."""
+    modules = (requests.exceptions, urllib3.exceptions, http.client, ssl, socket, zlib)
+    found = {error for module in modules for _, error in inspect.getmembers(module, inspect.isclass)}
+    found |= {*OSError.__subclasses__(), OSError, ValueError, TypeError, AttributeError, KeyError, RuntimeError}
+    found |= {RecursionError, MemoryError, EOFError, AssertionError, StopIteration}
+    errors = [error for error in found if issubclass(error, Exception) and error is not CancelledError]
+    made = {f"{error.__module__}.{error.__qualname__}": _made(error) for error in errors}
+    made["UnicodeEncodeError"] = UnicodeEncodeError("latin-1", TELLTALE, 0, 1, TELLTALE)
+    made["OSError with a number"] = OSError(104, "Connection reset by peer", TELLTALE)
+    return made
+
+
+def _made(error: type[Exception]) -> Exception:
+    # Past the constructors, which ask for pools, responses and what not.
+    made: Exception = error.__new__(error, TELLTALE)
+    return made
+
+
+EXCEPTIONS: Final = dict(sorted(_exceptions().items()))
+
+
+def _raising(error: BaseException, cause: BaseException | None = None) -> Transport:
+    """A transport whose every call ends by this error."""
+
+    def call(function: Callable[[], _Result], seconds: float) -> _Result:
+        del function, seconds
+        raise error from cause
+
+    return Transport(api_url="https://api.example", api_key=KEY, call=call)
+
+
+@pytest.mark.parametrize("error", EXCEPTIONS.values(), ids=EXCEPTIONS)
+@pytest.mark.parametrize("is_cause", [True, False])
+def test_failure__is_what_every_exception_becomes(error: Exception, *, is_cause: bool) -> None:
+    """Whatever is raised, as itself or as the cause of another, becomes a failure without URL, host and key."""
+    outer = requests.exceptions.ConnectionError(TELLTALE)
+    response = post(_raising(outer, error) if is_cause else _raising(error))
+    assert isinstance(response, Failure)
+    assert "api.example" not in response.problem
+    assert response.is_broken_connection is not isinstance(error, TimeoutError)
+
+
+def test_failure__tells_the_innermost_cause() -> None:
+    """Of a chain of exceptions the one at its root says what happened."""
+    cause = ConnectionResetError(104, "Connection reset by peer")
+    response = post(_raising(requests.exceptions.ConnectionError("outer"), cause))
+    assert response == Failure("the connection failed (Connection reset by peer)", is_broken_connection=True)
+
+
+@pytest.mark.parametrize("error", [CancelledError(15), KeyboardInterrupt(), SystemExit(1)])
+def test_failure__is_no_name_for_a_cancellation(error: BaseException) -> None:
+    """What ends the gate comes through as it is."""
+    with pytest.raises(type(error)) as caught:
+        _raising(error).post(["a"], timeout_seconds=LONG)
+    assert caught.value is error
+
+
+def test_exceptions__are_all_there() -> None:
+    """The table above holds those that are known to come."""
+    names: Sequence[str] = (
+        "ProtocolError",
+        "ReadTimeoutError",
+        "SSLCertVerificationError",
+        "IncompleteRead",
+        "gaierror",
+    )
+    assert len(EXCEPTIONS) > 80
+    assert all(any(name in known for known in EXCEPTIONS) for name in names)
