@@ -2,10 +2,9 @@
 
 import os
 import sys
-from pathlib import Path
 
 # Isolated, Python imports nothing from beside its script, nor from the folder that it starts in (the user's checkout).
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))  # noqa: PTH120 - pathlib takes long to import
 
 from fini_gate.waiting import Waiter
 
@@ -16,4 +15,7 @@ if __name__ == "__main__":
 
     from fini_gate.main import main
 
-    sys.exit(main(os.environ, waiter))
+    exit_code = main(os.environ, waiter)
+    # All is written: another signal must not change how it ended while the interpreter shuts down.
+    waiter.ignore()
+    sys.exit(exit_code)

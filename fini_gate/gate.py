@@ -63,11 +63,11 @@ def wait_for_jobs(  # noqa: PLR0913 - the parts that the composition root wires
     gate = _Gate(jobs, client, inputs, started_at=started_at, clock=clock)
     error = None
     try:
-        while True:
-            on_look(gate.look())
-            if gate.is_over():
-                break
+        on_look(gate.look())
+        while not gate.is_over():
             sleep(gate.pause_seconds())
+            if gate.may_look():
+                on_look(gate.look())
     except GateError as reason:
         error = reason
     return judge(gate.jobs, elapsed_seconds=clock() - started_at, error=error, limit=gate.limit)
@@ -130,6 +130,7 @@ class _Gate:
         self._clock = clock
         self._deadline = started_at + inputs.timeout_seconds
         self._looked_last = False
+        self._looked_at = started_at
         self._changed_at = started_at
         self._usable_at: float | None = None
         self._look = Look()
@@ -170,7 +171,7 @@ class _Gate:
         )
         if self._look.usable_at is not None:
             self._usable_at = self._look.usable_at
-        now = self._clock()
+        now = self._looked_at = self._clock()
         for watch in unsettled:
             self._take_in(watch, began_at=began_at, now=now)
             if self._looked_last:
@@ -222,7 +223,7 @@ class _Gate:
             return True
         now = self._clock()
         if self._look.usable_at is None and now >= self._outage_at:
-            problem = self._look.trouble or next(iter(self._look.failing.values()))
+            problem = self._look.trouble or next(iter(self._look.failing.values()), "no answer")
             raise OutageError(
                 f"The API gave no usable answer for {duration_text(self._inputs.outage_tolerance_seconds)}: {problem}."
                 " Check api-url, the network and the API's state, or raise outage-tolerance."
@@ -232,6 +233,10 @@ class _Gate:
         elif now >= self._stall_at:
             self.limit = Limit("stall-timeout", self._inputs.stall_timeout_seconds or 0, self._look.trouble)
         return self.limit is not None
+
+    def may_look(self) -> bool:
+        """Whether the API does not ask to be left alone any more, or it is time for the last look all the same."""
+        return self._clock() >= min(self._looked_at + self._look.retry_after_seconds, self._deadline)
 
     def pause_seconds(self) -> float:
         """How long to wait before the next look."""

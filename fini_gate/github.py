@@ -5,8 +5,10 @@ in the log as far as that goes, and never changes how the gate ends.
 """
 
 import contextlib
+import os
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Final
 
 from actions_toolkit import core
@@ -52,13 +54,19 @@ class Runner:
 
     def set_outputs(self, outputs: Mapping[str, str]) -> None:
         """Hand values to later steps."""
-        if not self._environ.get("GITHUB_OUTPUT"):
+        if not (path := self._environ.get("GITHUB_OUTPUT")):
             self._log_outputs(outputs, "GITHUB_OUTPUT is not set")
             return
+        size_bytes = None
         try:
+            size_bytes = Path(path).stat().st_size
             for name, value in outputs.items():
                 core.set_output(name, redacted(value, self._secret))
         except Exception as error:  # noqa: BLE001 - the toolkit raises the bare class for a file that is not there
+            if size_bytes is not None:
+                # To the runner a value that breaks off is an error in the file.
+                with contextlib.suppress(OSError):
+                    os.truncate(path, size_bytes)
             self._log_outputs(outputs, f"the outputs could not be written ({_reason(error)})")
 
     def append_summary(self, markdown: str) -> None:

@@ -243,7 +243,7 @@ def _walk(value: object, path: _Path, seen: set[int]) -> Iterator[_Pair]:
             for index, item in enumerate(value):
                 yield from _walk(item, (*path, index), seen)
         case dict() if not value.keys().isdisjoint({"jobIds", "backgroundJobId", "jobs"}):
-            yield from _pairs_of_object(value, path)
+            yield from _pairs_of_object(value, path, seen)
         case {"statusCode": _}:
             raise _ShapeError(
                 "this is an error answer of the API, not job IDs: the step that queued the jobs failed (let it use"
@@ -254,19 +254,22 @@ def _walk(value: object, path: _Path, seen: set[int]) -> Iterator[_Pair]:
             raise _ShapeError(f"found {_kind(value)}; {_SHAPES}", path)
 
 
-def _pairs_of_object(value: dict[str, Any], path: _Path) -> Iterator[_Pair]:
-    for index, job_id in enumerate(_list_at("jobIds", value, path)):
+def _pairs_of_object(value: dict[str, Any], path: _Path, seen: set[int]) -> Iterator[_Pair]:
+    for index, job_id in enumerate(_list_at("jobIds", value, path, seen)):
         yield _checked(job_id, (*path, "jobIds", index)), None
     if "backgroundJobId" in value:
         yield _pair_of_job(value, path)
-    for index, job in enumerate(_list_at("jobs", value, path)):
+    for index, job in enumerate(_list_at("jobs", value, path, seen)):
         yield _pair_of_job(job, (*path, "jobs", index))
 
 
-def _list_at(key: str, value: dict[str, Any], path: _Path) -> list[object]:
+def _list_at(key: str, value: dict[str, Any], path: _Path, seen: set[int]) -> list[object]:
     items = value.get(key, [])
     if not isinstance(items, list):
         raise _ShapeError(f"found {_kind(items)}; expected a list", (*path, key))
+    if id(items) in seen:
+        return []
+    seen.add(id(items))
     return items
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
@@ -40,7 +41,7 @@ _REASON_CHARACTERS: Final = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusRow:
-    """One row of a status answer, read with care: a field of another type than documented counts as absent."""
+    """One row of a status answer, read with care: a field that is neither text nor a whole number counts as absent."""
 
     id: str
     status: str | None = None
@@ -62,7 +63,7 @@ class StatusRow:
         status = row.get("jobStatus")
         return cls(
             id=row["id"],
-            status=_text(status) or (json.dumps(status) if status else None),
+            status=_text(status) or (json.dumps(status, default=str) if status else None),
             created_at=_text(row.get("createdAt")),
             started_at=_text(row.get("startedAt")),
             completed_at=_text(row.get("completedAt")),
@@ -79,6 +80,7 @@ class Job:
     document_id: str | None = None
     state: JobState = JobState.PENDING
     status: str | None = None
+    """`jobStatus`; empty where the row had none, None where there was no row yet."""
     article_id: str | None = None
     created_at: str | None = None
     started_at: str | None = None
@@ -97,7 +99,7 @@ class Job:
 
     @property
     def has_unknown_status(self) -> bool:
-        """Whether the job is pending because nobody knows what its status means."""
+        """Whether the job is pending because nobody knows what its status means, or what it means to have none."""
         return self.state is JobState.PENDING and self.status is not None and _state_of(self.status) is None
 
     def seen_as(self, row: StatusRow, *, require_article: bool) -> "Job":
@@ -107,7 +109,7 @@ class Job:
             self,
             state=state,
             reason=reason,
-            status=row.status,
+            status=row.status or "",
             article_id=row.article_id,
             created_at=row.created_at,
             started_at=row.started_at,
@@ -157,7 +159,9 @@ def _judge(row: StatusRow, *, require_article: bool) -> tuple[JobState, str | No
         case JobState.FAILED:
             return JobState.FAILED, row.error or row.status
         case None if row.completed_at is not None:
-            return JobState.FAILED, row.error or f"ended with the unknown status {row.status}"[:_REASON_CHARACTERS]
+            return JobState.FAILED, row.error or f"ended with the status {row.status}, which is not known"[
+                :_REASON_CHARACTERS
+            ]
         case _:
             return JobState.PENDING, None
 
@@ -168,7 +172,8 @@ def _state_of(status: str | None) -> JobState | None:
 
 
 def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+    """A text, or a whole number as one; None for anything else, and for the empty text."""
+    return str(value) if isinstance(value, str | Decimal) and value != "" else None
 
 
 def _error_text(value: object) -> str | None:

@@ -59,7 +59,7 @@ class GateRun:
                 self._jobs,
                 self._client(inputs),
                 inputs,
-                started_at=time.monotonic(),
+                started_at=self._started_at,
                 clock=time.monotonic,
                 sleep=self.waiter.sleep,
                 on_look=self._on_look,

@@ -59,7 +59,7 @@ def message(verdict: Verdict) -> str:
         return "There were no job IDs, so there was nothing to wait for."
     sentences = [*_what_happened(verdict), f"{_counts(verdict.jobs)}, after {duration_text(verdict.elapsed_seconds)}."]
     if verdict.limit is not None and verdict.limit.trouble is not None:
-        sentences.append(f"The last look was not answered: {verdict.limit.trouble}.")
+        sentences.append(f"The last look was not answered in full: {verdict.limit.trouble}.")
     return visible(" ".join(sentences))
 
 
@@ -71,7 +71,7 @@ def advice(verdict: Verdict) -> str:
     if verdict.having(JobState.FAILED):
         parts.append("Queue the failed jobs again once their cause is removed.")
     if verdict.having(JobState.MISSING):
-        parts.append("For missing ones check that the key is of the workspace that queued them, and the IDs.")
+        parts.append("For missing ones check the IDs, that the key is of the workspace that queued them, and api-url.")
     if verdict.having(JobState.UNREADABLE):
         parts.append("For unreadable ones ask Fini's support, or gate on them again later.")
     if verdict.outcome in {Outcome.TIMED_OUT, Outcome.CANCELLED}:
@@ -121,7 +121,8 @@ def trouble_line(problem: str) -> str:
 def unknown_status_text(job: Job) -> str:
     """The warning for a status that was never heard of."""
     return (
-        f"Job {job.id} has the status {job.status}, which fini-gate does not know: it waits on, until that changes."
+        f"Job {job.id} has {f'the status {job.status}' if job.status else 'no status'}, which fini-gate does not know:"
+        " it waits until that changes."
         " If it is a final one, please report it."
     )
 
@@ -201,7 +202,7 @@ def results_document(verdict: Verdict) -> dict[str, object]:
             {
                 "id": job.id,
                 "state": str(job.state),
-                "jobStatus": job.status,
+                "jobStatus": job.status or None,
                 "articleId": job.article_id,
                 "articleTitle": None,
                 "documentId": job.document_id,

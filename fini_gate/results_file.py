@@ -41,8 +41,7 @@ def write_results_file(workspace: Path, given: str, document: Mapping[str, objec
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".fini-gate.")
     try:
         with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - it opens a descriptor
-            json.dump(document, file, indent=2)
-            file.write("\n")
+            file.write(json.dumps(document) + "\n")
         Path(temporary).chmod(0o644)  # it was made for its owner's eyes alone
         _give(Path(temporary), owner)
         Path(temporary).replace(path)

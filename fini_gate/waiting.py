@@ -31,6 +31,11 @@ class Waiter:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._on_signal)
 
+    def ignore(self) -> None:
+        """Take no more notice of signals."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+
     def sleep(self, seconds: float) -> None:
         """Sleep.
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from enum import Enum, auto
 from http import HTTPStatus
 from typing import Final
@@ -169,8 +170,8 @@ def _decode(body: bytes, secret: str) -> object:
     def refuse(constant: str) -> None:
         raise ValueError(constant)
 
-    # A number of thousands of digits is refused as an integer, and no number is of use here.
-    return json.loads(body.decode("utf-8-sig"), object_pairs_hook=members, parse_int=float, parse_constant=refuse)
+    # An article's ID may be a number, of any length and to the last digit.
+    return json.loads(body.decode("utf-8-sig"), object_pairs_hook=members, parse_int=Decimal, parse_constant=refuse)
 
 
 def _cleaned(value: object, secret: str) -> object:

@@ -19,10 +19,12 @@ from fini_gate.jobs import Look
 # other ones are a proxy's, and more often over in a moment.
 RETRIES_OF_500: Final = 1
 RETRIES_OF_OTHER_5XX: Final = 3
+# How often a group without a usable answer is tried again before the others have their turn.
+RETRIES_BEFORE_OTHERS: Final = 3
 FIRST_WAIT_SECONDS: Final = 0.5
 LONGEST_WAIT_SECONDS: Final = 30.0
 # As many single IDs that fail, with nothing answered in the whole look, are no poison but an outage.
-FAILING_IDS_OF_AN_OUTAGE: Final = 2
+FAILING_IDS_OF_AN_OUTAGE: Final = 3
 
 
 @dataclass(frozen=True)
@@ -94,12 +96,18 @@ class FiniClient:
     def _ask_all(self, job_ids: Sequence[str], size: int, look: Look, limits: _Limits, *, patient: bool) -> None:
         """Ask in groups: smaller ones the more IDs turn out bad, larger ones again while all goes well."""
         waiting = deque(job_ids)
+        set_aside: Answer | None = None
         while waiting and look.trouble is None:
             size = min(size, self._batch_size, len(waiting))
-            group = [waiting.popleft() for _ in range(size)]
-            answer = self._ask(group, look, limits, patient=patient)
+            # Where single IDs fail and nothing is answered, the next to try is far from those.
+            take = waiting.pop if look.failing and look.usable_at is None else waiting.popleft
+            group = [take() for _ in range(size)]
+            others_wait = bool(waiting) and set_aside is None
+            answer = self._ask(group, look, limits, patient=patient, others_wait=others_wait)
             if answer.kind is Kind.ROWS:
                 size *= 2
+            elif answer.kind is Kind.UNUSABLE and others_wait and not answer.retry_after_seconds:
+                set_aside, look.trouble = answer, None
             elif answer.kind is Kind.TOO_LARGE:
                 self._batch_size = max(1, size // 2)
                 waiting.extendleft(reversed(group))
@@ -107,6 +115,8 @@ class FiniClient:
                 waiting.extendleft(reversed(self._isolate(group, answer, look, limits)))
                 # Where nothing is answered at all, one more ID is enough to tell.
                 size = 1 if look.usable_at is None else size // 2
+        if set_aside is not None and look.trouble is None:
+            look.trouble = set_aside.problem
 
     def _isolate(self, group: Sequence[str], answer: Answer, look: Look, limits: _Limits) -> Sequence[str]:
         """Find one ID for which a group has failed, in about log2 of its size requests.
@@ -130,7 +140,15 @@ class FiniClient:
             self._batch_size = size // 2
         return aside
 
-    def _ask(self, job_ids: Sequence[str], look: Look, limits: _Limits, *, patient: bool = False) -> Answer:
+    def _ask(
+        self,
+        job_ids: Sequence[str],
+        look: Look,
+        limits: _Limits,
+        *,
+        patient: bool = False,
+        others_wait: bool = False,
+    ) -> Answer:
         """Send one request, again while time may heal what it met, and enter its answer into the look.
 
         Args:
@@ -138,13 +156,14 @@ class FiniClient:
             look: to enter the answer into.
             limits: the look's.
             patient: whether a 5xx is tried again too; where it is known to be an ID's fault that only takes time.
+            others_wait: whether not to try for as long as the limits allow, since others may be answered meanwhile.
         """
         waits: Iterator[float] | None = None
         tries = 0
         while True:
             answer = self._send(job_ids, limits)
             tries += 1
-            if tries > self._retries(answer, patient=patient):
+            if tries > self._retries(answer, patient=patient, others_wait=others_wait):
                 break
             waits = waits or _growing_waits()
             wait_seconds = max(next(waits), answer.retry_after_seconds)
@@ -165,9 +184,9 @@ class FiniClient:
         return judge(response, job_ids, secret=self._api_key)
 
     @staticmethod
-    def _retries(answer: Answer, *, patient: bool) -> float:
+    def _retries(answer: Answer, *, patient: bool, others_wait: bool) -> float:
         if answer.kind is Kind.UNUSABLE:
-            return math.inf
+            return RETRIES_BEFORE_OTHERS if others_wait and not answer.retry_after_seconds else math.inf
         if answer.kind is Kind.BROKEN and patient:
             return RETRIES_OF_500 if answer.status == HTTPStatus.INTERNAL_SERVER_ERROR else RETRIES_OF_OTHER_5XX
         return 0

@@ -413,7 +413,7 @@ def test_main__timed_out_in_an_outage(gate: Gate, serve: Serve) -> None:
     api = serve(DONE, faults=[{"do": {"status": 429, "headers": {"Retry-After": "1000"}}}])
     run = gate.run(inputs_for(api, "done", timeout="300ms"))
     assert run.exit_code == 3
-    assert "The last look was not answered: HTTP 429" in run.errors[0]
+    assert "The last look was not answered in full: HTTP 429" in run.errors[0]
     assert "not all jobs were answered for: HTTP 429" in run.log
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from requests.structures import CaseInsensitiveDict
 
 from fini_gate.client import FiniClient, Transport
+from fini_gate.client.client import RETRIES_BEFORE_OTHERS
 from fini_gate.client.transport import Failure, Response
 from fini_gate.errors import CancelledError, RequestRefusedError
 from fini_gate.jobs import Look
@@ -235,9 +236,27 @@ def test_try__waits_for_different_times_in_different_gates() -> None:
 def test_try__begins_with_a_short_wait_at_each_request() -> None:
     """A batch does not pay for the failures of the one before it."""
     client = Client(batch_size=1)
-    client.api.script = [*[_answer(429)] * 6, None, _answer(429)]
+    client.api.script = [*[_answer(429)] * 3, None, _answer(429)]
     client.look(_ids(2))
     assert client.clock.sleeps[-1] <= 0.5
+
+
+def test_group__without_an_answer_does_not_keep_the_others_waiting() -> None:
+    """A batch that breaks every connection is given up for this look, and the others have their turn."""
+    client = Client(batch_size=1)
+    client.api.script = [None, *[HUNG_UP] * (RETRIES_BEFORE_OTHERS + 1), None]
+    look = client.look(["a", "b", "c"], retry_for=300)
+    assert _statuses(look) == {"a": "row", "c": "row"}
+    assert look.trouble == HUNG_UP.problem
+
+
+def test_group__next_to_poison_is_answered_all_the_same() -> None:
+    """Two poisonous IDs at the head of a batch are not taken for an outage."""
+    ids = _ids(6)
+    client, _ = _client_of([NAMES[500], NAMES[500], "row", "row", "row", "row"], 100, [400, 404, 500])
+    look = client.look(ids, retry_for=0)
+    assert set(look.rows) == set(ids[2:])
+    assert set(look.failing) == set(ids[:2])
 
 
 @pytest.mark.parametrize(("retry_after", "least"), [("7", 7), ("100", 100), ("0", 0.25), ("-3", 0.25), ("soon", 0.25)])
@@ -267,7 +286,7 @@ def test_try__never_waits_past_the_limit(problem: Response | Failure, retry_for:
     client = Client()
     client.api.down = problem
     began_at = client.clock.now
-    look = client.look(_ids(250), retry_for=retry_for)
+    look = client.look(_ids(100), retry_for=retry_for)
     assert client.clock.now <= began_at + retry_for
     assert set(client.api.sizes) == {100}
     assert len(client.api.requests) == len(client.retries) + 1
@@ -564,16 +583,16 @@ def test_too_large__for_one_job_is_an_error() -> None:
 
 
 @pytest.mark.parametrize("status", [500, 502, 503])
-@pytest.mark.parametrize("count", [2, 100, 1000, 10_000])
+@pytest.mark.parametrize("count", [4, 100, 1000, 10_000])
 def test_outage__is_told_by_few_requests(status: int, count: int) -> None:
-    """Where nothing is answered at all, two single IDs are enough to tell, however many there are."""
+    """Where nothing is answered at all, three single IDs are enough to tell, however many there are."""
     client = Client()
     client.api.down = _answer(status)
     look = client.look(_ids(count))
     assert look.trouble == f"HTTP {status}: It said why"
     assert look.usable_at is None
     assert len(client.api.requests) <= 20
-    assert len(look.failing) == 2
+    assert len(look.failing) == 3
 
 
 def test_outage__costs_no_more_when_it_lasts() -> None:

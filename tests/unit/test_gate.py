@@ -824,6 +824,31 @@ def test_deadline__is_never_slept_past(
     assert clock.elapsed == timeout
 
 
+def test_deadline__slept_past_by_a_suspended_machine_has_its_last_look(make_inputs: Callable[..., Inputs]) -> None:
+    """Where the clock jumps far beyond the deadline in a pause, the last look is late, but not blind."""
+    clock, inputs = Clock(), make_inputs(timeout_seconds=60)
+    api = Api(clock, {"a": {0: PENDING, 5: DONE}})
+
+    def sleep(_seconds: float) -> None:
+        clock.now += 1000
+
+    verdict = _wait(["a"], api, inputs, clock, sleep)
+    assert verdict.outcome is Outcome.SUCCESS
+    assert api.looks[-1].ends_at > api.looks[-1].at
+
+
+@pytest.mark.parametrize("limit", ["outage_tolerance_seconds", "stall_timeout_seconds"])
+def test_gate__ends_at_a_limit_without_asking_while_it_is_asked_to_wait(
+    make_inputs: Callable[..., Inputs], limit: str
+) -> None:
+    """A limit that falls into the time in which the API asks to be left alone ends the gate without another look."""
+    clock, inputs = Clock(), make_inputs(**{limit: 20.0})
+    api = Api(clock, {"a": {0: PENDING}}, down=[(0, math.inf)], retry_after_seconds=60)
+    verdict = _wait(["a"], api, inputs, clock)
+    assert verdict.exit_code in {3, 4}
+    assert (verdict.elapsed_seconds, len(api.looks)) == (20, 1)
+
+
 def test_cancellation__in_a_look_keeps_what_that_look_saw(make_inputs: Callable[..., Inputs]) -> None:
     """A signal while the second batch is retried leaves the first batch, already answered, as it was seen."""
     clock, inputs = Clock(), make_inputs(batch_size=1)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import pytest
+from actions_toolkit import core
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -230,6 +231,24 @@ def test_outputs__are_written_behind_what_was_there(runner: Runner, output_file:
     assert capsys.readouterr().out == ""
 
 
+def test_outputs__that_break_off_leave_the_file_as_it_was(
+    runner: Runner, output_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    """A disk that fills up amid an output does not leave half of it to the runner."""
+    output_file.write_text("earlier=1\n")
+    write = core.set_output
+
+    def fill_up(name: str, value: str) -> None:
+        write(name, value)
+        if name == "b":
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(core, "set_output", fill_up)
+    runner.set_outputs({"a": "1", "b": "2", "c": "3"})
+    assert output_file.read_text() == "earlier=1\n"
+    assert "No space left on device" in capsys.readouterr().out
+
+
 def test_outputs__have_delimiters_that_nobody_can_guess(runner: Runner, output_file: Path) -> None:
     """Each output has a delimiter of its own, another one each time, and long enough not to be guessed."""
     runner.set_outputs(OUTPUTS)
@@ -255,7 +274,7 @@ def test_outputs__come_back_as_they_were(tmp_path_factory: pytest.TempPathFactor
     [
         (None, "GITHUB_OUTPUT is not set"),
         ("", "GITHUB_OUTPUT is not set"),
-        ("{tmp_path}/nowhere", "Missing file at path: "),
+        ("{tmp_path}/nowhere", "No such file or directory"),
         ("{tmp_path}", "Is a directory"),
         ("/dev/full", "No space left on device"),
     ],

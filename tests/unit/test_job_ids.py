@@ -470,6 +470,13 @@ def test_file__of_any_bytes_is_ids_or_refused(read_ids_again_and_again: ReadIds,
         assert not any(unicodedata.category(character) == "Cc" for job_id in found for character in job_id)
 
 
+def test_yaml__with_many_aliases_of_a_list_is_read_once(read_ids: ReadIds) -> None:
+    """A list that a thousand objects name is walked once, not a thousand times."""
+    items = ", ".join(f"id-{number}" for number in range(20_000))
+    text = f"- &ids [{items}]\n" + "- {jobIds: *ids}\n" * 20_000
+    assert len(read_ids(files={"ids.yaml": text}, paths="ids.yaml")) == 20_000
+
+
 # --- Paths and globs
 
 

@@ -85,12 +85,12 @@ def test_job__completes_by_the_documented_words_alone(status: str) -> None:
 @pytest.mark.parametrize(
     ("status", "expected"),
     [
-        *itertools.product(UNKNOWN, [True]),
-        *itertools.product((*COMPLETED, *FAILED, *PENDING, None), [False]),
+        *itertools.product((*UNKNOWN, None, ""), [True]),
+        *itertools.product((*COMPLETED, *FAILED, *PENDING), [False]),
     ],
 )
 def test_job__tells_a_status_never_heard_of(status: str | None, *, expected: bool) -> None:
-    """Only a job that is pending for its unknown status calls for a warning."""
+    """Only a job that is pending because its status is unknown, or for want of one, calls for a warning."""
     assert _seen({"jobStatus": status}).has_unknown_status is expected
 
 

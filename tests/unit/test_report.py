@@ -86,7 +86,10 @@ def _many(job: Job, count: int) -> list[Job]:
         ),
         (
             _verdict(PENDING, limit=replace(TIMEOUT, trouble="HTTP 502"), seconds=30),
-            f"{report.message(_verdict(PENDING, limit=TIMEOUT, seconds=30))} The last look was not answered: HTTP 502.",
+            (
+                f"{report.message(_verdict(PENDING, limit=TIMEOUT, seconds=30))}"
+                " The last look was not answered in full: HTTP 502."
+            ),
         ),
         (
             _verdict(PENDING, limit=STALL, seconds=95.5),
@@ -125,7 +128,7 @@ def test_message__of_an_error_before_there_were_jobs_says_what_happened(error: G
     ("verdict", "words"),
     [
         (_verdict(FAILED), ["job bad (document doc-2) failed: no text", "Queue the failed jobs again"]),
-        (_verdict(MISSING), ["job gone is missing: the API does not know the ID", "check that the key is of"]),
+        (_verdict(MISSING), ["job gone is missing: the API does not know the ID", "check the IDs, that the key is of"]),
         (_verdict(UNREADABLE), ["job dark is unreadable: HTTP 500", "ask Fini's support"]),
         (_verdict(UNREADABLE, MISSING, FAILED), ["job bad", "job gone", "job dark", "failed jobs again", "the key"]),
         (_verdict(PENDING, limit=TIMEOUT), ["within 30m (timeout)", "hand pending-job-ids to", "or raise timeout."]),
@@ -265,9 +268,9 @@ def test_trouble_line__says_what_was_wrong() -> None:
 
 
 def test_unknown_status_text__names_job_and_status() -> None:
-    """The warning of a status never heard of names both, and says that the gate waits on."""
+    """The warning of a status never heard of names both, and says that the gate waits."""
     text = report.unknown_status_text(replace(PENDING, status="QUEUED"))
-    assert all(word in text for word in ("slow", "QUEUED", "waits on"))
+    assert all(word in text for word in ("slow", "QUEUED", "waits until"))
 
 
 # --- The outputs
