@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from fini_gate.errors import GateError, OutageError
 from fini_gate.inputs import Inputs, duration_text
-from fini_gate.jobs import Job, JobState, Look, worse
+from fini_gate.jobs import Job, JobState, Look, StatusRow, worse
 from fini_gate.schedule import pause_seconds
 from fini_gate.verdict import Limit, Verdict, judge
 
@@ -23,8 +23,15 @@ LEFT_OUT_TIMES: Final = 3
 class StatusClient(Protocol):
     """Asks for the status of jobs."""
 
-    def look(self, job_ids: Sequence[str], *, retry_until: float, ends_at: float) -> Look:
-        """Ask for each job, within limits on the gate's clock."""
+    def look(
+        self,
+        job_ids: Sequence[str],
+        *,
+        retry_until: float,
+        ends_at: float,
+        is_failure: Callable[[StatusRow], bool] | None,
+    ) -> Look:
+        """Ask for each job, within limits on the gate's clock; where `is_failure` is given, until one failed by it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,6 +175,7 @@ class _Gate:
             [watch.job.id for watch in unsettled],
             retry_until=min(self._deadline, self._outage_at, self._stall_at),
             ends_at=ends_at,
+            is_failure=self._is_failure if self._inputs.fail_fast else None,
         )
         if self._look.usable_at is not None:
             self._usable_at = self._look.usable_at
@@ -182,6 +190,9 @@ class _Gate:
         return Progress(
             jobs=self.jobs, changed=changed, elapsed_seconds=now - self._started_at, trouble=self._look.trouble
         )
+
+    def _is_failure(self, row: StatusRow) -> bool:
+        return Job(id=row.id).seen_as(row, require_article=self._inputs.require_articles).state is JobState.FAILED
 
     def _take_in(self, watch: _Watch, *, began_at: float, now: float) -> None:
         """Judge a job by what the look told of it; where it told nothing, leave it as it was."""

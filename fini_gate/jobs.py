@@ -139,6 +139,13 @@ class Look:
     """How long the API asked to be left alone, with the trouble."""
     error: GateError | None = None
     """What ended the look, and the gate with it."""
+    found_failure: bool = False
+    """Whether it was ended by a job that failed or is malformed, since one is enough."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more is to be asked."""
+        return self.trouble is not None or self.found_failure
 
 
 def worse(first: Job, second: Job) -> Job:

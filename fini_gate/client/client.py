@@ -13,7 +13,7 @@ from typing import Final
 from fini_gate.client.answers import Answer, Kind, judge
 from fini_gate.client.transport import Transport
 from fini_gate.errors import GateError, RequestRefusedError
-from fini_gate.jobs import Look
+from fini_gate.jobs import Look, StatusRow
 
 # How often a request that met a 5xx is tried again before it is narrowed: Fini's reference says once for a 500; the
 # other ones are a proxy's, and more often over in a moment.
@@ -29,10 +29,11 @@ FAILING_IDS_OF_AN_OUTAGE: Final = 3
 
 @dataclass(frozen=True)
 class _Limits:
-    """Of one look, on the client's clock."""
+    """Of one look; times are on the client's clock."""
 
     retry_until: float
     ends_at: float
+    is_failure: Callable[[StatusRow], bool] | None
 
 
 class FiniClient:
@@ -69,7 +70,14 @@ class FiniClient:
         # IDs that failed when last asked for alone, longest ago first: they are asked for apart from the others.
         self._troubled: dict[str, None] = {}
 
-    def look(self, job_ids: Sequence[str], *, retry_until: float, ends_at: float) -> Look:
+    def look(
+        self,
+        job_ids: Sequence[str],
+        *,
+        retry_until: float,
+        ends_at: float,
+        is_failure: Callable[[StatusRow], bool] | None = None,
+    ) -> Look:
         """Ask for each of the jobs.
 
         An unknown, a malformed and a poisonous ID each fail their whole request without being named: they are found
@@ -79,9 +87,10 @@ class FiniClient:
             job_ids: the jobs, each once.
             retry_until: no wait for another try goes past it, on the clock.
             ends_at: no request goes past it, on the clock.
+            is_failure: where given, one job that failed by it, or is malformed, ends the look.
         """
         look = Look()
-        limits = _Limits(min(retry_until, ends_at), ends_at)
+        limits = _Limits(min(retry_until, ends_at), ends_at, is_failure)
         asked = set(job_ids)
         troubled = [job_id for job_id in self._troubled if job_id in asked]
         sound = [job_id for job_id in job_ids if job_id not in self._troubled]
@@ -97,7 +106,7 @@ class FiniClient:
         """Ask in groups: smaller ones the more IDs turn out bad, larger ones again while all goes well."""
         waiting = deque(job_ids)
         set_aside: Answer | None = None
-        while waiting and look.trouble is None:
+        while waiting and not look.is_over:
             size = min(size, self._batch_size, len(waiting))
             # Where single IDs fail and nothing is answered, the next to try is far from those.
             take = waiting.pop if look.failing and look.usable_at is None else waiting.popleft
@@ -125,14 +134,14 @@ class FiniClient:
             Those of the group that have not been answered for yet.
         """
         size, aside, group_was_asked = len(group), list[str](), True
-        while len(group) > 1 and look.trouble is None:
+        while len(group) > 1 and not look.is_over:
             left, right = group[: len(group) // 2], group[len(group) // 2 :]
             if self._ask(left, look, limits).kind is Kind.ROWS:
                 # So it is one of the others: no need to ask for them all to learn that they fail.
                 group, group_was_asked = right, False
             else:
                 group, aside, group_was_asked = left, [*right, *aside], True
-        if group_was_asked or look.trouble is not None:
+        if group_was_asked or look.is_over:
             return aside
         # Nothing is said of a single ID that was not asked for alone.
         if self._ask(group, look, limits).kind is Kind.ROWS and answer.kind is Kind.MALFORMED:
@@ -174,6 +183,9 @@ class FiniClient:
             self._on_retry(answer.problem, wait_seconds)
             self._sleep(wait_seconds)
         self._enter(answer, job_ids, look)
+        if limits.is_failure is not None:
+            rows = (row for rows in answer.rows.values() for row in rows)
+            look.found_failure = bool(look.malformed) or any(map(limits.is_failure, rows))
         return answer
 
     def _send(self, job_ids: Sequence[str], limits: _Limits) -> Answer:

@@ -85,8 +85,16 @@ class Api:
     said: dict[str, Said] = field(default_factory=dict)
     """What it said last of each job, silence excepted."""
 
-    def look(self, job_ids: Sequence[str], *, retry_until: float, ends_at: float) -> Look:
-        """Say what the timelines tell when the look begins."""
+    def look(
+        self,
+        job_ids: Sequence[str],
+        *,
+        retry_until: float,
+        ends_at: float,
+        is_failure: Callable[[StatusRow], bool] | None,
+    ) -> Look:
+        """Say what the timelines tell when the look begins; of a look ended by a failure the client's tests tell."""
+        assert is_failure is None or is_failure(StatusRow(id="any", status="FAILED"))
         at = self.clock.elapsed
         self.looks.append(Asked(at, tuple(job_ids), retry_until - STARTED_AT, ends_at - STARTED_AT))
         self.clock.now = max(self.clock.now, min(self.clock.now + self.look_seconds, ends_at))
@@ -847,6 +855,27 @@ def test_gate__ends_at_a_limit_without_asking_while_it_is_asked_to_wait(
     verdict = _wait(["a"], api, inputs, clock)
     assert verdict.exit_code in {3, 4}
     assert (verdict.elapsed_seconds, len(api.looks)) == (20, 1)
+
+
+@pytest.mark.parametrize("fail_fast", [True, False])
+def test_fail_fast__ends_a_look_at_its_first_failure(
+    make_inputs: Callable[..., Inputs],
+    *,
+    fail_fast: bool,
+) -> None:
+    """Batches behind one with a failed job are not asked for, nor is a rate limit among them waited for."""
+    clock, inputs = Clock(), make_inputs(batch_size=1, fail_fast=fail_fast)
+    asked: list[str] = []
+
+    def answer(job_ids: Sequence[str]) -> Response:
+        asked.extend(job_ids)
+        rows = [{"id": job_id, "jobStatus": "FAILED" if job_id == "b" else "COMPLETED"} for job_id in job_ids]
+        return Response(200, {}, json.dumps({"jobs": rows}).encode())
+
+    verdict = _wait(["a", "b", "c"], _real_client(clock, inputs, answer, clock.sleep), inputs, clock)
+    assert verdict.exit_code == 1
+    assert asked == (["a", "b"] if fail_fast else ["a", "b", "c"])
+    assert [str(job.state) for job in verdict.jobs] == ["completed", "failed", "pending" if fail_fast else "completed"]
 
 
 def test_cancellation__in_a_look_keeps_what_that_look_saw(make_inputs: Callable[..., Inputs]) -> None:
