@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test e2e lint format lock clean
+.PHONY: help demo test e2e chaos lint format lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ test: $(READY) ## run all tests but those that need a Docker engine
 
 e2e: $(READY) ## build the image, run it as the runner does, and run workflows under act
 	$(BIN)/python -m pytest -m e2e -p no:randomly tests/e2e
+
+chaos: $(READY) ## run thousands of gates against a model of the API with faults, and some over real sockets
+	$(BIN)/python tests/chaos/campaign.py --gates 10000 --sockets 200 --seed 1 $(ARGS)
 
 lint: $(READY) ## run every linter and the type checker
 	$(BIN)/ruff format --check .
