@@ -263,14 +263,14 @@ def _check_number(evidence: Evidence, look: Look, number: int) -> Iterator[Wrong
     if not asked:
         return
     largest = min(scenario.wishes.batch_size, len(asked))
-    taken = min(largest, scenario.limits.most_ids)
+    shrunk = sum(_met_too_many(exchange) for exchange in _before(evidence, look))
+    taken = max(1.0, min(largest, scenario.limits.most_ids) // 2**shrunk)
     depth = math.ceil(math.log2(largest)) + 1
     bad = [exchange for exchange in look.exchanges if exchange.meaning is not Meaning.ROWS]
     retries = sum(exchange.meaning in {Meaning.UNUSABLE, Meaning.NEVER_CAME} for exchange in bad)
     alone = {exchange.job_ids for exchange in bad if len(exchange.job_ids) == 1}
     changing = sum(_changes_presence(evidence, job_id, look) for job_id in asked)
     trouble = len(alone) + changing + sum(exchange.fault is not None for exchange in look.exchanges)
-    shrunk = sum(_met_too_many(exchange) for exchange in _before(evidence, look))
     # That a batch is too large is found out by halves, and so is the next size; each may be tried four times.
     halvings = (math.ceil(math.log2(largest / taken)) + 1) * (2 * depth + 8) if taken < largest else 0
     batches = math.ceil(len(asked) / taken)
