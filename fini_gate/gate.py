@@ -140,6 +140,7 @@ class _Gate:
         self._looked_at = started_at
         self._changed_at = started_at
         self._usable_at: float | None = None
+        self._out_since = math.inf
         self._look = Look()
         self.limit: Limit | None = None
 
@@ -156,14 +157,14 @@ class _Gate:
 
     @property
     def _outage_at(self) -> float:
-        """When it will have been too long that the API gave no usable answer."""
-        usable_at = self._started_at if self._usable_at is None else self._usable_at
-        return usable_at + self._inputs.outage_tolerance_seconds
+        """When it will have been too long that the API was asked and gave no usable answer."""
+        return self._out_since + self._inputs.outage_tolerance_seconds
 
     def look(self) -> Progress:
         """Look once at all jobs that are not settled."""
         before = self.jobs
         began_at = self._clock()
+        self._out_since = min(self._out_since, began_at)
         self._looked_last = began_at >= self._deadline
         ends_at = self._deadline + (LAST_LOOK_SECONDS if self._looked_last else OVERRUN_SECONDS)
         if ends_at <= began_at:  # the machine was suspended: the last look is late, but not left out
@@ -179,6 +180,8 @@ class _Gate:
         )
         if self._look.usable_at is not None:
             self._usable_at = self._look.usable_at
+            # A pause is no outage: where nothing was amiss, the next one counts from the next look.
+            self._out_since = math.inf if self._look.trouble is None else self._usable_at
         now = self._looked_at = self._clock()
         for watch in unsettled:
             self._take_in(watch, began_at=began_at, now=now)
@@ -218,7 +221,7 @@ class _Gate:
             watch.failing_since = began_at
         # Where nothing else has been answered since, it is the API that fails, and not this job.
         others_are_answered = self._usable_at is not None and self._usable_at >= watch.failing_since
-        is_too_long = now - watch.answered_at >= self._inputs.outage_tolerance_seconds
+        is_too_long = now - watch.failing_since >= self._inputs.outage_tolerance_seconds
         watch.judge(JobState.UNREADABLE if others_are_answered and is_too_long else JobState.PENDING, problem)
 
     def is_over(self) -> bool:
@@ -267,6 +270,6 @@ class _Gate:
 
 def _give_up_unknown(watch: _Watch) -> None:
     """Settle a job that the API still does not know at the deadline."""
-    never_seen = watch.left_out_times > 0 and not watch.was_seen
-    if watch.job.state is JobState.PENDING and (watch.is_unknown or never_seen):
+    is_never_seen = watch.left_out_times >= LEFT_OUT_TIMES and not watch.was_seen
+    if watch.job.state is JobState.PENDING and (watch.is_unknown or is_never_seen):
         watch.judge(JobState.MISSING, "the API still did not know the ID at the timeout")

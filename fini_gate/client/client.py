@@ -67,6 +67,8 @@ class FiniClient:
         self._clock = clock
         self._sleep = sleep
         self._on_retry = on_retry
+        # Sizes of groups that were rejected as malformed for none of their IDs.
+        self._rejected_sizes: set[int] = set()
         # IDs that failed when last asked for alone, longest ago first: they are asked for apart from the others.
         self._troubled: dict[str, None] = {}
 
@@ -118,7 +120,6 @@ class FiniClient:
             elif answer.kind is Kind.UNUSABLE and others_wait and not answer.retry_after_seconds:
                 set_aside, look.trouble = answer, None
             elif answer.kind is Kind.TOO_LARGE:
-                self._batch_size = max(1, size // 2)
                 waiting.extendleft(reversed(group))
             elif size > 1:
                 waiting.extendleft(reversed(self._isolate(group, answer, look, limits)))
@@ -145,8 +146,10 @@ class FiniClient:
             return aside
         # Nothing is said of a single ID that was not asked for alone.
         if self._ask(group, look, limits).kind is Kind.ROWS and answer.kind is Kind.MALFORMED:
-            # It was none of them: what the API would not have was that many.
-            self._batch_size = size // 2
+            # It was none of them: what the API would not have was that many, or else it was chance, but not twice.
+            if size in self._rejected_sizes:
+                self._batch_size = size // 2
+            self._rejected_sizes.add(size)
         return aside
 
     def _ask(
@@ -182,6 +185,8 @@ class FiniClient:
                 break
             self._on_retry(answer.problem, wait_seconds)
             self._sleep(wait_seconds)
+        if answer.kind is Kind.TOO_LARGE:
+            self._batch_size = max(1, min(self._batch_size, len(job_ids) // 2))
         self._enter(answer, job_ids, look)
         if limits.is_failure is not None:
             rows = (row for rows in answer.rows.values() for row in rows)

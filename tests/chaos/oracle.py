@@ -317,14 +317,17 @@ def _is_usable(exchange: Exchange) -> bool:
     return exchange.meaning in {Meaning.ROWS, Meaning.UNKNOWN, Meaning.MALFORMED}
 
 
-def _usable_at(evidence: Evidence, by: float) -> float:
-    """When the last usable answer came, or else the start."""
-    times = (
-        exchange.ended_at
-        for exchange in reversed(evidence.exchanges)
-        if exchange.ended_at <= by and _is_usable(exchange)
-    )
-    return next(times, evidence.started_at)
+def _out_since(evidence: Evidence, number: int, *, surely: bool) -> float:
+    """Since when the API, asked in the look of this number too, has given no usable answer.
+
+    It may be counted from the last one, where something was amiss in that very look; surely so from the next look on.
+    """
+    looks = evidence.looks[:number]
+    answered = [index for index, look in enumerate(looks) if any(map(_is_usable, look.exchanges))]
+    last = looks[answered[-1]] if answered else None
+    if surely or last is None or all(map(_is_usable, last.exchanges)):
+        return looks[answered[-1] + 1 if answered else 0].began_at
+    return max(exchange.ended_at for exchange in last.exchanges if _is_usable(exchange))
 
 
 def _changes_at(looks: Sequence[Look], start: float) -> list[float]:
@@ -366,17 +369,15 @@ class _Known:
     """What the API has told of a job so far, in whole looks."""
 
     state: str = "pending"
-    heard_at: float = 0.0
-    """When there was last anything usable: at the earliest that the gate may count from."""
-    heard_by: float = 0.0
-    """… at the latest."""
     was_seen: bool = False
     absent_from: float | None = None
     absent_by: float | None = None
     left_out_times: int = 0
     was_unknown: bool = False
     failing_from: float | None = None
-    """When the first request of those that failed for it alone began."""
+    """When the first look began of those in which it failed alone: at the earliest that the gate may count from."""
+    failing_by: float | None = None
+    """… at the latest: the first in which the API did not say itself that time heals it."""
 
 
 def _told(look: Look, job_id: str) -> tuple[str | None, Exchange | None]:
@@ -401,8 +402,7 @@ def _allowed(evidence: Evidence, known: _Known, look: Look, job_id: str, *, is_l
         return {"missing"} if is_last and known.was_unknown else {"pending", *_perhaps_missing(known, is_last=is_last)}
     if told == "failing":
         return _allowed_failing(evidence, known, look, job_id, is_last=is_last)
-    known.failing_from = None
-    known.heard_at, known.heard_by = exchange.began_at, look.ended_at
+    known.failing_from = known.failing_by = None
     if told == "row":
         known.was_seen, known.absent_from, known.absent_by = True, None, None
         known.left_out_times, known.was_unknown = 0, False
@@ -417,7 +417,8 @@ def _allowed(evidence: Evidence, known: _Known, look: Look, job_id: str, *, is_l
 
 def _perhaps_missing(known: _Known, *, is_last: bool) -> set[str]:
     """At the deadline a job that the API has only ever left out may count as unknown."""
-    return {"missing"} if is_last and known.left_out_times and not known.was_seen else set()
+    is_told = known.left_out_times >= LEFT_OUT_TIMES and not known.was_seen
+    return {"missing"} if is_last and is_told else set()
 
 
 def _allowed_absent(evidence: Evidence, known: _Known, look: Look, exchange: Exchange) -> set[str]:
@@ -438,11 +439,13 @@ def _allowed_failing(evidence: Evidence, known: _Known, look: Look, job_id: str,
     also = {"missing"} if is_last and known.was_unknown else _perhaps_missing(known, is_last=is_last)
     asked_for = [other for other in look.exchanges if job_id in other.job_ids]
     is_plain = asked_for[-1].meaning is Meaning.BROKEN and not asked_for[-1].retry_after_seconds
-    is_too_long = look.began_at - max(known.heard_by, known.failing_from) >= tolerance + EPSILON
+    if is_plain and known.failing_by is None:
+        known.failing_by = look.began_at
+    is_too_long = known.failing_by is not None and look.began_at - known.failing_by >= tolerance + EPSILON
     if is_plain and is_too_long and any(map(_is_usable, look.exchanges)):
         return {"unreadable"} | also
     others = [other for other in _before(evidence, look) if _is_usable(other) and other.ended_at >= known.failing_from]
-    may = others and look.ended_at - known.heard_at >= tolerance - EPSILON
+    may = others and look.ended_at - known.failing_from >= tolerance - EPSILON
     return {"pending", "unreadable"} | also if may else {"pending"} | also
 
 
@@ -450,7 +453,7 @@ def _check_looks(evidence: Evidence) -> Iterator[Wrong]:
     """Check each job's state after each look, and that the gate looked on as long as it had to, and no longer."""
     wishes, ids = evidence.scenario.wishes, evidence.scenario.expected_ids
     deadline = evidence.started_at + wishes.timeout
-    known = {job_id: _Known(heard_at=evidence.started_at, heard_by=evidence.started_at) for job_id in ids}
+    known = {job_id: _Known() for job_id in ids}
     for number, look in enumerate(evidence.looks, start=1):
         is_last = look.began_at >= deadline
         states = {job.id: str(job.state) for job in look.jobs}
@@ -466,15 +469,15 @@ def _check_looks(evidence: Evidence) -> Iterator[Wrong]:
                 yield Wrong(Kind.VERDICT, what)
             known[job_id].state = states[job_id]
         is_final = look is evidence.looks[-1] and not evidence.cut_look
-        reasons = _reasons_to_end(evidence, number)
+        reasons = _reasons_to_end(evidence, number, surely=True)
         if reasons and not is_final:
             yield Wrong(Kind.OVERRUN, f"look {number}: goes on after {' and '.join(sorted(reasons))}")
-        if is_final and not reasons and evidence.signal_heard_at is None:
+        if is_final and not _reasons_to_end(evidence, number, surely=False) and evidence.signal_heard_at is None:
             yield Wrong(Kind.VERDICT, f"look {number}: ends without a reason")
 
 
-def _reasons_to_end(evidence: Evidence, number: int) -> set[str]:
-    """Why a gate ends after a look: none where it has to go on."""
+def _reasons_to_end(evidence: Evidence, number: int, *, surely: bool) -> set[str]:
+    """Why a gate has to end after a look (surely), or why it may."""
     if not 0 < number <= len(evidence.looks):
         return set()
     wishes, look = evidence.scenario.wishes, evidence.looks[number - 1]
@@ -494,7 +497,7 @@ def _reasons_to_end(evidence: Evidence, number: int) -> set[str]:
     if wishes.stall_timeout is not None and now >= changed_at + wishes.stall_timeout - EPSILON:
         reasons.add("stall-timeout")
     is_out = not any(map(_is_usable, look.exchanges))
-    if is_out and now >= _usable_at(evidence, now) + wishes.outage_tolerance - EPSILON:
+    if is_out and now >= _out_since(evidence, number, surely=surely) + wishes.outage_tolerance - EPSILON:
         reasons.add("outage")
     return reasons
 
@@ -538,12 +541,21 @@ def _check_ending(evidence: Evidence) -> Iterator[Wrong]:
 def _expected_endings(evidence: Evidence, states: set[str]) -> set[tuple[str, int]]:
     """The endings that the contract's table allows, the first row that applies."""
     signal = evidence.scenario.signal
-    reasons = _reasons_to_end(evidence, len(evidence.looks))
+    reasons = _reasons_to_end(evidence, len(evidence.looks), surely=False)
     if evidence.signal_heard_at is not None and signal is not None:
         return {("cancelled", 128 + signal[1])}
     is_over = bool(reasons & {"all settled", "fail-fast"})
-    if any(map(_is_refusal, evidence.exchanges)) or ("outage" in reasons and not is_over):
+    if any(map(_is_refusal, evidence.exchanges)):
         return {("error", 4)}
+    if "outage" in reasons and not is_over:
+        is_sure = "outage" in _reasons_to_end(evidence, len(evidence.looks), surely=True)
+        others = reasons - {"outage"}
+        return {("error", 4)} | (set() if is_sure else _endings_of(states, others))
+    return _endings_of(states, reasons)
+
+
+def _endings_of(states: set[str], reasons: set[str]) -> set[tuple[str, int]]:
+    """The endings that the jobs' states allow, where there is a reason to end."""
     if states & {"failed", "missing"}:
         return {("failure", 1)} if reasons else set()
     if "unreadable" in states:
@@ -555,7 +567,7 @@ def _expected_endings(evidence: Evidence, states: set[str]) -> set[tuple[str, in
 
 def _check_limit(evidence: Evidence, message: str) -> Iterator[Wrong]:
     """Check that the message says which limit it was, and that a last look was had."""
-    reasons = _reasons_to_end(evidence, len(evidence.looks))
+    reasons = _reasons_to_end(evidence, len(evidence.looks), surely=False)
     named = "stall-timeout" if "(stall-timeout)" in message else "timeout" if "(timeout" in message else ""
     if named not in reasons:
         yield Wrong(Kind.OUTPUTS, f"the message names the limit {named!r}, it was {sorted(reasons)}")

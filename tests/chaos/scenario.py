@@ -86,9 +86,11 @@ def scenario(seed: int) -> Scenario:
     count = min(most, chance.choice((1, 2, 3, chance.randint(1, 12), chance.randint(1, 50), chance.randint(1, 300))))
     courses = {}
     badness = chance.choice((0.0, 0.0, 0.05, 0.3, 1.0))
+    # Else next to no gate of many jobs would ever pass.
+    all_complete = chance.random() < 0.4
     for number in range(count):
         job_id = _job_id(chance, number)
-        courses[job_id.casefold()] = Course(job_id, _phases(chance, wishes, badness))
+        courses[job_id.casefold()] = Course(job_id, _phases(chance, wishes, badness, all_complete=all_complete))
     job_ids = [course.id for course in courses.values()]
     job_ids += [job_id.swapcase() for job_id in chance.sample(job_ids, min(count, chance.choice((0, 0, 3))))]
     job_ids = [job_id for job_id in job_ids if job_id.casefold() in courses]
@@ -149,10 +151,12 @@ def _job_id(chance: Random, number: int) -> str:
     return f"{''.join(harmless)[:150]}-{number}".strip()
 
 
-def _phases(chance: Random, wishes: Wishes, badness: float) -> list[tuple[float, Standing]]:
+def _phases(chance: Random, wishes: Wishes, badness: float, *, all_complete: bool) -> list[tuple[float, Standing]]:
     """Make a job's course: bad or not at first, then queued, then running, then ended, or never."""
     horizon = chance.choice((0.0, 1.0, wishes.timeout / 2, wishes.timeout, wishes.timeout * 2)) + 0.001
-    phases = _row_phases(chance, horizon)
+    phases = _row_phases(
+        chance, min(horizon, wishes.timeout / 2) if all_complete else horizon, all_complete=all_complete
+    )
     if chance.random() >= badness:
         return phases
     presence = chance.choice((Presence.LEFT_OUT, Presence.UNKNOWN, Presence.MALFORMED, Presence.POISON))
@@ -167,7 +171,7 @@ def _phases(chance: Random, wishes: Wishes, badness: float) -> list[tuple[float,
     return [*earlier, (since, bad), *resumed, *(phase for phase in phases if phase[0] >= until)]
 
 
-def _row_phases(chance: Random, horizon: float) -> list[tuple[float, Standing]]:
+def _row_phases(chance: Random, horizon: float, *, all_complete: bool) -> list[tuple[float, Standing]]:
     times = sorted(chance.uniform(0, horizon) for _ in range(3))
     created = {"createdAt": CREATED, "hcArticleId": None}
     running = {**created, "startedAt": STARTED}
@@ -175,8 +179,9 @@ def _row_phases(chance: Random, horizon: float) -> list[tuple[float, Standing]]:
     phases.append((times[0], Standing(fields={**running, "jobStatus": _cased(chance, "IN_PROGRESS")})))
     if chance.random() < 0.15:
         phases.append((times[1], Standing(fields={**running, **_odd(chance)})))
-    if chance.random() < 0.9:
-        phases.append((times[2], Standing(fields={**running, "completedAt": COMPLETED, **_end(chance)})))
+    if all_complete or chance.random() < 0.9:
+        end = _completed(chance) if all_complete or chance.random() < 0.75 else _end_of_another_kind(chance)
+        phases.append((times[2], Standing(fields={**running, "completedAt": COMPLETED, **end})))
     return phases
 
 
@@ -189,15 +194,14 @@ def _odd(chance: Random) -> dict[str, Any]:
     return fields
 
 
-def _end(chance: Random) -> dict[str, Any]:
-    kind = chance.random()
-    if kind < 0.75:
-        status = chance.choice(("COMPLETED",) * 6 + ("SUCCEEDED", "SUCCESS", "DONE", "FINISHED"))
-        article = chance.choice(
-            (*(f"article-{chance.randrange(1000)}" for _ in range(6)), None, "", 7, say_worse(chance))
-        )
-        return {"jobStatus": _cased(chance, status), "hcArticleId": article}
-    if kind < 0.95:
+def _completed(chance: Random) -> dict[str, Any]:
+    status = chance.choice(("COMPLETED",) * 6 + ("SUCCEEDED", "SUCCESS", "DONE", "FINISHED"))
+    article = chance.choice((*(f"article-{chance.randrange(1000)}" for _ in range(6)), None, "", 7, say_worse(chance)))
+    return {"jobStatus": _cased(chance, status), "hcArticleId": article}
+
+
+def _end_of_another_kind(chance: Random) -> dict[str, Any]:
+    if chance.random() < 0.8:
         status = chance.choice(
             ("FAILED",) * 6
             + ("FAILURE", "ERROR", "ERRORED", "CANCELLED", "CANCELED", "ABORTED", "REJECTED", "EXPIRED", "TIMED_OUT")

@@ -516,20 +516,22 @@ def test_narrowing__is_cut_short_by_trouble() -> None:
 
 
 def test_narrowing__that_finds_no_bad_id_blames_the_size() -> None:
-    """Where every ID answers alone, it was that many that the API would not have: the batch shrinks, for good."""
+    """Where that many are rejected twice, and none of them alone, the batch shrinks, for good."""
     client = Client()
     client.api.most_ids, client.api.too_many = 30, 400
-    look = client.look(_ids(100))
-    assert set(_statuses(look).values()) == {"row"}
+    for _ in range(2):
+        look = client.look(_ids(100))
+        assert set(_statuses(look).values()) == {"row"}
     client.api.forget()
     client.look(_ids(100))
     assert client.api.sizes == [25, 25, 25, 25]
 
 
-def test_narrowing__that_finds_no_unknown_id_blames_nothing() -> None:
-    """A job that became known meanwhile does not make the batches smaller."""
+@pytest.mark.parametrize("status", [400, 404])
+def test_narrowing__that_finds_no_bad_id_once_blames_nothing(status: int) -> None:
+    """A job that became known meanwhile, or one stray answer, does not make the batches smaller."""
     client = Client()
-    client.api.script = [_answer(404)]
+    client.api.script = [_answer(status)]
     assert set(_statuses(client.look(_ids(100))).values()) == {"row"}
     client.api.forget()
     client.look(_ids(100))
@@ -546,6 +548,17 @@ def test_narrowing__passes_over_an_outage_of_a_moment() -> None:
 
 
 # --- Too large -----------------------------------------------------------------------------------------------------
+
+
+def test_too_large__met_amid_narrowing_counts_too() -> None:
+    """A half that is too large still makes the batches smaller."""
+    client = Client()
+    client.api.bad[404] = {"job-0"}
+    client.api.script = [None, _answer(413)]
+    client.look(_ids(100))
+    client.api.forget()
+    client.look([f"other-{number}" for number in range(50)])
+    assert client.api.sizes == [25, 25]
 
 
 def test_too_large__halves_the_batch_for_good() -> None:

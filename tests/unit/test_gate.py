@@ -381,7 +381,7 @@ def test_deadline__is_late_enough_for_a_job_that_ends_at_it(run: RunGate) -> Non
         (PENDING, "pending", TIMED_OUT),
         (MALFORMED, "missing", FAILURE),
         (UNKNOWN, "missing", FAILURE),
-        (LEFT_OUT, "missing", FAILURE),
+        (LEFT_OUT, "pending", TIMED_OUT),
         (FAILING, "pending", TIMED_OUT),
         (SILENT, "pending", TIMED_OUT),
     ],
@@ -597,8 +597,31 @@ def test_outage__leaves_no_time_to_retry_past_it(run: RunGate) -> None:
     gate = run({"a": PENDING}, outage_tolerance_seconds=30, stall_timeout_seconds=20, timeout_seconds=100)
     first = gate.api.looks[0]
     assert first.retry_until == 20
-    gate = run({"a": PENDING}, {"down": [(1, math.inf)]}, outage_tolerance_seconds=30)
+    gate = run({"a": PENDING}, {"down": [(0, math.inf)]}, outage_tolerance_seconds=30)
     assert [look.retry_until for look in gate.api.looks] == [30] * len(gate.api.looks)
+
+
+def test_outage__does_not_count_the_pause_before_it(run: RunGate) -> None:
+    """Where the API was not asked it was not down: one bad answer after a pause beyond the tolerance is no outage."""
+    gate = run(
+        {"a": {0: PENDING, 95: DONE}}, {"down": [(60, 61)]}, poll_interval_seconds=30, outage_tolerance_seconds=20
+    )
+    assert gate.look_times == [0, 30, 60, 90, 120]
+    assert gate.api.looks[2].retry_until == 80
+    assert gate.ending == SUCCESS
+
+
+def test_outage__that_began_amid_a_look_counts_from_its_last_answer(run: RunGate) -> None:
+    """Where a look was cut short, the API has been down since it last answered."""
+    gate = run(
+        {"a": {0: PENDING}, "b": {0: PENDING, 20: SILENT}},
+        {"down": [(21.5, math.inf)], "look_seconds": 0.1},
+        max_poll_interval_seconds=1,
+        outage_tolerance_seconds=30,
+    )
+    cut_at = next(progress.elapsed_seconds for progress in gate.progress if progress.trouble)
+    assert gate.ending == NO_ANSWER
+    assert gate.api.looks[-1].retry_until == pytest.approx(cut_at + 30)
 
 
 def test_outage__of_singles_alone_names_what_they_met(run: RunGate) -> None:
@@ -612,16 +635,16 @@ def test_outage__of_singles_alone_names_what_they_met(run: RunGate) -> None:
 @pytest.mark.parametrize("tolerance", [0.0, 30.0, 300.0])
 @pytest.mark.parametrize("began_at", [0.0, 40.0])
 def test_failing__while_others_are_answered_is_unreadable(run: RunGate, tolerance: float, began_at: float) -> None:
-    """A job without one answer for `outage-tolerance` is given up, with the reason; the others are waited for."""
+    """A job that fails for `outage-tolerance` is given up, with the reason; the others are waited for."""
     timeline = {0: FAILING} if began_at == 0 else {0: PENDING, began_at: FAILING}
     gate = run({"a": timeline, "b": {0: PENDING, 900: DONE}}, outage_tolerance_seconds=tolerance)
     assert gate.ending == NO_ANSWER
     assert gate.verdict.error is None
     assert gate.states == {"a": "unreadable", "b": "completed"}
     assert gate.verdict.jobs[0].reason == "HTTP 500"
-    answered_at = max([look.at for look in gate.api.looks if look.at < began_at], default=0.0)
+    failing_at = next(look.at for look in gate.api.looks if look.at >= began_at)
     unreadable_at = next(at for at, state in gate.state_at("a") if state == "unreadable")
-    assert answered_at + tolerance <= unreadable_at <= max(answered_at + tolerance, began_at) + 30
+    assert failing_at + tolerance <= unreadable_at <= failing_at + tolerance + 30
 
 
 def test_failing__that_heals_in_time_is_forgotten(run: RunGate) -> None:
