@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -22,6 +23,8 @@ FILE_BYTES: Final = 32 * 1024**2
 # YAML is read at about 1 MB a second.
 YAML_BYTES: Final = 4 * 1024**2
 DEPTH: Final = 100
+# Of lists and objects in a JSON text. A job has one, or a few: more of them would fill the memory, and hold no job IDs.
+CONTAINER_COUNT: Final = 2_000_000
 JOB_COUNT: Final = 200_000
 
 # `\s` but for the separators of old that are control characters: an ID that holds one is refused, not torn apart.
@@ -182,10 +185,12 @@ def _pairs_of_json_lines(source: _Source) -> Iterator[_Pair]:
 
 
 def _pairs_of_json(source: _Source) -> Iterator[_Pair]:
+    if source.text.count("[") + source.text.count("{") > CONTAINER_COUNT:
+        raise source.error(f"it holds more than {CONTAINER_COUNT} lists and objects; hand over the job IDs alone")
     try:
         yield from _walk(_parsed_json(source.text), (), set())
     except _ShapeError as error:
-        raise source.error(str(error), line=_line_of(source.text, (0, *error.path)), path=error.path) from None
+        raise source.error(str(error), line=_line_in_json(source.text, error.path), path=error.path) from None
     except _NotJsonError as error:
         raise source.error(f"{error}; it must be one JSON value", line=error.line) from None
 
@@ -211,8 +216,8 @@ def _pairs_of_yaml(source: _Source) -> Iterator[_Pair]:
             try:
                 yield from _walk(document, (), set())
             except _ShapeError as error:
-                line = _line_of(source.text, (number, *error.path))
-                raise source.error(str(error), line=line, path=error.path) from None
+                place = _line_in_yaml(source.text, number, error.path)
+                raise source.error(str(error), line=place, path=error.path) from None
     except yaml.MarkedYAMLError as error:
         line = _line_at(source.text, error.problem_mark.index) if error.problem_mark else None
         raise source.error(f"no valid YAML ({error.problem})", line=line) from None
@@ -324,25 +329,50 @@ def _refuse_depth(text: str) -> None:
             raise RecursionError
 
 
-def _line_of(text: str, path: _Path) -> int | None:
-    """The line on which the value at a path stands; the path begins with the document's number.
-
-    Asked only for an error that is certain. JSON is close enough to YAML for this to find its lines too; where it is
-    not, the error has to do without.
-    """
+def _line_in_yaml(text: str, document_number: int, path: _Path) -> int:
+    """The line on which the value at a path stands, in a text that has been read as YAML."""
     import yaml  # noqa: PLC0415 - seldom needed, and slow to import
 
-    try:
-        _refuse_depth(text)
-        node: Any = list(yaml.compose_all(text, Loader=yaml.CBaseLoader))[path[0]]  # type: ignore[index]
-        for step in path[1:]:
-            if isinstance(step, int):
-                node = node.value[step]
-            else:
-                node = next(value for key, value in reversed(node.value) if key.value == step)
-    except (yaml.YAMLError, RecursionError, IndexError):
-        return None
+    # Not further than to that document: a later one may be no YAML.
+    node: Any = next(islice(yaml.compose_all(text, Loader=yaml.CBaseLoader), document_number, None))
+    for step in path:
+        if isinstance(step, int):
+            node = node.value[step]
+        else:
+            node = next(value for key, value in reversed(node.value) if key.value == step)
     return _line_at(text, node.start_mark.index)
+
+
+def _line_in_json(text: str, path: _Path) -> int:
+    """The line on which the value at a path stands, in a text that has been read as JSON."""
+    at = _skip_space(text, 0)
+    for step in path:
+        for name, value_at in _members(text, at):
+            if name == step:  # of a name given twice the later one counts
+                at = value_at
+    return _line_at(text, at)
+
+
+def _members(text: str, at: int) -> Iterator[tuple[object, int]]:
+    """For each member of the list or object that begins at an index: its index or name, and where its value begins."""
+    decode = json.JSONDecoder(parse_int=float).raw_decode
+    is_list, number = text[at] == "[", 0
+    at = _skip_space(text, at + 1)
+    while text[at] not in "]}":
+        name: object = number
+        if not is_list:
+            name, at = decode(text, at)
+            at = _skip_space(text, _skip_space(text, at) + 1)
+        yield name, at
+        at = _skip_space(text, decode(text, at)[1])
+        at = _skip_space(text, at + (text[at] == ","))
+        number += 1
+
+
+def _skip_space(text: str, at: int) -> int:
+    while text[at : at + 1].isspace():
+        at += 1
+    return at
 
 
 def _line_at(text: str, index: int) -> int:

@@ -354,6 +354,10 @@ def test_input__is_refused_with_its_place(read_ids: ReadIds, text: str, place: s
         ("ids.json", b'["a",\n"\\u0000"]', 2, "holds a control character"),
         ("ids.json", b'["a",\n' + b"1" * 5000 + b"]", 2, "number"),
         ("ids.json", b'"a"\n"b"', 2, "it must be one JSON value"),
+        ("ids.json", b'["a",\n"\\ud800"]', 2, "holds a control character"),
+        ("ids.json", b' {"x": {"y": "]},"},\n"jobs" :\n[ {"id": "a"} , {"id":\n5 } ] }', 4, "found a number"),
+        ("ids.json", b'{"jobIds": [1],\n"jobIds": ["a",\n2]}', 3, "found a number"),
+        ("ids.json", b"\n[[], {}, [],\n{}]", 2, "found an empty object"),
         ("ids.jsonl", b'"a"\n\n{"x": 1}', 3, "found an object with 'x'"),
         ("ids.jsonl", b'"a"\r\nb', 2, "no valid JSON"),
         ("ids.jsonl", b'"a"\n["b",\n"c"]', 2, "each line must be one JSON value"),
@@ -364,6 +368,7 @@ def test_input__is_refused_with_its_place(read_ids: ReadIds, text: str, place: s
         ("ids.yaml", b"jobs:\n- id: a\n- id:\n  - b\n", 4, "found a list; a job ID must be text"),
         ("ids.yaml", b"jobIds: [a]\njobs: [{id: b}]\njobIds: ['']\n", 3, "a job ID is empty"),
         ("ids.yaml", b"a\n---\n- b\n- {}\n", 4, "found an empty object"),
+        ("ids.yaml", b"- {}\n---\n- *b\n", 1, "found an empty object"),
         ("ids.yaml", b"- a\n- b: c: d\n", 2, "no valid YAML (mapping values are not allowed"),
         ("ids.yaml", b"- a\n- *b\n", 2, "no valid YAML (found undefined alias)"),
         ("ids.yaml", b"- a\n- ? [b]\n  : c\n", 2, "no valid YAML"),
@@ -383,18 +388,18 @@ def test_file__is_refused_with_its_line(read_ids: ReadIds, name: str, content: b
     assert problem in text
 
 
-def test_json__that_is_no_yaml_is_refused_with_its_place(read_ids: ReadIds) -> None:
-    """An error in JSON that lines cannot be told of still says where in the document it is."""
-    with pytest.raises(UsageError, match=r"^File 'ids.json' of job-ids-file, at \[1\]: job ID .* a control character"):
-        read_ids(files={"ids.json": r'["a", "\ud800"]'})
-
-
 @pytest.mark.parametrize("close", [b"", b"]" * DEEP])
 @pytest.mark.parametrize("name", ["ids.json", "ids.txt", "ids.jsonl", "ids.yaml"])
 def test_file__nested_without_end_is_refused(read_ids: ReadIds, name: str, close: bytes) -> None:
     """Lists in lists in lists are an error, and end neither the process nor in a traceback."""
     with pytest.raises(UsageError, match=f"File '{name}' of job-ids-file.*: nested too deeply"):
         read_ids(files={name: b"[" * DEEP + close})
+
+
+def test_json__of_lists_without_number_is_refused(read_ids: ReadIds) -> None:
+    """Millions of empty lists hold no job ID, and would fill the memory."""
+    with pytest.raises(UsageError, match="holds more than 2000000 lists and objects; hand over the job IDs alone"):
+        read_ids(files={"ids.json": b"[" + b"[]," * 2_000_000 + b'"a"]'})
 
 
 def test_yaml__aliases_do_not_multiply(read_ids: ReadIds) -> None:
