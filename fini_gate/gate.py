@@ -13,9 +13,11 @@ from fini_gate.schedule import pause_seconds
 from fini_gate.verdict import Limit, Verdict, judge
 
 # The gate has to end within 5 s of its deadline. A request that is under way at the deadline may take a share of them,
-# the last look the next one; the rest is for starting the process and for writing the outputs.
+# the last look the next one; the rest is for starting the process and for writing the outputs. Of both shares goes what
+# it takes to judge the jobs and to write of them: with very many of them that is seconds.
 OVERRUN_SECONDS: Final = 1.5
 LAST_LOOK_SECONDS: Final = 3.5
+HANDLING_SECONDS_PER_JOB: Final = 7e-6
 # How often a job's row must be left out before the job counts as missing.
 LEFT_OUT_TIMES: Final = 3
 
@@ -136,6 +138,7 @@ class _Gate:
         self._started_at = started_at
         self._clock = clock
         self._deadline = started_at + inputs.timeout_seconds
+        self._handling_seconds = HANDLING_SECONDS_PER_JOB * len(self._watches)
         self._looked_last = False
         self._looked_at = started_at
         self._changed_at = started_at
@@ -166,16 +169,13 @@ class _Gate:
         began_at = self._clock()
         self._out_since = min(self._out_since, began_at)
         self._looked_last = began_at >= self._deadline
-        ends_at = self._deadline + (LAST_LOOK_SECONDS if self._looked_last else OVERRUN_SECONDS)
-        if ends_at <= began_at:  # the machine was suspended: the last look is late, but not left out
-            ends_at = began_at + LAST_LOOK_SECONDS
         unsettled = [watch for watch in self._watches if not watch.job.is_settled]
         # Longest without an answer first, so that a look cut short does not leave the same ones out again and again.
         unsettled.sort(key=lambda watch: watch.answered_at)
         self._look = self._client.look(
             [watch.job.id for watch in unsettled],
             retry_until=min(self._deadline, self._outage_at, self._stall_at),
-            ends_at=ends_at,
+            ends_at=self._ends_at(began_at),
             is_failure=self._is_failure if self._inputs.fail_fast else None,
         )
         if self._look.usable_at is not None:
@@ -193,6 +193,13 @@ class _Gate:
         return Progress(
             jobs=self.jobs, changed=changed, elapsed_seconds=now - self._started_at, trouble=self._look.trouble
         )
+
+    def _ends_at(self, began_at: float) -> float:
+        """When a look has to end that begins now."""
+        share_seconds = LAST_LOOK_SECONDS if self._looked_last else OVERRUN_SECONDS
+        ends_at = self._deadline + share_seconds - self._handling_seconds
+        # Where the machine was suspended the last look is late, but not left out.
+        return ends_at if ends_at > began_at else began_at + LAST_LOOK_SECONDS
 
     def _is_failure(self, row: StatusRow) -> bool:
         return Job(id=row.id).seen_as(row, require_article=self._inputs.require_articles).state is JobState.FAILED

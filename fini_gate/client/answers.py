@@ -21,6 +21,8 @@ _REQUEST_ID_HEADERS: Final = (
     *("x-cloud-trace-context", "cf-ray", "traceparent"),
 )
 _MESSAGE_CHARACTERS: Final = 300
+# In one answer; of an honest one a row has some ten. More would take the memory and the time of the whole gate.
+_VALUE_COUNT: Final = 500_000
 
 
 class Kind(Enum):
@@ -82,16 +84,17 @@ def judge(response: Response | Failure, job_ids: Sequence[str], *, secret: str) 
     """
     if isinstance(response, Failure):
         return Answer(kind=Kind.UNUSABLE, problem=response.problem, may_retry_at_once=response.is_broken_connection)
+    document, flaw = _decode(response.body, secret)
     answer = Answer(
         kind=_KINDS.get(response.status) or _KINDS_BY_CLASS.get(response.status // 100) or Kind.UNUSABLE,
         status=response.status,
-        problem=_problem(response, secret),
+        problem=_problem(response, document, secret),
         retry_after_seconds=_retry_after_seconds(response),
     )
     if answer.kind is Kind.REFUSED:
         raise RequestRefusedError(_refusal(answer.problem, response, secret))
     if answer.kind is Kind.ROWS:
-        return _with_rows(answer, response, job_ids, secret)
+        return _with_rows(answer, document, flaw, job_ids)
     if answer.kind is Kind.BROKEN and answer.retry_after_seconds:
         # It says itself that time will heal it.
         return replace(answer, kind=Kind.UNUSABLE)
@@ -117,11 +120,11 @@ def _refusal(problem: str, response: Response, secret: str) -> str:
             return f"The API refused the request: {problem}. Check api-url, and any proxy before it."
 
 
-def _with_rows(answer: Answer, response: Response, job_ids: Sequence[str], secret: str) -> Answer:
+def _with_rows(answer: Answer, document: object, flaw: str | None, job_ids: Sequence[str]) -> Answer:
     try:
-        status_rows = _status_rows(_decode(response.body, secret))
-    except (ValueError, RecursionError) as error:
-        return replace(answer, kind=Kind.UNUSABLE, problem=f"{answer.problem}, but {_shape_problem(error)}")
+        status_rows = _status_rows(document)
+    except ValueError as error:
+        return replace(answer, kind=Kind.UNUSABLE, problem=f"{answer.problem}, but {flaw or f'with {error} in it'}")
     asked = {job_id.lower(): job_id for job_id in job_ids}
     rows: dict[str, list[StatusRow]] = {}
     for row in status_rows:
@@ -136,17 +139,8 @@ def _status_rows(document: object) -> list[StatusRow]:
     return [StatusRow.from_json(row) for row in document["jobs"]]
 
 
-def _shape_problem(error: Exception) -> str:
-    # The texts of the subclasses (of json, of codecs) quote the answer or mean nothing to people.
-    return f"with {error} in it" if type(error) is ValueError else "what came is no JSON"
-
-
-def _problem(response: Response, secret: str) -> str:
+def _problem(response: Response, document: object, secret: str) -> str:
     """An answer in words: its status, the API's own message and the ID to ask Fini's support about."""
-    try:
-        document = _decode(response.body, secret)
-    except (ValueError, RecursionError):
-        document = None
     message = document.get("message") if isinstance(document, dict) else None
     if isinstance(message, list):
         message = "; ".join(part for part in message if isinstance(part, str))
@@ -156,12 +150,11 @@ def _problem(response: Response, secret: str) -> str:
     return f"HTTP {response.status}{said}{reference}"
 
 
-def _decode(body: bytes, secret: str) -> object:
-    """JSON, its texts made safe to handle. The charset that an answer claims is not asked: JSON is UTF-8.
+def _decode(body: bytes, secret: str) -> tuple[object, str | None]:
+    """Read JSON, its texts made safe to handle. The charset that an answer claims is not asked: JSON is UTF-8.
 
-    Raises:
-        ValueError: it is no JSON.
-        RecursionError: it is nested too deeply.
+    Returns:
+        What it holds, and None; or None, and what is wrong with it.
     """
 
     def members(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -170,8 +163,14 @@ def _decode(body: bytes, secret: str) -> object:
     def refuse(constant: str) -> None:
         raise ValueError(constant)
 
-    # An article's ID may be a number, of any length and to the last digit.
-    return json.loads(body.decode("utf-8-sig"), object_pairs_hook=members, parse_int=Decimal, parse_constant=refuse)
+    if sum(map(body.count, (b",", b"[", b"{"))) > _VALUE_COUNT:
+        return None, f"with more than {_VALUE_COUNT} values in it"
+    try:
+        # An article's ID may be a number, of any length and to the last digit.
+        text = body.decode("utf-8-sig")
+        return json.loads(text, object_pairs_hook=members, parse_int=Decimal, parse_constant=refuse), None
+    except (ValueError, RecursionError):
+        return None, "what came is no JSON"
 
 
 def _cleaned(value: object, secret: str) -> object:

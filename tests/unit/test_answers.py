@@ -160,9 +160,10 @@ def test_rows__may_be_none() -> None:
     [
         (b"\xef\xbb\xbf" + json.dumps({"jobs": [DONE]}).encode(), {}),
         ({"jobs": [DONE]}, {"Content-Type": "text/html; charset=utf-16"}),
+        (b'{"jobs": [' + json.dumps(DONE).encode() + b'], "more": [' + b"1," * 400_000 + b"1]}", {}),
         ({"jobs": [{**DONE, "n": 1e300, "deep": [[[{}]]]}], "jobCount": 1}, {}),
     ],
-    ids=["byte-order mark", "wrong content type", "extra fields"],
+    ids=["byte-order mark", "wrong content type", "many values", "extra fields"],
 )
 def test_rows__need_only_the_documented_shape(body: object, headers: Mapping[str, str]) -> None:
     """JSON in UTF-8 with a list of rows will do, whatever is said about it and whatever else is in it."""
@@ -188,6 +189,8 @@ SHAPELESS = {
     "a row without an ID": json.dumps({"jobs": [DONE, {"jobStatus": "COMPLETED"}]}).encode(),
     "a row with a number for an ID": json.dumps({"jobs": [{**DONE, "id": 5}]}).encode(),
     "a row with null for an ID": json.dumps({"jobs": [{**DONE, "id": None}]}).encode(),
+    "too many values": b'{"jobs": [], "more": [' + b"1," * 499_998 + b"1]}",
+    "too many lists": b'{"jobs": [' + b"[" * 500_000 + b"]" * 500_000 + b"]}",
     "UTF-16": json.dumps({"jobs": [DONE]}).encode("utf-16"),
     "no UTF-8": b'{"jobs": [{"id": "\xff"}]}',
     "not a number": b'{"jobs": [], "n": NaN}',

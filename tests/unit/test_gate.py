@@ -558,6 +558,16 @@ def test_deadline__makes_a_job_missing_that_is_still_unknown(run: RunGate, timel
     assert gate.ending == (FAILURE if state == "missing" else TIMED_OUT)
 
 
+def test_deadline__leaves_time_to_write_of_very_many_jobs(run: RunGate) -> None:
+    """The more jobs, the sooner the last requests have to end."""
+    for count in (1, 50_000):
+        gate = run(dict.fromkeys(map(str, range(count)), PENDING), {"look_seconds": 100}, timeout_seconds=10)
+        within, last = (look.ends_at - 10 for look in gate.api.looks)
+        handling_seconds = count * 7e-6
+        assert (within, last) == pytest.approx((1.5 - handling_seconds, 3.5 - handling_seconds))
+        assert gate.ending == TIMED_OUT
+
+
 # --- Outages -------------------------------------------------------------------------------------------------------
 
 
