@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import select
 import signal
 import subprocess
@@ -451,6 +452,9 @@ def test_gate_run__survives_its_own_defects(
     assert json.loads(gate.read_outputs()["pending-job-ids"]) == ["done"]
 
 
+# --- The machine -----------------------------------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize("stdout", ["closed", "full", "broken pipe"])
 @pytest.mark.parametrize(("job_id", "exit_code"), [("done", 0), ("failed", 1)])
 def test_main__nobody_listens(gate: Gate, serve: Serve, stdout: str, job_id: str, exit_code: int) -> None:
@@ -481,3 +485,131 @@ def test_main__nobody_listens(gate: Gate, serve: Serve, stdout: str, job_id: str
     os.close(writing)
     assert done.returncode == exit_code
     assert gate.read_outputs()["job-count"] == "1"
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"TZ": "Nowhere/At-all", "TZDIR": "/nowhere"},
+        {"TZ": ":/dev/null"},
+        {"LC_ALL": "tr_TR.UTF-8", "LANG": "tr_TR.UTF-8"},
+        {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii:strict", "PYTHONCOERCECLOCALE": "0"},
+    ],
+    ids=["no time zone", "an empty time zone", "Turkish", "ASCII"],
+)
+def test_main__elsewhere(gate: Gate, serve: Serve, environ: Mapping[str, str]) -> None:
+    """Neither a time zone nor a locale makes a difference, to dates and letters' case least of all."""
+    late = {"requests": 1, "do": {"status": 503, "retry-after-date": "1s"}}
+    api = serve({"id": "İD-É", "article-id": "articlé", "runs-for": "100ms"}, DONE, faults=[late])
+    run = gate.run(inputs_for(api, "İD-É", "done"), environ)
+    assert run.exit_code == 0
+    assert json.loads(run.outputs["article-ids"]) == ["articlé", "article-1"]
+    assert "İD-É" in run.log
+    assert float(run.outputs["elapsed-seconds"]) <= 5
+
+
+def _link_to_full_disk(path: Path) -> None:
+    path.symlink_to("/dev/full")
+
+
+@pytest.mark.parametrize("spoil", [_link_to_full_disk, Path.mkdir, Path.touch], ids=["full disk", "folder", "writable"])
+@pytest.mark.parametrize(("job_id", "exit_code"), [("done", 0), ("failed", 1)])
+def test_main__disk_of_the_runner(
+    gate: Gate, serve: Serve, spoil: Callable[[Path], None], job_id: str, exit_code: int
+) -> None:
+    """Where the runner's files cannot be written a warning for each says so, and the exit code stays true."""
+    gate.output.unlink()
+    spoil(gate.output)
+    spoil(gate.summary)
+    process = gate.start(inputs_for(serve(DONE, FAILED), job_id))
+    log, _ = process.communicate(timeout=30)
+    is_writable = spoil is Path.touch
+    assert process.returncode == exit_code
+    assert log.count("::warning ") == (0 if is_writable else 2)
+    assert ("output result = " in log) is not is_writable
+    assert log.count("::error ") == exit_code
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_main__cancelled_while_it_writes(gate: Gate, serve: Serve, number: signal.Signals) -> None:
+    """A signal amid the writing changes the ending or comes too late for it: outputs and exit code agree on which."""
+    count = 3000
+    api = serve(generate={"count": count, "prefix": "job-", "runs-for": "0s"})
+    ids = "\n".join(f"job-{n}" for n in range(1, count + 1))
+    process = gate.start(inputs_for(api, ids, batch_size="1000", results_file="results.json"))
+    ends_at = time.monotonic() + 20
+    while not gate.output.stat().st_size and time.monotonic() < ends_at:
+        select.select([], [], [], 0.0005)
+    process.send_signal(number)
+    run = gate.end(process)
+    assert (run.exit_code, run.outputs["result"]) in {(128 + number, "cancelled"), (0, "success")}
+    results = json.loads((gate.workspace / "results.json").read_text(encoding="utf-8"))
+    assert results["result"] == run.outputs["result"]
+    assert run.outputs["completed-count"] == str(count)
+    assert len(run.errors) == (run.exit_code != 0)
+
+
+# --- Memory ----------------------------------------------------------------------------------------------------------
+
+MEMORY_BYTES = 512 * 1024**2
+
+
+def _write_sparse(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(4 * 1024**3)
+
+
+def _write_lists(path: Path) -> None:
+    path.write_bytes(b"[" + b"[]," * 10_000_000 + b'"a"]')
+
+
+def _write_aliases(path: Path) -> None:
+    rows = "\n".join(f"- &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 90))
+    path.write_text(f"- &a0 [a, b]\n{rows}\n", encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "said"),
+    [
+        ("ids.txt", _write_sparse, "is larger than 32 MiB"),
+        ("ids.json", _write_sparse, "is larger than 32 MiB"),
+        ("ids.yaml", _write_sparse, "is larger than 4 MiB"),
+        ("ids.json", _write_lists, "more than 2000000 lists and objects"),
+    ],
+)
+def test_memory__of_a_file_is_bounded(gate: Gate, name: str, write: Callable[[Path], None], said: str) -> None:
+    """A file that would fill the memory is an error that names it, long before."""
+    write(gate.workspace / name)
+    run = gate.end(_with_little_memory(gate.start({"job-ids-file": name})))
+    assert run.exit_code == 2
+    assert said in run.errors[0]
+
+
+@pytest.mark.parametrize(
+    ("do", "said"),
+    [
+        ({"huge": 1000}, "an answer of more than 16 MiB"),
+        ({"gzip-bomb": 1000}, "an answer of more than 16 MiB"),
+        ({"garbage": '{"jobs": [' + "[]," * 4_000_000 + "[]]}"}, "with more than 500000 values in it"),
+    ],
+    ids=["huge", "gzip bomb", "many values"],
+)
+def test_memory__of_an_answer_is_bounded(gate: Gate, serve: Serve, do: Mapping[str, object], said: str) -> None:
+    """An answer that would fill the memory is no usable one, and the gate goes on."""
+    api = serve(DONE, faults=[{"do": do, "requests": "1-2"}])
+    run = gate.end(_with_little_memory(gate.start(inputs_for(api, "done"))))
+    assert run.exit_code == 0
+    assert run.log.count(said) == 2
+
+
+def test_memory__of_aliases_is_bounded(gate: Gate, serve: Serve) -> None:
+    """YAML that names the same few IDs in billions of ways holds these IDs."""
+    _write_aliases(gate.workspace / "ids.yaml")
+    api = serve({"id": "a"}, {"id": "b"})
+    run = gate.end(_with_little_memory(gate.start(inputs_for(api, job_ids_file="ids.yaml"))))
+    assert run.ids("completed") == ["a", "b"]
+
+
+def _with_little_memory(process: subprocess.Popen[str]) -> subprocess.Popen[str]:
+    resource.prlimit(process.pid, resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    return process
