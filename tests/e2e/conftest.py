@@ -104,9 +104,9 @@ def image(base_image: str, exported: Path) -> str:
 
 
 class StartFini(Protocol):
-    """Starts a stand-in API that knows these jobs and pauses before each answer, and returns its address."""
+    """Starts a stand-in API that knows these jobs, meets these faults and pauses before each answer; its address."""
 
-    def __call__(self, *jobs: Mapping[str, str], latency: str = "0s") -> str:
+    def __call__(self, *jobs: Mapping[str, str], latency: str = "0s", faults: Sequence[object] = ()) -> str:
         """Start it."""
 
 
@@ -115,12 +115,12 @@ def start_fini(exported: Path, tmp_path: Path) -> Iterator[StartFini]:
     """Start stand-in APIs that live as long as the test does."""
     running: list[subprocess.Popen[bytes]] = []
 
-    def start(*jobs: Mapping[str, str], latency: str = "0s") -> str:
+    def start(*jobs: Mapping[str, str], latency: str = "0s", faults: Sequence[object] = ()) -> str:
         folder = tmp_path / f"fini-{len(running)}"
         folder.mkdir()
         scenario = folder / "scenario.yaml"
         # JSON is YAML.
-        content = {"jobs": jobs, "api-keys": {KEY: ["read"]}, "latency": latency}
+        content = {"jobs": jobs, "api-keys": {KEY: ["read"]}, "latency": latency, "faults": faults}
         scenario.write_text(json.dumps(content), encoding="utf-8")
         url_file = folder / "url"
         with (folder / "log").open("wb") as log:

@@ -219,6 +219,20 @@ def test_gate__is_stopped_in_the_middle_of_a_request(runner: Runner, start_fini:
     assert json.loads(ended.outputs["pending-job-ids"]) == ["quick"]
 
 
+def test_gate__is_stopped_while_it_waits_to_try_again(runner: Runner, start_fini: StartFini) -> None:
+    """A signal does not wait for as long as the API asked to be left alone."""
+    patience = {"requests": "2-", "do": {"status": 429, "headers": {"Retry-After": "600"}}}
+    url = start_fini(QUICK, ENDLESS, faults=[patience])
+    step = runner.start({**CALM, "api-url": url, "job-ids": "quick endless"})
+    step.wait_for("HTTP 429")
+    step.kill("TERM")
+    ended = step.end(timeout_seconds=5)
+    assert ended.exit_code == 143, ended.log
+    assert ended.outputs["result"] == "cancelled"
+    assert json.loads(ended.outputs["completed-job-ids"]) == ["quick"]
+    assert runner.containers() == ""
+
+
 PLANTED = 'print("planted code ran", flush=True)\nraise SystemExit(0)\n'
 PLANTED_MODULES = (
     "actions_toolkit",
@@ -243,6 +257,7 @@ def plant(folder: Path) -> None:
         (folder / name).write_text(PLANTED, encoding="utf-8")
     (folder / ".netrc").write_text("default login planted password planted\n", encoding="utf-8")
     (folder / ".netrc").chmod(0o600)
+    (folder / "pyproject.toml").write_text("[build-system]\nrequires = ['planted']\n", encoding="utf-8")
     (folder / "pyvenv.cfg").write_text("home = /github/workspace\n", encoding="utf-8")
 
 
@@ -293,6 +308,36 @@ def test_container__needs_neither_capabilities_nor_a_writable_root(runner: Runne
     assert ended.outputs["result"] == "success"
     assert (runner.workspace / "results.json").is_file()
     assert ended.summary.strip()
+
+
+def test_container__needs_little_memory(runner: Runner, start_fini: StartFini) -> None:
+    """In 96 MiB neither an answer of a gigabyte, packed or not, nor 10,000 jobs get it killed."""
+    count = 10_000
+    jobs = [{"backgroundJobId": f"job-{number}", "documentId": f"source-{number}"} for number in range(count)]
+    (runner.workspace / "answer.json").write_text(json.dumps({"jobs": jobs}), encoding="utf-8")
+    floods = [{"requests": 1, "do": {"gzip-bomb": 1000}}, {"requests": 2, "do": {"huge": 1000}}]
+    url = start_fini(*({"id": job["backgroundJobId"], "runs-for": "0s"} for job in jobs), faults=floods)
+    ended = runner.run(
+        {**CALM, "api-url": url, "job-ids-file": "answer.json", "results-file": "results.json"},
+        options=["--memory", "96m", "--memory-swap", "96m"],
+    )
+    assert ended.exit_code == 0, ended.log
+    assert ended.outputs["completed-count"] == str(count)
+    assert ended.log.count("an answer of more than 16 MiB") == len(floods)
+
+
+@pytest.mark.parametrize(("job", "exit_code"), [(QUICK, 0), (BROKEN, 1)], ids=["success", "failure"])
+def test_container__tells_the_truth_where_nothing_can_be_written(
+    runner: Runner, start_fini: StartFini, job: Mapping[str, str], exit_code: int
+) -> None:
+    """With the runner's files on a read-only disk the log holds the outputs, and the exit code is the jobs'."""
+    files = {"GITHUB_OUTPUT": "/fini-gate/output", "GITHUB_STEP_SUMMARY": "/fini-gate/summary"}
+    ended = runner.run(
+        {**CALM, "api-url": start_fini(job), "job-ids": job["id"]}, environment=files, options=["--read-only"]
+    )
+    assert ended.exit_code == exit_code, ended.log
+    assert "Read-only file system" in ended.log
+    assert f"output result = {'success' if exit_code == 0 else 'failure'}" in ended.log
 
 
 def in_image(runner: Runner, program: str) -> list[str]:
