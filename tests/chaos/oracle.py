@@ -439,6 +439,8 @@ def _allowed_failing(evidence: Evidence, known: _Known, look: Look, job_id: str,
     also = {"missing"} if is_last and known.was_unknown else _perhaps_missing(known, is_last=is_last)
     asked_for = [other for other in look.exchanges if job_id in other.job_ids]
     is_plain = asked_for[-1].meaning is Meaning.BROKEN and not asked_for[-1].retry_after_seconds
+    # Where the clock jumped over the retry, the one failure is not yet the job's.
+    is_plain = is_plain and not any(asked_for[-1].ended_at < landing <= look.ended_at for landing in evidence.landings)
     if is_plain and known.failing_by is None:
         known.failing_by = look.began_at
     is_too_long = known.failing_by is not None and look.began_at - known.failing_by >= tolerance + EPSILON
