@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test e2e chaos lint format lock clean
+.PHONY: help demo test e2e chaos fuzz lint format lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ e2e: $(READY) ## build the image, run it as the runner does, and run workflows u
 
 chaos: $(READY) ## run thousands of gates against a model of the API with faults, and some over real sockets
 	$(BIN)/python tests/chaos/campaign.py --gates 10000 --sockets 200 --seed 1 $(ARGS)
+
+fuzz: $(READY) ## feed the gate 100,000 ID files, inputs and answers that were made up or spoiled
+	$(BIN)/python tests/fuzz/fuzz.py --cases 100000 --seed 1 $(ARGS)
 
 lint: $(READY) ## run every linter and the type checker
 	$(BIN)/ruff format --check .

@@ -13,6 +13,7 @@ from typing import Final
 
 from actions_toolkit import core
 
+from fini_gate import escaping
 from fini_gate.escaping import redacted, visible
 from fini_gate.inputs import is_api_key
 
@@ -76,7 +77,8 @@ class Runner:
             return
         try:
             with open(path, "a", encoding="utf-8", newline="") as file:  # noqa: PTH123 - a path is text here
-                file.write(redacted(markdown, self._secret))
+                # Where the text is escaped the key is, too.
+                file.write(redacted(redacted(markdown, self._secret), escaping.markdown(self._secret)))
         except (OSError, ValueError) as error:
             self.warning(
                 f"The job summary could not be written ({_reason(error)}): it is missing from this run's page."

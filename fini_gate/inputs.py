@@ -44,7 +44,7 @@ _UNIT_SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _NUMBER: Final = r"[0-9]+(?:\.[0-9]+)?"
 _SPAN: Final = re.compile(rf"({_NUMBER})(ms|s|m|h)")
 _DURATION: Final = re.compile(rf"{_NUMBER}|(?:{_NUMBER}(?:ms|s|m|h))+")
-_HOST: Final = re.compile(r"(?:[a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}\.?")
+_HOST_AND_PORT: Final = re.compile(r"(?:\[[0-9a-f:.]+\]|(?:[a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}\.?)(?::[0-9]*)?")
 _DURATION_FORM: Final = "a number with a unit (ms, s, m, h), or several in a row, such as 90s, 15m or 1h30m"
 
 _Value = TypeVar("_Value")
@@ -256,7 +256,6 @@ def _without_password(address: str) -> str:
 
 def _may_carry_a_key(parts: SplitResult) -> bool:
     """Whether a key may be sent there: encrypted, or without leaving the machine."""
-    host = parts.hostname or ""
-    if parts.scheme == "https":
-        return bool(_HOST.fullmatch(host)) or "[" in parts.netloc
-    return parts.scheme == "http" and is_loopback(host)
+    if not _HOST_AND_PORT.fullmatch(parts.netloc.lower()):
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))

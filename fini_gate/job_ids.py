@@ -77,10 +77,18 @@ def read_job_ids(inputs: Inputs) -> JobIds:
     Raises:
         UsageError: something in there is no job ID, or a file cannot be read; the text says where.
     """
+    try:
+        return _merged(inputs)
+    except UsageError as error:  # JSON and YAML can spell the key in many ways
+        raise UsageError(redacted(str(error), inputs.api_key)) from None
+
+
+def _merged(inputs: Inputs) -> JobIds:
     job_ids: JobIds = {}
     first_given: dict[str, str] = {}
     for source, pairs in _all_pairs(inputs):
         for job_id, document_id in pairs:
+            _refuse_key(source, f"{job_id}\n{document_id}", inputs.api_key)
             known = first_given.setdefault(job_id.lower(), job_id)
             job_ids[known] = job_ids.get(known) or document_id
             if len(job_ids) > JOB_COUNT:
@@ -92,19 +100,20 @@ def read_job_ids(inputs: Inputs) -> JobIds:
 
 def _all_pairs(inputs: Inputs) -> Iterator[tuple[_Source, Iterable[_Pair]]]:
     given = _Source("Input job-ids", inputs.job_ids.removeprefix("\ufeff"))
-    _refuse_key(given, inputs.api_key)
+    _refuse_key(given, given.text, inputs.api_key)
     yield given, (_pairs_of_json if given.text.lstrip().startswith(("[", "{", '"')) else _pairs_of_text)(given)
-    _refuse_key(_Source("Input job-ids-file", "\n".join(inputs.job_id_paths)), inputs.api_key)
+    paths = "\n".join(inputs.job_id_paths)
+    _refuse_key(_Source("Input job-ids-file", paths), paths, inputs.api_key)
     for path in (found for pattern in inputs.job_id_paths for found in _matches(inputs.workspace, pattern)):
         name = os.path.relpath(path, inputs.workspace) if path.is_relative_to(inputs.workspace) else str(path)
         source = _Source(f"File {shown(name)} of job-ids-file", _read_text(path, name))
-        _refuse_key(source, inputs.api_key)
+        _refuse_key(source, source.text, inputs.api_key)
         yield source, _reader_of(path, source.text)(source)
 
 
-def _refuse_key(source: _Source, api_key: str) -> None:
-    """Refuse a text that holds the API key: it would end up in requests, outputs and errors."""
-    if redacted(source.text, api_key) != source.text:
+def _refuse_key(source: _Source, text: str, api_key: str) -> None:
+    """Refuse a text of a source that holds the API key: it would end up in requests, outputs and errors."""
+    if redacted(text, api_key) != text:
         raise source.error("the API key stands in there, where job IDs should; hand it over as api-key alone")
 
 
@@ -118,7 +127,8 @@ def _matches(workspace: Path, pattern: str) -> Sequence[Path]:
         root = Path(literal.anchor) if Path(pattern).is_absolute() else workspace
         tail = str(Path(pattern).relative_to(Path(pattern).anchor))
         found = sorted(path for path in root.glob(f"{tail}/*" if tail.endswith("**") else tail) if path.is_file())
-    except (OSError, ValueError, IndexError) as error:  # the last for "." in a folder that is not there
+    # An IndexError is for "." in a folder that is not there, a RecursionError for hundreds of folders.
+    except (OSError, ValueError, IndexError, RecursionError) as error:
         problem = error.strerror if isinstance(error, OSError) else error
         raise UsageError(f"Input job-ids-file names {shown(pattern)}, which is no path or glob: {problem}.") from None
     if not found:

@@ -175,7 +175,9 @@ def _judge(row: StatusRow, *, require_article: bool) -> tuple[JobState, str | No
 
 def _state_of(status: str | None) -> JobState | None:
     """The state that a status stands for, or None where it was never heard of."""
-    return STATES.get((status or "").strip().upper())
+    status = status or ""
+    # Beyond ASCII there are letters whose capitals are those of a known status: a long s is no S.
+    return STATES.get(status.strip().upper()) if status.isascii() else None
 
 
 def _text(value: object) -> str | None:

@@ -85,7 +85,7 @@ def check_text(transcript: str, outputs: str, summary: str, results: str | None)
     for place, text in {**places, "results file": results or ""}.items():
         if KEY in text:
             yield Wrong(Kind.KEY, f"the key is in the {place}")
-        elif KEY[:16] in text:
+        elif KEY[:16] in text.replace("\\", ""):
             yield Wrong(Kind.KEY, f"the beginning of the key is in the {place}")
         if "Traceback" in text or "fini-gate itself failed" in text:
             found = re.search(r"fini-gate itself failed: [^.]*\.py[^.]*", text)
