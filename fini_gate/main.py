@@ -18,6 +18,7 @@ from fini_gate.inputs import IfNoJobs, Inputs, api_key
 from fini_gate.job_ids import read_job_ids
 from fini_gate.jobs import Job
 from fini_gate.results_file import check_results_file, write_results_file
+from fini_gate.summary import summary
 from fini_gate.verdict import Outcome, Verdict, judge
 from fini_gate.waiting import Waiter
 
@@ -71,14 +72,14 @@ class GateRun:
 
     def publish(self, verdict: Verdict) -> Verdict:
         """Write all that the runner and people read, and return what was published."""
-        self._write_outputs(verdict)
+        results_file = self._write_outputs(verdict)
         if self.waiter.signal_number is not None and verdict.outcome is not Outcome.CANCELLED:
             # Of an output written twice the later one counts.
             error = CancelledError(self.waiter.signal_number)
             verdict = judge(verdict.jobs, elapsed_seconds=self._elapsed_seconds, error=error)
-            self._write_outputs(verdict)
+            results_file = self._write_outputs(verdict)
         if self._inputs is None or self._inputs.job_summary:
-            self._runner.append_summary(report.summary(verdict))
+            self._runner.append_summary(summary(verdict, results_file=results_file))
         if verdict.outcome is not Outcome.SUCCESS:
             self._runner.error(f"Fini gate: {report.title(verdict)}", report.error_text(verdict))
         for line in report.closing_lines(verdict):
@@ -138,12 +139,14 @@ class GateRun:
                 if len(self._warned_statuses) <= WARNED_STATUSES:
                     self._runner.warning(report.unknown_status_text(job))
 
-    def _write_outputs(self, verdict: Verdict) -> None:
+    def _write_outputs(self, verdict: Verdict) -> str:
+        """Write the outputs and the results file, and return the path of the latter as given, where it was written."""
         written = self._write_results_file(verdict)
         outputs, left_empty = report.outputs(verdict, results_file=written)
         self._runner.set_outputs(outputs)
         if left_empty:
             self._runner.warning(report.left_empty_text(left_empty, written))
+        return written
 
     def _write_results_file(self, verdict: Verdict) -> str:
         """Write the results file, where one is asked for, and return the path as given, or else the empty text."""

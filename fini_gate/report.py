@@ -1,11 +1,11 @@
-"""A verdict in words and data: log lines, outputs, job summary, results document. Pure strings and dicts."""
+"""A verdict in words and data: log lines, outputs, results document. Pure strings and dicts."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from fini_gate.errors import UsageError
-from fini_gate.escaping import markdown, visible
+from fini_gate.escaping import visible
 from fini_gate.gate import Progress
 from fini_gate.inputs import Inputs, duration_text
 from fini_gate.jobs import Job, JobState
@@ -37,12 +37,19 @@ _TITLES: Final = {
     Outcome.ERROR: "No verdict",
     Outcome.CANCELLED: "Cancelled",
 }
-_SIGNS: Final = {
+OUTCOME_SIGNS: Final = {
     Outcome.SUCCESS: "✅",
     Outcome.FAILURE: "❌",
     Outcome.TIMED_OUT: "⏰",
     Outcome.ERROR: "⚠️",
     Outcome.CANCELLED: "🚫",
+}
+STATE_SIGNS: Final = {
+    JobState.COMPLETED: "✅",
+    JobState.FAILED: "❌",
+    JobState.PENDING: "⏳",
+    JobState.MISSING: "❓",
+    JobState.UNREADABLE: "⚠️",
 }
 
 
@@ -92,7 +99,7 @@ def opening_line(jobs: Sequence[Job], inputs: Inputs) -> str:
     """The log's first line: what is waited for, and for how long at most."""
     named = ", ".join(job.id for job in jobs[:3]) + ", …" * (len(jobs) > 3)  # noqa: PLR2004 - a length for the eye
     how_long = f"for {duration_text(inputs.timeout_seconds)} at most" if inputs.timeout_seconds else "looking once"
-    return f"Waiting for {_number(len(jobs), 'job')} ({named}) at {inputs.api_url}, {how_long}."
+    return f"Waiting for {number_text(len(jobs), 'job')} ({named}) at {inputs.api_url}, {how_long}."
 
 
 def progress_lines(progress: Progress) -> list[str]:
@@ -133,7 +140,7 @@ def closing_lines(verdict: Verdict) -> list[str]:
     lines = [f"        {_told(job)}" for job in pending[:_NAMED_IN_A_LIST]]
     if len(pending) > _NAMED_IN_A_LIST:
         lines.append(f"        and {len(pending) - _NAMED_IN_A_LIST} more pending")
-    return [*lines, f"{_SIGNS[verdict.outcome]} {verdict.outcome}: {message(verdict)}"]
+    return [*lines, f"{OUTCOME_SIGNS[verdict.outcome]} {verdict.outcome}: {message(verdict)}"]
 
 
 def outputs(verdict: Verdict, *, results_file: str) -> tuple[dict[str, str], list[str]]:
@@ -175,22 +182,6 @@ def left_empty_text(names: Sequence[str], results_file: str) -> str:
     return f"More than GitHub lets a step hand on: the outputs {', '.join(names)} are left empty; {where}."
 
 
-def summary(verdict: Verdict) -> str:
-    """The job summary, in Markdown."""
-    counts = [f"| {state} | {len(verdict.having(state))} |" for state in JobState if verdict.having(state)]
-    table = ["", "| jobs | |", "| --- | ---: |", *counts, f"| articles | {len(verdict.article_ids)} |"]
-    return "\n".join(
-        [
-            f"### {_SIGNS[verdict.outcome]} Fini gate: {title(verdict)}",
-            "",
-            markdown(message(verdict)),
-            *(table if verdict.jobs else []),
-            *(["", advice(verdict)] if advice(verdict) else []),
-            "",
-        ]
-    )
-
-
 def results_document(verdict: Verdict) -> dict[str, object]:
     """What the results file holds; null is what is not known."""
     return {
@@ -220,7 +211,7 @@ def _what_happened(verdict: Verdict) -> list[str]:
     """What there is to say before the counts."""
     match verdict.outcome:
         case Outcome.SUCCESS:
-            return [f"{_number(len(verdict.article_ids), 'article')} made or updated:"]
+            return [f"{number_text(len(verdict.article_ids), 'article')} made or updated:"]
         case Outcome.FAILURE:
             return []
         case Outcome.TIMED_OUT:
@@ -247,7 +238,7 @@ def _counts(jobs: Iterable[Job]) -> str:
     states = [job.state for job in jobs]
     others = (state for state in JobState if state is not JobState.COMPLETED)
     parts = [f"{states.count(state)} {state}" for state in others if state in states]
-    return ", ".join([f"{states.count(JobState.COMPLETED)} of {_number(len(states), 'job')} completed", *parts])
+    return ", ".join([f"{states.count(JobState.COMPLETED)} of {number_text(len(states), 'job')} completed", *parts])
 
 
 def _told(job: Job) -> str:
@@ -258,7 +249,8 @@ def _told(job: Job) -> str:
     )
 
 
-def _number(count: int, noun: str) -> str:
+def number_text(count: int, noun: str) -> str:
+    """A number of things, such as `1 job` or `2 jobs`."""
     return f"{count} {noun}{'s' * (count != 1)}"
 
 

@@ -1,0 +1,207 @@
+"""The job summary: a verdict in Markdown, for GitHub's page of the run. Pure."""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from fini_gate.escaping import markdown, visible
+from fini_gate.inputs import duration_text
+from fini_gate.jobs import JobState
+from fini_gate.report import OUTCOME_SIGNS, STATE_SIGNS, advice, message, number_text, title
+from fini_gate.timeline import Course, courses, percentile
+from fini_gate.verdict import Verdict
+
+# Of one larger than 1 MiB GitHub shows nothing, and says nothing.
+SUMMARY_BYTES: Final = 1_000_000
+_ATTENTION_BYTES: Final = 500_000
+_ARTICLES_BYTES: Final = 200_000
+# The longest reasons that still let every job be named are taken.
+_REASON_CHARACTERS: Final = (500, 200, 60, 0)
+# More are folded: the page is read on a phone.
+_OPEN_ENTRIES: Final = 20
+_OPEN_ROWS: Final = 50
+
+CHART_JOBS: Final = 50
+_CHART_LABEL_CHARACTERS: Final = 30
+_CHART_TAGS: Final = {JobState.FAILED: "crit, ", JobState.PENDING: "active, "}
+_DAY_SECONDS: Final = 86_400
+
+_ORDER: Final = (JobState.FAILED, JobState.MISSING, JobState.UNREADABLE, JobState.PENDING, JobState.COMPLETED)
+
+
+def summary(verdict: Verdict, *, results_file: str) -> str:
+    """The job summary, in Markdown.
+
+    Args:
+        verdict: how the gate ended.
+        results_file: the path as given, where the file was written, else empty.
+    """
+    found = sorted(courses(verdict.jobs), key=lambda course: _ORDER.index(course.job.state))
+    head = [f"### {OUTCOME_SIGNS[verdict.outcome]} Fini gate: {title(verdict)}", "", markdown(message(verdict)), ""]
+    if not found:
+        return "\n".join(head)
+    where = f"all are in {markdown(results_file)}" if results_file else "`results-file` would have them all"
+    around = [
+        [*head, *_attention(found, verdict, where)],
+        [*_articles(verdict, where), *_chart(found), *_spread(found)],
+    ]
+    room = SUMMARY_BYTES - sum(map(_size, around))
+    return "\n".join([*around[0], *_table(found, room, where), *around[1]])
+
+
+def _attention(found: Sequence[Course], verdict: Verdict, where: str) -> list[str]:
+    """What needs somebody to do something, the worst first, and what to do."""
+    concerned = [course for course in found if course.job.state is not JobState.COMPLETED]
+    if not concerned:
+        return []
+    for characters in _REASON_CHARACTERS:
+        entries = [_entry(course, characters) for course in concerned]
+        if _size(entries) <= _ATTENTION_BYTES:
+            break
+    kept = _fitting(entries, _ATTENTION_BYTES)
+    left_out = len(entries) - len(kept)
+    return [
+        *(["**What to do:** " + advice(verdict), ""] if advice(verdict) else []),
+        *kept[:_OPEN_ENTRIES],
+        "",
+        *_folded(f"{len(entries) - _OPEN_ENTRIES} more", [*kept[_OPEN_ENTRIES:], *_left_out(left_out, where)]),
+    ]
+
+
+def _entry(course: Course, reason_characters: int) -> str:
+    job = course.job
+    source = f" (source {markdown(job.document_id)})" if job.document_id else ""
+    reason = (job.reason or job.status or "")[:reason_characters]
+    told = f": {markdown(reason)}" if reason else ""
+    return f"- {STATE_SIGNS[job.state]} **{markdown(job.id)}**{source} {_worded(job.state)}{told}"
+
+
+def _worded(state: JobState) -> str:
+    return str(state) if state is JobState.FAILED else f"is {state}"
+
+
+def _table(found: Sequence[Course], room: int, where: str) -> list[str]:
+    has_sources = any(course.job.document_id for course in found)
+    head = ["State", "Job", *(["Source"] if has_sources else []), "Article", "Queued for", "Ran for"]
+    rows = [_row(_cells(course, has_sources=has_sources)) for course in found]
+    frame = [_row(head), _row(["---"] * (len(head) - 2) + ["---:"] * 2)]
+    kept = _fitting(rows, room - _size(frame) - 500)  # for what is said around it
+    lines = [*frame, *kept, "", *_left_out(len(rows) - len(kept), where)]
+    return lines if len(kept) <= _OPEN_ROWS else _folded(f"All {number_text(len(rows), 'job')}", lines)
+
+
+def _cells(course: Course, *, has_sources: bool) -> list[str]:
+    job = course.job
+    return [
+        f"{STATE_SIGNS[job.state]} {job.state}",
+        markdown(job.id),
+        *([markdown(job.document_id or "")] if has_sources else []),
+        markdown(job.article_id or "") if job.state is JobState.COMPLETED else "",
+        _lasted(course.queued_seconds),
+        _lasted(course.ran_seconds),
+    ]
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _lasted(seconds: float | None) -> str:
+    return "" if seconds is None else duration_text(seconds)
+
+
+def _articles(verdict: Verdict, where: str) -> list[str]:
+    """The articles' IDs, one a line, to be copied."""
+    article_ids = [visible(article_id) for article_id in verdict.article_ids]
+    if not article_ids:
+        return []
+    kept = _fitting(article_ids, _ARTICLES_BYTES)
+    # Longer than any in there.
+    fence = "`" * max(3, *(len(run) + 1 for run in re.findall("`*", "\n".join(kept))))
+    return _folded(
+        f"{number_text(len(article_ids), 'article ID')}",
+        [fence, *kept, fence, *_left_out(len(article_ids) - len(kept), where)],
+    )
+
+
+def _chart(found: Sequence[Course]) -> list[str]:
+    """A Mermaid gantt of the slowest jobs, queued and running, in the order in which they were queued."""
+    timed = [course for course in found if len(course.times) > 1 or (course.times and course.ended_at is None)]
+    now = max((time for course in found for time in course.times), default=0.0)
+    slowest = sorted(timed, key=lambda course: _last(course, now) - course.times[0], reverse=True)[:CHART_JOBS]
+    if not slowest:
+        return []
+    slowest.sort(key=lambda course: (course.times[0], course.number))
+    begin, end = slowest[0].times[0], max(_last(course, now) for course in slowest)
+    lines = [
+        *("```mermaid", "---", "displayMode: compact", "---", "gantt", "dateFormat x"),
+        f"axisFormat {'%H:%M:%S' if end - begin < _DAY_SECONDS else '%m-%d %H:%M'}",
+        *(line for course in slowest for line in _bars(course, now)),
+        "```",
+    ]
+    what = "the slowest" if len(slowest) < len(timed) else "all"
+    return _folded(f"When {what} {number_text(len(slowest), 'job')} ran", lines)
+
+
+def _bars(course: Course, now: float) -> list[str]:
+    """The lines of one job: its name, and a bar for the time queued and one for the time running."""
+    lines = [f"section {_chart_label(course)}"]
+    last = _last(course, now)
+    tag = _CHART_TAGS.get(course.job.state, "")
+    if course.created_at is not None:
+        until = course.started_at if course.started_at is not None else last
+        lines.append(_bar("queued", "done, " if course.started_at is not None else tag, course.created_at, until))
+    if course.started_at is not None:
+        lines.append(_bar("ran", tag, course.started_at, last))
+    return lines
+
+
+def _bar(name: str, tag: str, begin: float, end: float) -> str:
+    seconds = max(0.001, end - begin)  # a bar of no length is none
+    return f"{name} {duration_text(seconds)} :{tag}{begin * 1000:.0f}, {seconds * 1000:.0f}ms"
+
+
+def _last(course: Course, now: float) -> float:
+    """When it ended, or, where it goes on, the latest time that the API told of any job."""
+    return course.ended_at if course.ended_at is not None else now
+
+
+def _chart_label(course: Course) -> str:
+    """A job's name in the chart: numbered, without what means something to Mermaid, and short."""
+    harmless = re.sub(r"[^\w .,/+=@()-]|%%|--", " ", visible(course.job.id))
+    return f"{course.number} {harmless[:_CHART_LABEL_CHARACTERS]}"
+
+
+def _spread(found: Sequence[Course]) -> list[str]:
+    ran = {course: seconds for course in found if (seconds := course.ran_seconds) is not None}
+    if not ran:
+        return []
+    slowest = max(ran, key=lambda course: ran[course])
+    median, most = (duration_text(percentile([*ran.values()], share)) for share in (0.5, 0.95))
+    longest = f"{duration_text(ran[slowest])} at the longest ({markdown(slowest.job.id)})"
+    return [f"Jobs ran for {median} in the median, {most} at the 95th percentile, {longest}.", ""]
+
+
+def _folded(title_text: str, lines: Sequence[str]) -> list[str]:
+    """Lines that show on demand; Markdown needs the blank ones."""
+    return [f"<details><summary>{title_text}</summary>", "", *lines, "", "</details>", ""] if lines else []
+
+
+def _left_out(count: int, where: str) -> list[str]:
+    return ["", f"{count} more are left out here; {where}."] if count else []
+
+
+def _fitting(lines: Sequence[str], size: int) -> list[str]:
+    """As many of the lines as have room, from the first."""
+    kept = []
+    for line in lines:
+        size -= _size([line])
+        if size < 0:
+            break
+        kept.append(line)
+    return kept
+
+
+def _size(lines: Iterable[str]) -> int:
+    """Bytes that the lines take in the summary."""
+    return sum(len(line.encode()) + 1 for line in lines)

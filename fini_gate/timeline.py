@@ -1,0 +1,61 @@
+"""When jobs were queued, started and ended, by the API's own times. Pure."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from fini_gate.jobs import Job
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """The course of one job. Times are the API's, in seconds since 1970; None where it told none that can be read."""
+
+    number: int
+    """The job's place in the order of the job IDs, from 1."""
+    job: Job
+    created_at: float | None
+    started_at: float | None
+    ended_at: float | None
+
+    @property
+    def queued_seconds(self) -> float | None:
+        """How long it waited for its start."""
+        return _between(self.created_at, self.started_at)
+
+    @property
+    def ran_seconds(self) -> float | None:
+        """How long it took from its start to its end."""
+        return _between(self.started_at, self.ended_at)
+
+    @property
+    def times(self) -> tuple[float, ...]:
+        """All that is known, the earliest first."""
+        return tuple(sorted(time for time in (self.created_at, self.started_at, self.ended_at) if time is not None))
+
+
+def courses(jobs: Iterable[Job]) -> tuple[Course, ...]:
+    """The courses of jobs, in their order."""
+    return tuple(
+        Course(number, job, _seconds(job.created_at), _seconds(job.started_at), _seconds(job.completed_at))
+        for number, job in enumerate(jobs, start=1)
+    )
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The smallest of the values that at least so large a share of them does not exceed; there must be some."""
+    return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
+
+
+def _between(earlier: float | None, later: float | None) -> float | None:
+    return None if earlier is None or later is None or later < earlier else later - earlier
+
+
+def _seconds(text: str | None) -> float | None:
+    """Seconds since 1970 of an ISO 8601 time; one without a zone is UTC."""
+    try:
+        time = datetime.fromisoformat(text or "")
+        return (time if time.tzinfo is not None else time.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None
