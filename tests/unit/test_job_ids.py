@@ -445,6 +445,18 @@ def test_yaml__aliases_nested_without_end_are_refused(read_ids: ReadIds) -> None
         read_ids(files={"ids.yaml": f"- {{backgroundJobId: a, more: [&x0 [b]{chain}]}}\n- *x4999\n"})
 
 
+def test_error__never_shows_the_key_however_it_is_spelled(read_ids: ReadIds) -> None:
+    """An error that quotes what it found does not hold the key that a text spells with an escape."""
+    with pytest.raises(UsageError, match=r"found an object with '\*\*\*x'"):
+        read_ids(f'{{"\\u{ord(KEY[0]):04x}{KEY[1:]}x": []}}')
+
+
+def test_paths__of_hundreds_of_folders_are_refused(read_ids: ReadIds) -> None:
+    """A path deeper than any is no path."""
+    with pytest.raises(UsageError, match=r"^Input job-ids-file names 'x/"):
+        read_ids(paths="x/" * 300)
+
+
 @pytest.mark.parametrize(
     ("text", "files", "place"),
     [
@@ -456,6 +468,12 @@ def test_yaml__aliases_nested_without_end_are_refused(read_ids: ReadIds) -> None
         ("", {"a.txt": "a", f"out/{KEY}.txt": "b"}, "Input job-ids-file"),
         (f'["Bearer {KEY}"]', {}, "Input job-ids"),
         (f"{KEY}{'x' * 200}", {}, "Input job-ids"),
+        (f'["\\u{ord(KEY[0]):04x}{KEY[1:]}"]', {}, "Input job-ids"),
+        (
+            "",
+            {"a.json": f'{{"jobs": [{{"id": "a", "documentId": "\\u{ord(KEY[0]):04x}{KEY[1:]}"}}]}}'},
+            "File 'a.json' of job-ids-file",
+        ),
     ],
 )
 def test_ids__that_hold_the_key_are_refused_unseen(
