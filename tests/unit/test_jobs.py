@@ -30,7 +30,6 @@ UNKNOWN = (
     "?",
     "FÄILED",
     "\u017fUCCE\u017f\u017f",
-    "\ufb01nished",
     "DONE\u00a0",
 )
 ENDED = {"completedAt": "2026-06-11T12:00:05.000Z"}
