@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test e2e chaos fuzz lint format lock clean
+.PHONY: help demo test e2e chaos fuzz mutants lint format lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ chaos: $(READY) ## run thousands of gates against a model of the API with faults
 fuzz: $(READY) ## feed the gate 100,000 ID files, inputs and answers that were made up or spoiled
 	$(BIN)/python tests/fuzz/fuzz.py --cases 100000 --seed 1 $(ARGS)
 
+mutants: $(READY) ## change the code in small ways, and list the changes that no test notices
+	$(BIN)/python tests/mutants/check.py $(ARGS)
+
 lint: $(READY) ## run every linter and the type checker
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -49,4 +52,4 @@ lock: ## lock the dependencies anew (needs uv): requirements.txt for the image, 
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command 'make lock' --constraint requirements.txt --group dev --output-file requirements-dev.txt pyproject.toml
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache mutants

@@ -741,6 +741,17 @@ def test_proxy__of_an_encrypted_request_is_asked_for_a_tunnel(
     assert "proxy-authorization" in request.headers
 
 
+def test_proxy__of_another_machine_is_asked_where_the_request_is_encrypted(
+    serve: Serve, tls: ssl.SSLContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is encrypted goes by way of the proxy, wherever that is, and not around it."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "certificate.pem"))
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.invalid:3128")
+    server = serve(GOOD, tls=tls)
+    assert isinstance(post(transport_to(server.url)), Failure)
+    assert server.requests == []
+
+
 # --- TLS -----------------------------------------------------------------------------------------------------------
 
 
@@ -789,8 +800,12 @@ def test_certificates__that_are_not_there_are_a_usage_error(
 ) -> None:
     """A file that is not in the container is named at the start, with what to do."""
     monkeypatch.setenv(variable, str(tmp_path / "missing.pem"))
-    with pytest.raises(UsageError, match=r"missing\.pem.*unset"):
+    with pytest.raises(UsageError) as refusal:
         transport_to("https://api.example")
+    assert str(refusal.value) == (
+        f"REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE in the environment is '{tmp_path}/missing.pem', which is not there: the"
+        " action runs in a container of its own, so unset it for this step."
+    )
 
 
 def test_tls__with_a_server_that_speaks_none_is_told(serve: Serve) -> None:

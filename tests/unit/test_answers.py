@@ -71,6 +71,35 @@ def test_answer__that_no_retry_heals_is_refused(status: int) -> None:
     assert f"HTTP {status}" in _refusal(status)
 
 
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [
+        (
+            401,
+            (
+                "The API refused the key: HTTP 401. It is missing, revoked or of another workspace: hand over a key"
+                " made under Deploy → API Keys of the workspace that queued the jobs."
+            ),
+        ),
+        (
+            403,
+            "The API refused the key: HTTP 403. It needs the read scope: make a key that has it.",
+        ),
+        (
+            307,
+            (
+                "The API answered with a redirect: HTTP 307, to nowhere. It is not followed, so that the key goes"
+                " nowhere else: set api-url to the API's own address."
+            ),
+        ),
+        (405, "The API refused the request: HTTP 405. Check api-url, and any proxy before it."),
+    ],
+)
+def test_refusal__is_worded_in_full(status: int, text: str) -> None:
+    """The error says what happened, with the status, and the next step."""
+    assert _refusal(status) == text
+
+
 @given(st.integers(0, 999), st.binary(max_size=20) | st.just(b'{"jobs": []}'))
 def test_answer__of_any_status_has_a_meaning(status: int, body: bytes) -> None:
     """Whatever the status and the body, an answer is judged, or refused."""
@@ -210,6 +239,34 @@ def test_rows__of_another_shape_are_unusable_as_a_whole(body: bytes) -> None:
     assert len(answer.problem) < 100
 
 
+@pytest.mark.parametrize(
+    ("body", "flaw"),
+    [
+        (b"", "what came is no JSON"),
+        (b"null", "with no list of jobs in it"),
+        (b'{"jobs": [{}]}', "with a row without an ID in it"),
+        (b'{"jobs": [' + b"{}," * 250_000 + b"{}]}", "with more than 500000 values in it"),
+    ],
+)
+def test_rows__of_another_shape_say_which(body: bytes, flaw: str) -> None:
+    """The problem says in a few words what came in place of rows."""
+    assert _judged(200, body).problem == f"HTTP 200, but {flaw}"
+
+
+@pytest.mark.parametrize(("more", "kind"), [(b"1", Kind.ROWS), (b"{}", Kind.UNUSABLE), (b"[]", Kind.UNUSABLE)])
+def test_rows__with_as_many_values_as_may_be(more: bytes, kind: Kind) -> None:
+    """500,000 values are the most, lists and objects among them."""
+    body = b'{"jobs": [], "more": [' + b"1," * 499_996 + more + b"]}"
+    assert sum(map(body.count, (b",", b"[", b"{"))) == 500_000 + (kind is Kind.UNUSABLE)
+    assert _judged(200, body).kind is kind
+
+
+def test_rows__with_halves_of_characters_are_made_whole() -> None:
+    """What no file can hold is replaced, and costs no row."""
+    (row,) = _judged(200, b'{"jobs": [{"id": "a", "jobStatus": "FAILED", "error": "x\\ud83d y"}]}').rows["a"]
+    assert row.error == "x? y"
+
+
 def test_rows__may_come_with_a_number_of_any_length() -> None:
     """A number that no machine can hold, where the gate reads none, is no reason to refuse the rows."""
     assert _judged(200, b'{"jobs": [], "n": ' + b"9" * 5000 + b"}").kind is Kind.ROWS
@@ -344,9 +401,11 @@ def test_retry_after__as_a_date_counts_from_our_clock_where_the_server_tells_no_
     assert 500 < _retry_after(until, **({} if date is None else {"Date": date})) <= 600
 
 
-@pytest.mark.parametrize("date", ["Thursday, 11-Jun-26 12:00:30 GMT", "Thu Jun 11 12:00:30 2026"])
+@pytest.mark.parametrize(
+    "date", ["Thursday, 11-Jun-26 12:00:30 GMT", "Thu Jun 11 12:00:30 2026", "Thu, 11 Jun 2026 14:00:30 +0200"]
+)
 def test_retry_after__may_be_a_date_of_an_older_form(date: str) -> None:
-    """Both obsolete forms of HTTP's dates, one of which names no time zone, are in Greenwich time too."""
+    """Both obsolete forms of HTTP's dates, one of which names no time zone, are understood, and other zones are."""
     assert _retry_after(date, Date=_http_date(NOW)) == 30
 
 

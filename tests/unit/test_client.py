@@ -241,6 +241,18 @@ def test_try__begins_with_a_short_wait_at_each_request() -> None:
     assert client.clock.sleeps[-1] <= 0.5
 
 
+def test_try__leaves_the_second_half_of_each_wait_to_chance() -> None:
+    """The waits fill that half, from its one end to the other."""
+    waits = []
+    for _ in range(200):
+        client = Client()
+        client.api.script = [_answer(429)]
+        client.look(["a"])
+        waits += client.clock.sleeps
+    assert min(waits) < 0.3
+    assert max(waits) > 0.45
+
+
 def test_group__without_an_answer_does_not_keep_the_others_waiting() -> None:
     """A batch that breaks every connection is given up for this look, and the others have their turn."""
     client = Client(batch_size=1)
@@ -257,6 +269,17 @@ def test_group__next_to_poison_is_answered_all_the_same() -> None:
     look = client.look(ids, retry_for=0)
     assert set(look.rows) == set(ids[2:])
     assert set(look.failing) == set(ids[:2])
+
+
+def test_group__next_to_several_poisonous_ids_is_not_taken_for_an_outage() -> None:
+    """After a single ID that fails, where nothing is answered yet, one far from it is tried alone."""
+    client = Client()
+    client.api.bad[500] = set(_ids(FAILING_IDS_OF_AN_OUTAGE))
+    look = client.look(_ids(64))
+    assert look.trouble is None
+    assert set(look.failing) == client.api.bad[500]
+    assert len(look.rows) == 64 - FAILING_IDS_OF_AN_OUTAGE
+    assert client.api.requests[client.api.requests.index(("job-0",)) + 1] == ("job-63",)
 
 
 @pytest.mark.parametrize(("retry_after", "least"), [("7", 7), ("100", 100), ("0", 0.25), ("-3", 0.25), ("soon", 0.25)])
@@ -344,6 +367,15 @@ def test_try__is_ended_by_a_cancellation() -> None:
     assert client.api.sizes == [1]
 
 
+def test_failure__of_one_ends_a_look_that_is_told_what_a_failure_is() -> None:
+    """A malformed ID counts as one too: the rest is not asked for."""
+    client = Client(batch_size=1)
+    client.api.bad[400] = {"job-1"}
+    look = client.client.look(_ids(4), retry_until=math.inf, ends_at=math.inf, is_failure=lambda _: False)
+    assert _statuses(look) == {"job-0": "row", "job-1": "malformed"}
+    assert look.found_failure
+
+
 # --- Limits of time ------------------------------------------------------------------------------------------------
 
 
@@ -363,7 +395,7 @@ def test_limits__nothing_is_asked_past_the_end() -> None:
     assert client.api.sizes == [1, 1]
     assert list(look.rows) == ["job-0", "job-1"]
     assert look.trouble is not None
-    assert "time ran out" in look.trouble
+    assert look.trouble == "the time ran out before all jobs were asked for"
     assert look.usable_at == 1040
 
 
@@ -446,6 +478,27 @@ def test_narrowing__grows_again_where_all_goes_well() -> None:
     client.look(_ids(1020))
     assert max(client.api.sizes[-5:]) == 100
     assert len(client.api.requests) < 80
+
+
+def test_narrowing__doubles_the_groups_where_all_goes_well() -> None:
+    """IDs that failed alone last time are asked for one, two, four at a time once they do not."""
+    client = Client()
+    client.api.bad[404] = set(_ids(15))
+    client.look(_ids(15))
+    client.api.bad[404].clear()
+    client.api.forget()
+    client.look(_ids(15))
+    assert client.api.sizes == [1, 2, 4, 8]
+
+
+def test_narrowing__waits_for_what_time_heals_for_as_long_as_it_may() -> None:
+    """Amid a search nobody else waits for a turn: an answer that does not come is asked for again and again."""
+    client = Client()
+    client.api.bad[404] = {"job-0"}
+    client.api.script = [None, *[_answer(429)] * (RETRIES_BEFORE_OTHERS + 3)]
+    look = client.look(_ids(8))
+    assert look.trouble is None
+    assert len(_statuses(look)) == 8
 
 
 def test_narrowing__tells_different_faults_apart() -> None:
@@ -531,8 +584,9 @@ def test_narrowing__that_finds_no_bad_id_blames_the_size() -> None:
 def test_narrowing__that_finds_no_bad_id_once_blames_nothing(status: int) -> None:
     """A job that became known meanwhile, or one stray answer, does not make the batches smaller."""
     client = Client()
-    client.api.script = [_answer(status)]
-    assert set(_statuses(client.look(_ids(100))).values()) == {"row"}
+    for _ in range({400: 1, 404: 2}[status]):
+        client.api.script = [_answer(status)]
+        assert set(_statuses(client.look(_ids(100))).values()) == {"row"}
     client.api.forget()
     client.look(_ids(100))
     assert client.api.sizes == [100]

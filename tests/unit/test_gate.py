@@ -67,6 +67,7 @@ class Asked:
     job_ids: tuple[str, ...]
     retry_until: float
     ends_at: float
+    is_failure: Callable[[StatusRow], bool] | None
 
 
 @dataclass
@@ -96,7 +97,7 @@ class Api:
         """Say what the timelines tell when the look begins; of a look ended by a failure the client's tests tell."""
         assert is_failure is None or is_failure(StatusRow(id="any", status="FAILED"))
         at = self.clock.elapsed
-        self.looks.append(Asked(at, tuple(job_ids), retry_until - STARTED_AT, ends_at - STARTED_AT))
+        self.looks.append(Asked(at, tuple(job_ids), retry_until - STARTED_AT, ends_at - STARTED_AT, is_failure))
         self.clock.now = max(self.clock.now, min(self.clock.now + self.look_seconds, ends_at))
         if error := self.raises.get(len(self.looks) - 1):
             raise error
@@ -117,7 +118,7 @@ class Api:
 
     def _say(self, job_id: str, said: Said, look: Look) -> None:
         if said == SILENT:
-            look.trouble = "HTTP 429"
+            look.trouble, look.retry_after_seconds = "HTTP 429", self.retry_after_seconds
             return
         self.said[job_id] = said
         if said == FAILING:
@@ -568,6 +569,47 @@ def test_deadline__leaves_time_to_write_of_very_many_jobs(run: RunGate) -> None:
         assert gate.ending == TIMED_OUT
 
 
+@pytest.mark.parametrize(
+    ("timeline", "reason"),
+    [
+        ({0: UNKNOWN}, "the API does not know the ID (HTTP unknown)"),
+        ({0: MALFORMED}, "the API rejects the ID as malformed (HTTP malformed)"),
+        ({0: LEFT_OUT}, "the API leaves it out of its answers"),
+        ({0: SILENT, 30: UNKNOWN}, "the API still did not know the ID at the timeout"),
+        ({0: SILENT, 10: LEFT_OUT}, "the API still did not know the ID at the timeout"),
+    ],
+)
+def test_missing__says_why(run: RunGate, timeline: Timeline, reason: str) -> None:
+    """A missing job's reason is what the API said, or did not say, of it."""
+    gate = run({"a": timeline}, timeout_seconds=30, not_found_grace_seconds=25, max_poll_interval_seconds=5)
+    assert gate.states == {"a": "missing"}
+    assert gate.verdict.jobs[0].reason == reason
+
+
+def test_missing__counts_from_the_grace_on(run: RunGate) -> None:
+    """A job is missing with the very look at which its grace is over."""
+    gate = run(
+        {"a": UNKNOWN, "b": {0: PENDING, 60: DONE}},
+        poll_interval_seconds=5,
+        max_poll_interval_seconds=5,
+        not_found_grace_seconds=10,
+    )
+    assert next(at for at, state in gate.state_at("a") if state == "missing") == 10
+
+
+@pytest.mark.parametrize(("require_articles", "is_failure"), [(True, True), (False, False)])
+def test_fail_fast__tells_the_client_what_a_failure_is(
+    run: RunGate, *, require_articles: bool, is_failure: bool
+) -> None:
+    """A row counts as failed by the inputs; without `fail-fast` the client is to ask for all."""
+    gate = run({"a": DONE}, fail_fast=True, require_articles=require_articles)
+    told = gate.api.looks[0].is_failure
+    assert told is not None
+    assert told(StatusRow(id="any", status="COMPLETED")) is is_failure
+    assert told(StatusRow(id="any", status="FAILED"))
+    assert run({"a": DONE}).api.looks[0].is_failure is None
+
+
 # --- Outages -------------------------------------------------------------------------------------------------------
 
 
@@ -634,6 +676,27 @@ def test_outage__that_began_amid_a_look_counts_from_its_last_answer(run: RunGate
     assert gate.api.looks[-1].retry_until == pytest.approx(cut_at + 30)
 
 
+def test_outage__says_what_to_do(run: RunGate) -> None:
+    """The error is two sentences: for how long, what came instead, and what to look at."""
+    gate = run({"a": PENDING}, {"down": [(0, math.inf)]}, outage_tolerance_seconds=30)
+    assert str(gate.verdict.error) == (
+        "The API gave no usable answer for 30s: HTTP 429. Check api-url, the network and the API's state, or raise"
+        " outage-tolerance."
+    )
+
+
+def test_outage__of_some_jobs_alone_does_not_shorten_the_pause(run: RunGate) -> None:
+    """Where others are answered, `Retry-After` is heeded to its end: there is no outage to be noticed in time."""
+    gate = run(
+        {"a": {0: PENDING, 300: DONE}, "b": {0: SILENT, 300: DONE}},
+        {"retry_after_seconds": 400},
+        poll_interval_seconds=70,
+        max_poll_interval_seconds=70,
+        outage_tolerance_seconds=100,
+    )
+    assert gate.look_times == [0, 400]
+
+
 def test_outage__of_singles_alone_names_what_they_met(run: RunGate) -> None:
     """Where all that came of a look is that each job fails alone, the outage says how they fail."""
     gate = run({"a": FAILING}, outage_tolerance_seconds=30)
@@ -655,6 +718,24 @@ def test_failing__while_others_are_answered_is_unreadable(run: RunGate, toleranc
     failing_at = next(look.at for look in gate.api.looks if look.at >= began_at)
     unreadable_at = next(at for at, state in gate.state_at("a") if state == "unreadable")
     assert failing_at + tolerance <= unreadable_at <= failing_at + tolerance + 30
+
+
+def test_failing__counts_from_its_first_look_on(run: RunGate) -> None:
+    """A job is unreadable with the very look at which it has failed for as long as is tolerated."""
+    gate = run(
+        {"a": FAILING, "b": {0: PENDING, 60: DONE}},
+        poll_interval_seconds=5,
+        max_poll_interval_seconds=5,
+        outage_tolerance_seconds=30,
+    )
+    assert next(at for at, state in gate.state_at("a") if state == "unreadable") == 30
+
+
+def test_failing__beside_one_that_has_ended_at_once_is_unreadable(run: RunGate) -> None:
+    """An answer for another job in the first look that failed is enough to tell the job from an outage."""
+    gate = run({"a": FAILING, "b": DONE}, outage_tolerance_seconds=30)
+    assert gate.states == {"a": "unreadable", "b": "completed"}
+    assert gate.verdict.error is None
 
 
 def test_failing__that_heals_in_time_is_forgotten(run: RunGate) -> None:

@@ -173,6 +173,7 @@ def test_file__is_read_by_its_name_and_start(read_ids: ReadIds, name: str, conte
             {"a": "first"},
         ),
         ('[{"backgroundJobId": "a", "documentId": "first"}, "a"]', {"a": "first"}),
+        ('["ß", "ss", "SS"]', {"ß": None, "ss": None}),
     ],
 )
 def test_ids__given_twice_count_once(read_ids: ReadIds, text: str, expected: JobIds) -> None:
@@ -299,8 +300,8 @@ def test_ids__come_back_the_same_from_any_form(
 @pytest.mark.parametrize(
     ("text", "place", "problem"),
     [
-        ('["a",\n ""]', "line 2, at [1]", "a job ID is empty"),
-        ('[" \\t"]', "line 1, at [0]", "a job ID is empty"),
+        ('["a",\n ""]', "line 2, at [1]", ": a job ID is empty."),
+        ('[" \\t"]', "line 1, at [0]", ": a job ID is empty."),
         ("a\nb\n" + "x" * 201, "line 3", "is longer than 200 characters"),
         (json.dumps({"jobIds": ["x" * 201]}), "line 1, at jobIds[0]", "is longer than 200 characters"),
         ("a\r\nb\x00", "line 2", r"job ID 'b\x00' holds a control character"),
@@ -320,12 +321,20 @@ def test_ids__come_back_the_same_from_any_form(
         ('{"jobIds": [["a"]]}', "line 1, at jobIds[0]", "found a list; a job ID must be text, in quotes"),
         ('{"jobIds": [12]}', "line 1, at jobIds[0]", "found a number; a job ID must be text, in quotes"),
         ('{"backgroundJobId": null}', "line 1, at backgroundJobId", "found null"),
-        ('{"backgroundJobId":\n""}', "line 2, at backgroundJobId", "a job ID is empty"),
+        ('{"backgroundJobId":\n""}', "line 2, at backgroundJobId", ": a job ID is empty."),
         ('{"jobs": {"id": "a"}}', "line 1, at jobs", "found an object with 'id'; expected a list"),
         ('{"jobs": ["a"]}', "line 1, at jobs[0]", "expected an object with a backgroundJobId or an id"),
         ('[{"jobs": [\n{"id": "a"},\n{"x": 1}]}]', "line 3, at [0].jobs[1]", "found an object with 'x'; expected"),
         ('{"jobs": [{"id": 5}]}', "line 1, at jobs[0].id", "found a number"),
-        ('{"statusCode": 401, "message": "no"}', "line 1", "an error answer of the API, not job IDs"),
+        ('{"x":1,\n"jobs":[{"id":5}]}', "line 2, at jobs[0].id", "found a number"),
+        (
+            '{"statusCode": 401, "message": "no"}',
+            "line 1",
+            (
+                ": this is an error answer of the API, not job IDs: the step that queued the jobs failed (let it use"
+                " curl --fail-with-body)."
+            ),
+        ),
         ('["a"', "line 1", "no valid JSON"),
         ('["a"]\nb', "line 2", "it must be one JSON value"),
         ('["a",\n"b"\n"c"]', "line 3", "no valid JSON"),
@@ -343,11 +352,12 @@ def test_input__is_refused_with_its_place(read_ids: ReadIds, text: str, place: s
     ("name", "content", "line", "problem"),
     [
         ("ids.txt", b"a\n\nb\x00c", 3, r"job ID 'b\x00c' holds a control character"),
-        ("ids.txt", b"a\nb\xff", 2, "byte 0xff is not UTF-8"),
-        ("ids.txt", b"a\n\nb\xe2\n\nc", 3, "byte 0xe2 is not UTF-8"),
-        ("ids.txt", codecs.BOM_UTF8 + b"a\n\xe9t\xe9", 2, "byte 0xe9 is not UTF-8"),
-        ("ids.txt", "a\nb".encode("utf-16"), 1, "byte 0xff is not UTF-8"),
-        ("ids.yaml", b"- a\n- \xed\xa0\x80", 2, "byte 0xed is not UTF-8"),
+        ("ids.txt", b"a\nb\xff", 2, ": byte 0xff is not UTF-8: store the file as UTF-8."),
+        ("ids.txt", b"a\n\nb\xe2\n\nc", 3, ": byte 0xe2 is not UTF-8: store the file as UTF-8."),
+        ("ids.txt", b"\na\n\xff", 3, ": byte 0xff is not UTF-8: store the file as UTF-8."),
+        ("ids.txt", codecs.BOM_UTF8 + b"a\n\xe9t\xe9", 2, ": byte 0xe9 is not UTF-8: store the file as UTF-8."),
+        ("ids.txt", "a\nb".encode("utf-16"), 1, ": byte 0xff is not UTF-8: store the file as UTF-8."),
+        ("ids.yaml", b"- a\n- \xed\xa0\x80", 2, ": byte 0xed is not UTF-8: store the file as UTF-8."),
         ("ids.json", b"", 1, "no valid JSON"),
         ("ids.json", b'["a",\r\n5]', 2, "found a number"),
         ("ids.json", '["a\u2028b",\n5]'.encode(), 2, "found a number"),
@@ -359,14 +369,16 @@ def test_input__is_refused_with_its_place(read_ids: ReadIds, text: str, place: s
         ("ids.json", b'{"jobIds": [1],\n"jobIds": ["a",\n2]}', 3, "found a number"),
         ("ids.json", b"\n[[], {}, [],\n{}]", 2, "found an empty object"),
         ("ids.jsonl", b'"a"\n\n{"x": 1}', 3, "found an object with 'x'"),
+        ("ids.jsonl", b'"a"\n["b", {"jobIds": [5]}]', 2, ", at [1].jobIds[0]: found a number"),
         ("ids.jsonl", b'"a"\r\nb', 2, "no valid JSON"),
         ("ids.jsonl", b'"a"\n["b",\n"c"]', 2, "each line must be one JSON value"),
         ("ids.jsonl", b'"a"\n' + b"[" * DEEP, 2, "nested too deeply"),
         ("ids.jsonl", b'"a"\n' + b"1" * 5000, 2, "number"),
-        ("ids.yaml", b"- a\n-\n", 2, "a job ID is empty"),
+        ("ids.yaml", b"- a\n-\n", 2, ": a job ID is empty."),
         ("ids.yaml", b"- a\n- b: c\n", 2, "found an object with 'b'"),
-        ("ids.yaml", b"jobs:\n- id: a\n- id:\n  - b\n", 4, "found a list; a job ID must be text"),
-        ("ids.yaml", b"jobIds: [a]\njobs: [{id: b}]\njobIds: ['']\n", 3, "a job ID is empty"),
+        ("ids.yaml", b"\n- a\n- b: c\n", 3, "found an object with 'b'"),
+        ("ids.yaml", b"jobs:\n- id: a\n- id:\n  - b\n", 4, ", at jobs[1].id: found a list; a job ID must be text"),
+        ("ids.yaml", b"jobIds: [a]\njobs: [{id: b}]\njobIds: ['']\n", 3, ": a job ID is empty."),
         ("ids.yaml", b"a\n---\n- b\n- {}\n", 4, "found an empty object"),
         ("ids.yaml", b"- {}\n---\n- *b\n", 1, "found an empty object"),
         ("ids.yaml", b"- a\n- b: c: d\n", 2, "no valid YAML (mapping values are not allowed"),
@@ -402,6 +414,24 @@ def test_json__of_lists_without_number_is_refused(read_ids: ReadIds) -> None:
         read_ids(files={"ids.json": b"[" + b"[]," * 2_000_000 + b'"a"]'})
 
 
+def test_json__has_a_most_number_of_lists_and_objects(read_ids: ReadIds, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A document of as many lists and objects as may be is read, and one with one more is an error."""
+    monkeypatch.setattr(job_ids, "CONTAINER_COUNT", 5)
+    assert read_ids('[{"jobIds": ["a"]}, {"jobIds": ["b"]}]') == {"a": None, "b": None}
+    with pytest.raises(UsageError, match="Input job-ids: it holds more than 5 lists and objects"):
+        read_ids('[{"jobIds": ["a"]}, {"jobIds": ["b"]}, []]')
+
+
+@pytest.mark.parametrize("name", ["ids.json", "ids.jsonl", "ids.yaml"])
+def test_file__may_be_nested_a_hundred_levels_deep(read_ids: ReadIds, name: str) -> None:
+    """An ID in a hundred lists is read, and in one more it is an error that shows where they begin, and no more."""
+    assert read_ids(files={name: "[" * 100 + '"a"' + "]" * 100}) == {"a": None}
+    with pytest.raises(UsageError) as refusal:
+        read_ids(files={name: "[" * 101 + '"a"' + "]" * 101})
+    place = {"ids.json": ", line 1, at [0]", "ids.jsonl": ", line 1, at [0]", "ids.yaml": ""}[name]
+    assert str(refusal.value) == f"File '{name}' of job-ids-file{place}: nested too deeply."
+
+
 def test_yaml__aliases_do_not_multiply(read_ids: ReadIds) -> None:
     """A few lines that stand for billions of IDs are read at once, each list of them counted once."""
     levels = "".join(f"- &x{level} [{', '.join([f'*x{level - 1}'] * 10)}]\n" for level in range(1, 40))
@@ -415,23 +445,46 @@ def test_yaml__aliases_nested_without_end_are_refused(read_ids: ReadIds) -> None
         read_ids(files={"ids.yaml": f"- {{backgroundJobId: a, more: [&x0 [b]{chain}]}}\n- *x4999\n"})
 
 
+def test_error__never_shows_the_key_however_it_is_spelled(read_ids: ReadIds) -> None:
+    """An error that quotes what it found does not hold the key that a text spells with an escape."""
+    with pytest.raises(UsageError, match=r"found an object with '\*\*\*x'"):
+        read_ids(f'{{"\\u{ord(KEY[0]):04x}{KEY[1:]}x": []}}')
+
+
+def test_paths__of_hundreds_of_folders_are_refused(read_ids: ReadIds) -> None:
+    """A path deeper than any is no path."""
+    with pytest.raises(UsageError, match=r"^Input job-ids-file names 'x/"):
+        read_ids(paths="x/" * 300)
+
+
 @pytest.mark.parametrize(
-    ("text", "files"),
+    ("text", "files", "place"),
     [
-        (KEY, {}),
-        (f"a\n{KEY}", {}),
-        (f'["{KEY}"]', {}),
-        ("", {"ids.txt": KEY}),
-        ("", {".env": f"FINI_API_KEY={KEY}"}),
-        (f'["Bearer {KEY}"]', {}),
-        (f"{KEY}{'x' * 200}", {}),
+        (KEY, {}, "Input job-ids"),
+        (f"a\n{KEY}", {}, "Input job-ids"),
+        (f'["{KEY}"]', {}, "Input job-ids"),
+        ("", {"ids.txt": KEY}, "File 'ids.txt' of job-ids-file"),
+        ("", {".env": f"FINI_API_KEY={KEY}"}, "File '.env' of job-ids-file"),
+        ("", {"a.txt": "a", f"out/{KEY}.txt": "b"}, "Input job-ids-file"),
+        (f'["Bearer {KEY}"]', {}, "Input job-ids"),
+        (f"{KEY}{'x' * 200}", {}, "Input job-ids"),
+        (f'["\\u{ord(KEY[0]):04x}{KEY[1:]}"]', {}, "Input job-ids"),
+        (
+            "",
+            {"a.json": f'{{"jobs": [{{"id": "a", "documentId": "\\u{ord(KEY[0]):04x}{KEY[1:]}"}}]}}'},
+            "File 'a.json' of job-ids-file",
+        ),
     ],
 )
-def test_ids__that_hold_the_key_are_refused_unseen(read_ids: ReadIds, text: str, files: dict[str, str]) -> None:
-    """The API key among the job IDs is an error that does not show it: no output or file may come to hold it."""
+def test_ids__that_hold_the_key_are_refused_unseen(
+    read_ids: ReadIds, text: str, files: dict[str, str], place: str
+) -> None:
+    """The API key among the job IDs is an error that says where, and does not show it: nothing may come to hold it."""
     with pytest.raises(UsageError) as refusal:
         read_ids(text, files)
-    assert KEY not in str(refusal.value)
+    assert str(refusal.value) == (
+        f"{place}: the API key stands in there, where job IDs should; hand it over as api-key alone."
+    )
 
 
 @pytest.mark.parametrize("count", [3, 4])
@@ -475,10 +528,11 @@ def test_file__of_any_bytes_is_ids_or_refused(read_ids_again_and_again: ReadIds,
         assert not any(unicodedata.category(character) == "Cc" for job_id in found for character in job_id)
 
 
-def test_yaml__with_many_aliases_of_a_list_is_read_once(read_ids: ReadIds) -> None:
-    """A list that a thousand objects name is walked once, not a thousand times."""
+@pytest.mark.parametrize("first", ["&ids [{}]", "jobIds: &ids [{}]"])
+def test_yaml__with_many_aliases_of_a_list_is_read_once(read_ids: ReadIds, first: str) -> None:
+    """A list that thousands of objects name is walked once, not thousands of times, wherever it was met first."""
     items = ", ".join(f"id-{number}" for number in range(20_000))
-    text = f"- &ids [{items}]\n" + "- {jobIds: *ids}\n" * 20_000
+    text = f"- {first.format(items)}\n" + "- {jobIds: *ids}\n" * 20_000
     assert len(read_ids(files={"ids.yaml": text}, paths="ids.yaml")) == 20_000
 
 
@@ -522,10 +576,21 @@ def test_paths__that_match_nothing_are_refused(read_ids: ReadIds, pattern: str) 
     assert str(refusal.value).startswith(f"Input job-ids-file names {pattern!r}, which ")
 
 
+def test_paths__that_match_nothing_are_refused_with_what_to_do(read_ids: ReadIds) -> None:
+    """The error for a file that is not there says what to check."""
+    with pytest.raises(UsageError) as refusal:
+        read_ids(paths="out/ids.txt")
+    assert str(refusal.value) == (
+        "Input job-ids-file names 'out/ids.txt', which matches no file in the workspace: check the path, and that an"
+        " earlier step of this job wrote it there."
+    )
+
+
 @pytest.mark.parametrize("pattern", ["x" * 5000, "*" + "x" * 5000, "\x7f" * 100_000, "x/" * 5000])
 def test_paths__too_long_are_refused_in_short(read_ids: ReadIds, pattern: str) -> None:
     """The error for a path that no file system can hold does not repeat it in full."""
-    with pytest.raises(UsageError, match="Input job-ids-file names ") as refusal:
+    problems = r"is no path or glob: File name too long\.|matches no file "
+    with pytest.raises(UsageError, match=f"Input job-ids-file names .*, which ({problems})") as refusal:
         read_ids(paths=pattern)
     assert len(str(refusal.value)) < 1000
 
