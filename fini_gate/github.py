@@ -7,7 +7,7 @@ in the log as far as that goes, and never changes how the gate ends.
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +21,9 @@ from fini_gate.inputs import is_api_key
 SHORTEST_MASK: Final = 4
 # The longest text of an annotation that GitHub shows.
 ANNOTATION_CHARACTERS: Final = 4096
+# Of a list in the log: more are folded, and more than can be read are counted.
+OPEN_LINES: Final = 20
+LISTED_LINES: Final = 1000
 _LOGGED_OUTPUT_CHARACTERS: Final = 1000
 
 
@@ -44,6 +47,27 @@ class Runner:
         text = self._safe(line)
         # A command may stand after white space; elsewhere in a line `::` means nothing.
         self._write(core.info, f"\\{text}" if text.lstrip().startswith("::") else text)
+
+    def listing(self, title: str, lines: Sequence[str]) -> None:
+        """Print lines, folded under a title where there are many."""
+        is_long = len(lines) > OPEN_LINES
+        if is_long:
+            self._write(core.start_group, self._safe(title))
+        for line in lines[:LISTED_LINES]:
+            self.info(f"        {line}")
+        if len(lines) > LISTED_LINES:
+            self.info(f"        and {len(lines) - LISTED_LINES} more")
+        if is_long:
+            self._write(core.end_group)
+
+    def debug(self, line: str) -> None:
+        """Print a line for those who look for what went wrong: only where the run has debug logging."""
+        if self._environ.get("RUNNER_DEBUG") == "1":
+            self._write(core.debug, self._safe(line))
+
+    def notice(self, title: str, text: str) -> None:
+        """Annotate the run with good news."""
+        self._annotate("notice", title, text)
 
     def warning(self, text: str) -> None:
         """Annotate the run with a warning."""
@@ -94,7 +118,7 @@ class Runner:
         # Not `core.error`: with a title it names an empty file too.
         text = self._safe(text)
         cut = text if len(text) <= ANNOTATION_CHARACTERS else f"{text[: ANNOTATION_CHARACTERS - 1]}…"
-        self._write(core.issue_command, command, {"title": title}, cut)
+        self._write(core.issue_command, command, {"title": self._safe(title)}, cut)
 
     def _safe(self, text: str) -> str:
         return visible(redacted(text, self._secret))

@@ -6,6 +6,7 @@ import sys
 import time
 import traceback
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +18,7 @@ from fini_gate.github import Runner
 from fini_gate.inputs import IfNoJobs, Inputs, api_key
 from fini_gate.job_ids import read_job_ids
 from fini_gate.jobs import Job
+from fini_gate.progress import ProgressLog
 from fini_gate.results_file import check_results_file, write_results_file
 from fini_gate.summary import summary
 from fini_gate.verdict import Outcome, Verdict, judge
@@ -46,6 +48,7 @@ class GateRun:
         self._runner = Runner(environ, secret=api_key(environ))
         self._inputs: Inputs | None = None
         self._jobs: tuple[Job, ...] = ()
+        self._progress_log = ProgressLog()
         self._warned_statuses: set[str | None] = set()
 
     def decide(self) -> Verdict:
@@ -55,14 +58,15 @@ class GateRun:
             self._jobs = self._read_jobs(inputs)
             if not self._jobs:
                 return self._judge_no_jobs(inputs)
-            self._runner.info(report.opening_line(self._jobs, inputs))
+            until = datetime.now(UTC) + timedelta(seconds=inputs.timeout_seconds)
+            self._runner.info(report.opening_line(self._jobs, inputs, until=until))
             return wait_for_jobs(
                 self._jobs,
                 self._client(inputs),
                 inputs,
                 started_at=self._started_at,
                 clock=time.monotonic,
-                sleep=self.waiter.sleep,
+                sleep=self._pause,
                 on_look=self._on_look,
             )
         except GateError as error:
@@ -82,8 +86,12 @@ class GateRun:
             self._runner.append_summary(summary(verdict, results_file=results_file))
         if verdict.outcome is not Outcome.SUCCESS:
             self._runner.error(f"Fini gate: {report.title(verdict)}", report.error_text(verdict))
-        for line in report.closing_lines(verdict):
-            self._runner.info(line)
+            for title, text in report.job_errors(verdict):
+                self._runner.error(title, text)
+        elif verdict.jobs:
+            self._runner.notice(f"Fini gate: {report.title(verdict)}", report.message(verdict))
+        self._runner.listing("Jobs that did not complete", report.attention_lines(verdict))
+        self._runner.info(report.closing_line(verdict))
         return verdict
 
     @property
@@ -125,11 +133,16 @@ class GateRun:
             request_timeout_seconds=inputs.request_timeout_seconds,
             clock=time.monotonic,
             sleep=self.waiter.sleep,
+            on_request=lambda *request: self._runner.debug(report.request_line(*request)),
             on_retry=lambda problem, wait_seconds: self._runner.info(report.retry_line(problem, wait_seconds)),
         )
 
+    def _pause(self, seconds: float) -> None:
+        self._runner.debug(f"looking again in {seconds:.1f} s")
+        self.waiter.sleep(seconds)
+
     def _on_look(self, progress: Progress) -> None:
-        for line in report.progress_lines(progress):
+        for line in self._progress_log.lines(progress):
             self._runner.info(line)
         if progress.trouble is not None:
             self._runner.info(report.trouble_line(progress.trouble))

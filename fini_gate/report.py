@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Final
 
 from fini_gate.errors import UsageError
 from fini_gate.escaping import visible
-from fini_gate.gate import Progress
 from fini_gate.inputs import Inputs, duration_text
 from fini_gate.jobs import Job, JobState
 from fini_gate.verdict import Limit, Outcome, Verdict
@@ -26,8 +26,10 @@ DISPENSABLE_OUTPUTS: Final = (
 )
 RESULTS_VERSION: Final = 1
 
-_ATTENTION: Final = (JobState.FAILED, JobState.MISSING, JobState.UNREADABLE)
-_NAMED_IN_A_LIST: Final = 20
+# GitHub shows ten annotations of a kind in a step; one of them is the ending's own.
+JOB_ERRORS: Final = 9
+ATTENTION: Final = (JobState.FAILED, JobState.MISSING, JobState.UNREADABLE)
+NAMED_IN_A_LIST: Final = 20
 _NAMED_IN_AN_ERROR: Final = 5
 _TOLD_CHARACTERS: Final = 400
 _TITLES: Final = {
@@ -64,7 +66,10 @@ def message(verdict: Verdict) -> str:
         return visible(str(verdict.error))
     if not verdict.jobs:
         return "There were no job IDs, so there was nothing to wait for."
-    sentences = [*_what_happened(verdict), f"{_counts(verdict.jobs)}, after {duration_text(verdict.elapsed_seconds)}."]
+    sentences = [
+        *_what_happened(verdict),
+        f"{counts_text(verdict.jobs)}, after {duration_text(verdict.elapsed_seconds)}.",
+    ]
     if verdict.limit is not None and verdict.limit.trouble is not None:
         sentences.append(f"The last look was not answered in full: {verdict.limit.trouble}.")
     return visible(" ".join(sentences))
@@ -88,30 +93,31 @@ def advice(verdict: Verdict) -> str:
 
 def error_text(verdict: Verdict) -> str:
     """The one `::error` of an ending: what happened, to which jobs, and what to do."""
-    concerned = [job for state in _ATTENTION for job in verdict.having(state)]
+    concerned = _concerned(verdict)
     # Cut, so that the advice behind them is within what GitHub shows.
-    named = "; ".join(visible(_told(job))[:_TOLD_CHARACTERS] for job in concerned[:_NAMED_IN_AN_ERROR])
+    named = "; ".join(visible(told(job))[:_TOLD_CHARACTERS] for job in concerned[:_NAMED_IN_AN_ERROR])
     more = f"; and {len(concerned) - _NAMED_IN_AN_ERROR} more" * (len(concerned) > _NAMED_IN_AN_ERROR)
     return " ".join(filter(None, (message(verdict), f"{named}{more}." if named else "", advice(verdict))))
 
 
-def opening_line(jobs: Sequence[Job], inputs: Inputs) -> str:
-    """The log's first line: what is waited for, and for how long at most."""
-    named = ", ".join(job.id for job in jobs[:3]) + ", …" * (len(jobs) > 3)  # noqa: PLR2004 - a length for the eye
-    how_long = f"for {duration_text(inputs.timeout_seconds)} at most" if inputs.timeout_seconds else "looking once"
-    return f"Waiting for {number_text(len(jobs), 'job')} ({named}) at {inputs.api_url}, {how_long}."
-
-
-def progress_lines(progress: Progress) -> list[str]:
-    """The log's lines for a look that changed something: the counts, and each job that needs attention."""
-    if not progress.changed:
+def job_errors(verdict: Verdict) -> list[tuple[str, str]]:
+    """Title and text of an `::error` for each of the first jobs that need attention, where the jobs were the reason."""
+    if verdict.error is not None:
         return []
-    concerned = [job for job in progress.changed if job.state in _ATTENTION]
-    lines = [f"{duration_text(progress.elapsed_seconds):>6}  {_counts(progress.jobs)}"]
-    lines += [f"        {_told(job)}" for job in concerned[:_NAMED_IN_A_LIST]]
-    if len(concerned) > _NAMED_IN_A_LIST:
-        lines.append(f"        and {len(concerned) - _NAMED_IN_A_LIST} more")
-    return lines
+    return [(f"Job {job.id} {worded(job.state)}", told(job)) for job in _concerned(verdict)[:JOB_ERRORS]]
+
+
+def opening_line(jobs: Sequence[Job], inputs: Inputs, *, until: datetime) -> str:
+    """The log's first line: what is waited for, and until when at most, in UTC."""
+    named = ", ".join(job.id for job in jobs[:3]) + ", …" * (len(jobs) > 3)  # noqa: PLR2004 - a length for the eye
+    how_long = f"until {until:%Y-%m-%d %H:%M:%S} UTC ({duration_text(inputs.timeout_seconds)}) at most"
+    limit = how_long if inputs.timeout_seconds else "looking once"
+    return f"Waiting for {number_text(len(jobs), 'job')} ({named}) at {inputs.api_url}, {limit}."
+
+
+def request_line(job_count: int, answer: str, seconds: float) -> str:
+    """The debug log's line for a request."""
+    return f"asked for {number_text(job_count, 'job')}: {answer}, after {seconds:.3f} s"
 
 
 def retry_line(problem: str, wait_seconds: float) -> str:
@@ -134,13 +140,15 @@ def unknown_status_text(job: Job) -> str:
     )
 
 
-def closing_lines(verdict: Verdict) -> list[str]:
-    """The log's last lines. The very last says how it ended."""
-    pending = verdict.having(JobState.PENDING) if verdict.outcome is not Outcome.SUCCESS else ()
-    lines = [f"        {_told(job)}" for job in pending[:_NAMED_IN_A_LIST]]
-    if len(pending) > _NAMED_IN_A_LIST:
-        lines.append(f"        and {len(pending) - _NAMED_IN_A_LIST} more pending")
-    return [*lines, f"{OUTCOME_SIGNS[verdict.outcome]} {verdict.outcome}: {message(verdict)}"]
+def attention_lines(verdict: Verdict) -> list[str]:
+    """The log's list of all jobs that did not complete, the worst first."""
+    states = (*ATTENTION, JobState.PENDING)
+    return [told(job) for state in states for job in verdict.having(state)]
+
+
+def closing_line(verdict: Verdict) -> str:
+    """The log's last line: how it ended."""
+    return f"{OUTCOME_SIGNS[verdict.outcome]} {verdict.outcome}: {message(verdict)}"
 
 
 def outputs(verdict: Verdict, *, results_file: str) -> tuple[dict[str, str], list[str]]:
@@ -234,19 +242,28 @@ def _or_raise(verdict: Verdict) -> str:
     return ", or raise " + verdict.limit.input_name + "." if verdict.limit is not None else "."
 
 
-def _counts(jobs: Iterable[Job]) -> str:
+def counts_text(jobs: Iterable[Job]) -> str:
+    """How many jobs are in each state."""
     states = [job.state for job in jobs]
     others = (state for state in JobState if state is not JobState.COMPLETED)
     parts = [f"{states.count(state)} {state}" for state in others if state in states]
     return ", ".join([f"{states.count(JobState.COMPLETED)} of {number_text(len(states), 'job')} completed", *parts])
 
 
-def _told(job: Job) -> str:
+def _concerned(verdict: Verdict) -> list[Job]:
+    return [job for state in ATTENTION for job in verdict.having(state)]
+
+
+def worded(state: JobState) -> str:
+    """What a job did, or is, as a sentence goes on after its name."""
+    return str(state) if state is JobState.FAILED else f"is {state}"
+
+
+def told(job: Job) -> str:
+    """A job, its state and why, in a line."""
     source = f" (document {job.document_id})" if job.document_id else ""
     reason = job.reason or job.status
-    return f"job {job.id}{source} {'is ' if job.state is not JobState.FAILED else ''}{job.state}" + (
-        f": {reason}" if reason else ""
-    )
+    return f"job {job.id}{source} {worded(job.state)}" + (f": {reason}" if reason else "")
 
 
 def number_text(count: int, noun: str) -> str:

@@ -7,7 +7,7 @@ from typing import Final
 from fini_gate.escaping import markdown, visible
 from fini_gate.inputs import duration_text
 from fini_gate.jobs import JobState
-from fini_gate.report import OUTCOME_SIGNS, STATE_SIGNS, advice, message, number_text, title
+from fini_gate.report import OUTCOME_SIGNS, STATE_SIGNS, advice, message, number_text, title, worded
 from fini_gate.timeline import Course, courses, percentile
 from fini_gate.verdict import Verdict
 
@@ -73,11 +73,7 @@ def _entry(course: Course, reason_characters: int) -> str:
     source = f" (source {markdown(job.document_id)})" if job.document_id else ""
     reason = (job.reason or job.status or "")[:reason_characters]
     told = f": {markdown(reason)}" if reason else ""
-    return f"- {STATE_SIGNS[job.state]} **{markdown(job.id)}**{source} {_worded(job.state)}{told}"
-
-
-def _worded(state: JobState) -> str:
-    return str(state) if state is JobState.FAILED else f"is {state}"
+    return f"- {STATE_SIGNS[job.state]} **{markdown(job.id)}**{source} {worded(job.state)}{told}"
 
 
 def _table(found: Sequence[Course], room: int, where: str) -> list[str]:

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import Final
 
 from fini_gate.client.answers import Answer, Kind, judge
-from fini_gate.client.transport import Transport
+from fini_gate.client.transport import Failure, Transport
 from fini_gate.errors import GateError, RequestRefusedError
 from fini_gate.jobs import Look, StatusRow
 
@@ -46,6 +46,7 @@ class FiniClient:
         request_timeout_seconds: the longest that one request may take as a whole.
         clock: seconds, monotonic.
         sleep: sleeps so many seconds.
+        on_request: is told for how many jobs was asked, what was answered, and after how many seconds.
         on_retry: is told what went wrong, and in how many seconds it is tried again.
     """
 
@@ -58,6 +59,7 @@ class FiniClient:
         request_timeout_seconds: float,
         clock: Callable[[], float],
         sleep: Callable[[float], None],
+        on_request: Callable[[int, str, float], None],
         on_retry: Callable[[str, float], None],
     ) -> None:
         self._transport = transport
@@ -66,6 +68,7 @@ class FiniClient:
         self._request_timeout_seconds = request_timeout_seconds
         self._clock = clock
         self._sleep = sleep
+        self._on_request = on_request
         self._on_retry = on_retry
         # Sizes of groups that were rejected as malformed for none of their IDs.
         self._rejected_sizes: set[int] = set()
@@ -197,7 +200,10 @@ class FiniClient:
         timeout_seconds = min(self._request_timeout_seconds, limits.ends_at - self._clock())
         if timeout_seconds <= 0:
             return Answer(kind=Kind.UNUSABLE, problem="the time ran out before all jobs were asked for")
+        began_at = self._clock()
         response = self._transport.post(job_ids, timeout_seconds=timeout_seconds)
+        told = response.problem if isinstance(response, Failure) else f"HTTP {response.status}"
+        self._on_request(len(job_ids), told, self._clock() - began_at)
         return judge(response, job_ids, secret=self._api_key)
 
     @staticmethod

@@ -19,7 +19,10 @@ LAYERS = {
     "waiting": {"errors"},
     "gate": {"errors", "inputs", "jobs", "schedule", "verdict"},
     "client": {"errors", "inputs", "jobs", "escaping"},
-    "report": {"errors", "escaping", "gate", "inputs", "jobs", "verdict"},
+    "report": {"errors", "escaping", "inputs", "jobs", "verdict"},
+    "progress": {"gate", "inputs", "jobs", "report"},
+    "timeline": {"jobs"},
+    "summary": {"escaping", "inputs", "jobs", "report", "timeline", "verdict"},
     "results_file": {"errors", "inputs"},
     "github": {"escaping", "inputs"},
 }

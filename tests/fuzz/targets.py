@@ -317,7 +317,7 @@ def check_run(case: make.RunCase) -> Finding:
     found, reported = check_outputs(outputs, ids, results)
     wrongs += found
     result, code = str(verdict.outcome), verdict.exit_code
-    wrongs += check_annotations(stdout.getvalue(), result, alone=True)
+    wrongs += check_annotations(stdout.getvalue(), result, alone=code == 2 or api.was_refused)
     if expected is not None and code != 2 and ids not in (list(expected), []):
         wrongs.append(Wrong(Kind.VERDICT, f"the jobs {ids}, not {list(expected)}"))
     if reported is not None:

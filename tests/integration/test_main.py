@@ -42,8 +42,13 @@ class Run:
 
     @property
     def errors(self) -> list[str]:
-        """The annotations of kind error."""
-        return [line for line in self.log.splitlines() if line.startswith("::error")]
+        """The errors that tell the ending."""
+        return [line for line in self.log.splitlines() if line.startswith("::error title=Fini gate")]
+
+    @property
+    def job_errors(self) -> list[str]:
+        """The errors for single jobs."""
+        return [line for line in self.log.splitlines() if line.startswith("::error title=Job")]
 
     def ids(self, state: str) -> list[str]:
         """The job IDs of a state."""
@@ -149,7 +154,8 @@ def test_main__success(gate: Gate, serve: Serve) -> None:
     assert json.loads(run.outputs["article-ids"]) == ["article-2", "article-1"]
     assert run.outputs["article-ids-lines"] == "article-2\narticle-1"
     assert run.ids("completed") == ["later", "done"]
-    assert run.errors == []
+    assert "::error" not in run.log
+    assert "::notice title=Fini gate%3A All jobs completed::2 articles made or updated" in run.log
     assert "All jobs completed" in run.summary
     assert run.log.splitlines()[-1].startswith("✅ success: 2 articles made or updated")
 
@@ -173,6 +179,8 @@ def test_main__failure(gate: Gate, serve: Serve) -> None:
     assert len(run.errors) == 1
     assert "job failed failed: The source is empty." in run.errors[0]
     assert "job nowhere is missing" in run.errors[0]
+    assert len(run.job_errors) == 2
+    assert run.log.count("::error ") == 3
 
 
 def test_main__timed_out(gate: Gate, serve: Serve) -> None:
@@ -366,7 +374,7 @@ def test_main__hostile_text(gate: Gate, serve: Serve) -> None:
     api = serve(job, {**DONE, "article-id": "a\nresult<<X\nfailure\nX"})
     run = gate.run(inputs_for(api, "failed", "done"))
     commands = [line for line in run.log.splitlines() if line.lstrip().startswith("::")]
-    assert [command.split(" ")[0].split("::")[1] for command in commands] == ["add-mask", "error"]
+    assert [command.split(" ")[0].split("::")[1] for command in commands] == ["add-mask", "error", "error"]
     assert "##[" not in run.log
     assert "\x1b" not in run.log
     assert "\r" not in run.log
@@ -527,7 +535,7 @@ def test_main__disk_of_the_runner(
     assert process.returncode == exit_code
     assert log.count("::warning ") == (0 if is_writable else 2)
     assert ("output result = " in log) is not is_writable
-    assert log.count("::error ") == exit_code
+    assert log.count("::error title=Fini gate") == exit_code
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -102,6 +102,7 @@ class Client:
         self.clock = Clock()
         self.api = Api(self.clock)
         self.retries: list[tuple[str, float]] = []
+        self.told: list[tuple[int, str, float]] = []
         self.client = FiniClient(
             transport=cast("Transport", self.api),
             api_key=KEY,
@@ -109,6 +110,7 @@ class Client:
             request_timeout_seconds=request_timeout_seconds,
             clock=self.clock,
             sleep=self.clock.sleep,
+            on_request=lambda *request: self.told.append(request),
             on_retry=lambda problem, wait_seconds: self.retries.append((problem, wait_seconds)),
         )
 
@@ -138,6 +140,15 @@ def _statuses(look: Look) -> dict[str, str]:
         found |= dict.fromkeys(job_ids, name)
     assert not [job_id for job_id, times in told.items() if times > 1]
     return found
+
+
+def test_request__is_told_of_with_its_size_answer_and_time() -> None:
+    """Whoever watches learns of each request for how many jobs it was, what came, and after how long."""
+    client = Client()
+    client.api.request_seconds = 2
+    client.api.script = [HUNG_UP, None, _answer(401)]
+    client.look(_ids(101))
+    assert client.told == [(100, "it hung up", 2), (100, "HTTP 200", 2), (1, "HTTP 401", 2)]
 
 
 # --- Batches -------------------------------------------------------------------------------------------------------

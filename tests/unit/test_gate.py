@@ -918,6 +918,7 @@ def _real_client(
         request_timeout_seconds=inputs.request_timeout_seconds,
         clock=clock,
         sleep=sleep,
+        on_request=lambda _count, _answer, _seconds: None,
         on_retry=lambda _problem, _seconds: None,
     )
 

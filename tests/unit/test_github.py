@@ -194,6 +194,47 @@ def test_annotation__has_a_title_that_ends_nothing(runner: Runner, capsys: Captu
     assert capsys.readouterr().out == "::error title=Fini gate%3A a%2C b::text\n"
 
 
+def test_debug__shows_only_where_the_run_has_debug_logging(capsys: Captured) -> None:
+    """What few look for is there for them alone."""
+    Runner({}, secret=KEY).debug("asked")
+    Runner({"RUNNER_DEBUG": "0"}, secret=KEY).debug("asked")
+    assert "asked" not in capsys.readouterr().out
+    Runner({"RUNNER_DEBUG": "1"}, secret=KEY).debug(f"asked\n::error::{KEY}")
+    assert capsys.readouterr().out.endswith("::debug::asked\\n::error::***\n")
+
+
+def test_annotation__has_a_title_that_is_made_safe(runner: Runner, capsys: Captured) -> None:
+    """A title may hold what others have named, too."""
+    capsys.readouterr()
+    runner.error(f"Job ##[error]\x1b {KEY} failed", "a reason")
+    assert capsys.readouterr().out == "::error title=Job ## [error]\\x1b *** failed::a reason\n"
+
+
+def test_notice__is_good_news_with_a_title(runner: Runner, capsys: Captured) -> None:
+    """A notice annotates the run."""
+    runner.notice("All jobs completed", "2 articles")
+    assert capsys.readouterr().out.endswith("::notice title=All jobs completed::2 articles\n")
+
+
+@pytest.mark.parametrize(("count", "is_folded"), [(0, False), (20, False), (21, True)])
+def test_listing__of_many_lines_is_folded(runner: Runner, capsys: Captured, *, count: int, is_folded: bool) -> None:
+    """A long list is a group; a short one stands open."""
+    capsys.readouterr()
+    runner.listing("What is left", [f"a line {number}" for number in range(count)])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.strip() for line in lines if "line" in line] == [f"a line {number}" for number in range(count)]
+    assert (lines[:1] == ["::group::What is left"]) is is_folded
+    assert (lines[-1:] == ["::endgroup::"]) is is_folded
+
+
+def test_listing__has_an_end(runner: Runner, capsys: Captured) -> None:
+    """Of more lines than anybody reads the rest is counted."""
+    runner.listing("What is left", ["a line"] * 1003)
+    log = capsys.readouterr().out
+    assert log.count("a line") == 1000
+    assert "and 3 more" in log
+
+
 @pytest.mark.parametrize("text", COMMANDS_OF_OTHERS)
 def test_log__never_obeys_the_text_of_others(runner: Runner, capsys: Captured, text: str) -> None:
     """No text becomes a command, or clears what was printed, wherever it is put."""

@@ -2,6 +2,7 @@ import json
 import signal
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,7 +11,6 @@ from hypothesis import strategies as st
 
 from fini_gate import report
 from fini_gate.errors import CancelledError, GateError, InternalError, OutageError, RequestRefusedError, UsageError
-from fini_gate.gate import Progress
 from fini_gate.inputs import Inputs
 from fini_gate.job_ids import read_job_ids
 from fini_gate.jobs import Job, JobState
@@ -196,8 +196,12 @@ def test_advice__is_silent_where_all_is_well() -> None:
 @pytest.mark.parametrize(
     ("jobs", "timeout", "line"),
     [
-        ([PENDING], 90, "Waiting for 1 job (slow) at {url}, for 1m30s at most."),
-        (_many(PENDING, 3), 1800, "Waiting for 3 jobs (slow-0, slow-1, slow-2) at {url}, for 30m at most."),
+        ([PENDING], 90, "Waiting for 1 job (slow) at {url}, until 2026-06-11 12:00:00 UTC (1m30s) at most."),
+        (
+            _many(PENDING, 3),
+            1800,
+            "Waiting for 3 jobs (slow-0, slow-1, slow-2) at {url}, until 2026-06-11 12:00:00 UTC (30m) at most.",
+        ),
         (_many(PENDING, 4), 0, "Waiting for 4 jobs (slow-0, slow-1, slow-2, …) at {url}, looking once."),
     ],
 )
@@ -206,54 +210,56 @@ def test_opening_line__says_what_is_waited_for(
 ) -> None:
     """The first line names the first jobs, the API, and the time."""
     inputs = make_inputs(timeout_seconds=timeout, api_url="http://localhost:1")
-    assert report.opening_line(jobs, inputs) == line.format(url="http://localhost:1")
-
-
-def test_progress_lines__tell_what_changed() -> None:
-    """A look that changed something is a line of counts, and one for each job that needs attention."""
-    progress = Progress(jobs=ALL, changed=(COMPLETED, FAILED, MISSING), elapsed_seconds=12, trouble=None)
-    counts, *concerned = report.progress_lines(progress)
-    assert counts.strip() == "12s  2 of 6 jobs completed, 1 failed, 1 pending, 1 missing, 1 unreadable"
-    assert [line.strip() for line in concerned] == [
-        "job bad (document doc-2) failed: no text",
-        "job gone is missing: the API does not know the ID (404)",
-    ]
-
-
-def test_progress_lines__are_silent_where_nothing_changed() -> None:
-    """A look that changed nothing has no line."""
-    assert report.progress_lines(Progress(jobs=ALL, changed=(), elapsed_seconds=12, trouble="HTTP 502")) == []
-
-
-@pytest.mark.parametrize(("count", "more"), [(20, 0), (21, 1), (5000, 4980)])
-def test_progress_lines__are_few(count: int, more: int) -> None:
-    """However many jobs fail at once, twenty are named, and the rest is counted."""
-    jobs = tuple(_many(FAILED, count))
-    _, *concerned = report.progress_lines(Progress(jobs=jobs, changed=jobs, elapsed_seconds=1, trouble=None))
-    assert [line.strip() for line in concerned[20:]] == [f"and {more} more"] * bool(more)
+    until = datetime(2026, 6, 11, 12, tzinfo=UTC)
+    assert report.opening_line(jobs, inputs, until=until) == line.format(url="http://localhost:1")
 
 
 @pytest.mark.parametrize(
-    ("verdict", "last", "lines"),
+    ("verdict", "line"),
     [
-        (_verdict(COMPLETED), "✅ success: 1 article", 0),
-        (_verdict(FAILED, PENDING), "❌ failure: 0 of 2 jobs completed", 1),
-        (_verdict(PENDING, limit=TIMEOUT), "⏰ timed_out: Not all jobs ended", 1),
-        (_verdict(UNREADABLE), "⚠️ error: The API failed", 0),
-        (_verdict(error=ERRORS[0]), "⚠️ error: Input timeout is 'soon'", 0),
-        (_verdict(PENDING, error=ERRORS[-1]), "🚫 cancelled: Cancelled by SIGTERM", 1),
-        (_verdict(*_many(PENDING, 20), limit=TIMEOUT), "⏰ timed_out: ", 20),
-        (_verdict(*_many(PENDING, 25), limit=TIMEOUT), "⏰ timed_out: ", 21),
+        (_verdict(COMPLETED), "✅ success: 1 article"),
+        (_verdict(FAILED, PENDING), "❌ failure: 0 of 2 jobs completed"),
+        (_verdict(PENDING, limit=TIMEOUT), "⏰ timed_out: Not all jobs ended"),
+        (_verdict(UNREADABLE), "⚠️ error: The API failed"),
+        (_verdict(error=ERRORS[0]), "⚠️ error: Input timeout is 'soon'"),
+        (_verdict(PENDING, error=ERRORS[-1]), "🚫 cancelled: Cancelled by SIGTERM"),
     ],
 )
-def test_closing_lines__end_with_how_it_ended(verdict: Verdict, last: str, lines: int) -> None:
-    """The very last line is the result and the message; before it some jobs that are still pending."""
-    *pending, line = report.closing_lines(verdict)
-    assert line.startswith(last)
-    assert line.endswith(report.message(verdict))
-    assert len(pending) == lines
-    assert all("is pending: IN_PROGRESS" in line for line in pending[:20])
-    assert [line.strip() for line in pending[20:]] == ["and 5 more pending"] * (lines > 20)
+def test_closing_line__tells_how_it_ended(verdict: Verdict, line: str) -> None:
+    """The very last line is the result and the message."""
+    assert report.closing_line(verdict).startswith(line)
+    assert report.closing_line(verdict).endswith(report.message(verdict))
+
+
+def test_attention_lines__name_all_that_did_not_complete() -> None:
+    """Every job but the completed ones, with its reason, the worst first."""
+    assert report.attention_lines(_verdict(*reversed(ALL))) == [
+        "job bad (document doc-2) failed: no text",
+        "job gone is missing: the API does not know the ID (404)",
+        "job dark is unreadable: HTTP 500",
+        "job slow is pending: IN_PROGRESS",
+    ]
+
+
+def test_job_errors__are_nine_at_most() -> None:
+    """Each of the first jobs that need attention has an error with a title; pending ones have none."""
+    assert report.job_errors(_verdict(*ALL)) == [
+        ("Job bad failed", "job bad (document doc-2) failed: no text"),
+        ("Job gone is missing", "job gone is missing: the API does not know the ID (404)"),
+        ("Job dark is unreadable", "job dark is unreadable: HTTP 500"),
+    ]
+    assert len(report.job_errors(_verdict(*_many(FAILED, 10)))) == 9
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_job_errors__are_left_out_where_the_jobs_were_not_the_reason(error: GateError) -> None:
+    """An ending by an error has that one error alone."""
+    assert report.job_errors(_verdict(*ALL, error=error)) == []
+
+
+def test_request_line__tells_size_answer_and_time() -> None:
+    """A request is told in a line of the debug log."""
+    assert report.request_line(2, "HTTP 200", 0.1234) == "asked for 2 jobs: HTTP 200, after 0.123 s"
 
 
 def test_retry_line__says_when_it_is_tried_again() -> None:
@@ -435,31 +441,7 @@ def test_left_empty_text__names_outputs_and_results_file() -> None:
     assert "give results-file" in report.left_empty_text(["completed-job-ids"], "")
 
 
-# --- The summary and the results file
-
-
-@pytest.mark.parametrize("error", [None, *ERRORS])
-@pytest.mark.parametrize("jobs", [(), (COMPLETED,), ALL])
-def test_summary__tells_ending_message_and_counts(jobs: tuple[Job, ...], error: GateError | None) -> None:
-    """Whatever the ending, the summary has a heading, the message, the counts of jobs there are, and advice."""
-    verdict = _verdict(*jobs, error=error)
-    lines = report.summary(verdict).split("\n")
-    assert lines[0].startswith("### ")
-    assert lines[0].endswith(f"Fini gate: {report.title(verdict)}")
-    counts = [(state, sum(job.state is state for job in jobs)) for state in JobState]
-    rows = [f"| {state} | {count} |" for state, count in counts if count]
-    table = ["| jobs | |", "| --- | ---: |", *rows, f"| articles | {len(verdict.article_ids)} |"]
-    assert [line for line in lines if line.startswith("|")] == (table if jobs else [])
-    assert report.advice(verdict) in lines
-    assert lines[-1] == ""
-
-
-def test_summary__of_hostile_text_is_harmless() -> None:
-    """The text of an error stands in one line, its marks without meaning."""
-    line = report.summary(_verdict(error=UsageError(HOSTILE))).split("\n")[2]
-    assert line.startswith("\\\\n\\:\\:error")
-    assert "@team" not in line
-    assert "<" not in line
+# --- The results file
 
 
 def test_results_document__holds_all_that_is_known() -> None:
@@ -513,4 +495,4 @@ def test_texts__of_any_words_are_one_line(words: str, reason: str) -> None:
     for error in (UsageError(words), OutageError(words)):
         verdict = _verdict(replace(FAILED, reason=reason), error=error)
         assert report.message(verdict).isprintable()
-        assert report.closing_lines(verdict)[-1].count("\n") == 0
+        assert report.closing_line(verdict).count("\n") == 0

@@ -1,0 +1,76 @@
+"""The log's lines while the gate waits: one when something changed, else one now and then. Pure, but for its memory."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from fini_gate.gate import Progress
+from fini_gate.inputs import duration_text
+from fini_gate.jobs import Job, JobState
+from fini_gate.report import ATTENTION, NAMED_IN_A_LIST, counts_text, told
+
+# Of silence, after which a line says that the gate still waits; each one longer than the last, up to the longest.
+FIRST_SILENCE_SECONDS: Final = 15.0
+LONGEST_SILENCE_SECONDS: Final = 60.0
+_NAMED_IN_A_LINE: Final = 3
+_BAR_CHARACTERS: Final = 20
+
+
+class ProgressLog:
+    """Knows what the log has said, and so what is left to say."""
+
+    def __init__(self) -> None:
+        self._silence_seconds = FIRST_SILENCE_SECONDS
+        self._said_at = 0.0
+        self._first: Progress | None = None
+
+    def lines(self, progress: Progress) -> list[str]:
+        """The lines for a look; none where there is nothing new to say."""
+        self._first = self._first or progress
+        is_silent = progress.elapsed_seconds - self._said_at < self._silence_seconds
+        if not progress.changed and is_silent:
+            return []
+        self._said_at = progress.elapsed_seconds
+        self._silence_seconds = (
+            FIRST_SILENCE_SECONDS if progress.changed else min(2 * self._silence_seconds, LONGEST_SILENCE_SECONDS)
+        )
+        concerned = [job for job in progress.changed if job.state in ATTENTION]
+        lines = [self.line(progress)]
+        lines += [f"        {told(job)}" for job in concerned[:NAMED_IN_A_LIST]]
+        if len(concerned) > NAMED_IN_A_LIST:
+            lines.append(f"        and {len(concerned) - NAMED_IN_A_LIST} more")
+        return lines
+
+    def line(self, progress: Progress) -> str:
+        """How far the jobs are, in one line."""
+        total, ended = len(progress.jobs), _ended(progress.jobs)
+        filled = _BAR_CHARACTERS * ended // total
+        bar = "█" * filled + "░" * (_BAR_CHARACTERS - filled)
+        parts = [
+            f"{duration_text(progress.elapsed_seconds):>6}  {bar} {ended}/{total}  {counts_text(progress.jobs)}",
+            *_new_failures(progress.changed),
+            *self._time_left(progress),
+        ]
+        return "; ".join(parts)
+
+    def _time_left(self, progress: Progress) -> list[str]:
+        """An estimate from how fast jobs have ended since the first look; before any has, there is none to be had."""
+        pending = len(progress.jobs) - _ended(progress.jobs)
+        if not pending or self._first is None:
+            return []
+        ended_since = _ended(progress.jobs) - _ended(self._first.jobs)
+        if not ended_since:
+            return ["no telling yet how long"]
+        seconds = pending * (progress.elapsed_seconds - self._first.elapsed_seconds) / ended_since
+        return [f"about {duration_text(round(seconds))} left"]
+
+
+def _ended(jobs: Sequence[Job]) -> int:
+    return sum(job.state is not JobState.PENDING for job in jobs)
+
+
+def _new_failures(changed: Sequence[Job]) -> list[str]:
+    failed = [job.id for job in changed if job.state is JobState.FAILED]
+    if not failed:
+        return []
+    more = f" and {len(failed) - _NAMED_IN_A_LINE} more" if len(failed) > _NAMED_IN_A_LINE else ""
+    return [f"failed: {', '.join(failed[:_NAMED_IN_A_LINE])}{more}"]

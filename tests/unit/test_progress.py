@@ -1,0 +1,91 @@
+from dataclasses import replace
+
+import pytest
+
+from fini_gate.gate import Progress
+from fini_gate.jobs import Job, JobState
+from fini_gate.progress import ProgressLog
+
+PENDING = Job(id="slow", status="IN_PROGRESS")
+DONE = Job(id="done", state=JobState.COMPLETED)
+FAILED = Job(id="bad", state=JobState.FAILED, reason="no text", document_id="doc-2")
+MISSING = Job(id="gone", state=JobState.MISSING, reason="the API does not know the ID")
+
+
+def _many(job: Job, count: int) -> tuple[Job, ...]:
+    return tuple(replace(job, id=f"{job.id}-{number}") for number in range(count))
+
+
+def _progress(*jobs: Job, at: float = 12, changed: tuple[Job, ...] | None = None) -> Progress:
+    return Progress(jobs=jobs, changed=jobs if changed is None else changed, elapsed_seconds=at, trouble=None)
+
+
+def test_line__tells_how_far_the_jobs_are() -> None:
+    """A look that changed something is a line: time, bar, ended of all, counts by state, and what is new to be said."""
+    (line, *concerned) = ProgressLog().lines(_progress(DONE, FAILED, MISSING, PENDING, at=75))
+    assert line == (
+        " 1m15s  ███████████████░░░░░ 3/4  1 of 4 jobs completed, 1 failed, 1 pending, 1 missing; failed: bad;"
+        " no telling yet how long"
+    )
+    assert [line.strip() for line in concerned] == [
+        "job bad (document doc-2) failed: no text",
+        "job gone is missing: the API does not know the ID",
+    ]
+
+
+def test_line__names_a_failed_job_once() -> None:
+    """It is named where it is first seen, and not again."""
+    log = ProgressLog()
+    assert "failed: bad" in log.lines(_progress(FAILED, PENDING))[0]
+    assert "bad" not in log.lines(_progress(FAILED, DONE, changed=(DONE,)))[0]
+
+
+@pytest.mark.parametrize(
+    ("count", "named"), [(1, "failed: bad-0;"), (3, "failed: bad-0, bad-1, bad-2;"), (5, "bad-2 and 2 more;")]
+)
+def test_line__names_few(count: int, named: str) -> None:
+    """Of many that failed at once the first are named, and the rest is counted."""
+    assert named in ProgressLog().lines(_progress(PENDING, *_many(FAILED, count)))[0]
+
+
+@pytest.mark.parametrize(("count", "more"), [(20, 0), (21, 1), (5000, 4980)])
+def test_lines__are_few(count: int, more: int) -> None:
+    """However many jobs fail at once, twenty have a line of their own."""
+    _, *concerned = ProgressLog().lines(_progress(*_many(FAILED, count)))
+    assert [line.strip() for line in concerned[20:]] == [f"and {more} more"] * bool(more)
+
+
+@pytest.mark.parametrize(
+    ("ended", "at", "told"),
+    [
+        (2, 30, "no telling yet how long"),  # those had ended before the gate began to look
+        (4, 30, "about 30s left"),  # two in 20 s: three more take 30 s
+        (6, 20, "about 2s left"),
+        (7, 30, "7 of 7 jobs completed"),
+    ],
+)
+def test_estimate__rests_on_what_was_seen_to_end(ended: int, at: float, told: str) -> None:
+    """The time left is that of the pending jobs at the rate so far; before anything ended there is none."""
+    log = ProgressLog()
+    log.lines(_progress(*_many(DONE, 2), *_many(PENDING, 5), at=10))
+    (line,) = log.lines(_progress(*_many(DONE, ended), *_many(PENDING, 7 - ended), at=at))
+    assert line.endswith(told)
+
+
+@pytest.mark.parametrize("look_seconds", [1, 7, 30])
+def test_silence__is_broken_at_growing_intervals(look_seconds: int) -> None:
+    """Ten minutes in which nothing changes are about ten lines, however often the gate looks."""
+    log = ProgressLog()
+    told = [at for at in range(0, 601, look_seconds) if log.lines(_progress(PENDING, at=at, changed=()))]
+    assert 8 <= len(told) <= 11
+    assert told[0] in {15, 21, 30}
+
+
+def test_silence__begins_anew_after_a_change() -> None:
+    """After a change the next sign of life comes as soon as after the first."""
+    log = ProgressLog()
+    assert log.lines(_progress(PENDING, at=100))
+    assert not log.lines(_progress(PENDING, at=114, changed=()))
+    assert log.lines(_progress(PENDING, at=115, changed=()))
+    assert not log.lines(_progress(PENDING, at=144, changed=()))
+    assert log.lines(_progress(PENDING, at=145, changed=()))
