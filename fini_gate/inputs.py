@@ -31,6 +31,7 @@ DEFAULTS: Final[Mapping[str, str]] = {
     "request-timeout": "30s",
     "batch-size": "100",
     "results-file": "",
+    "article-details": "false",
     "job-summary": "true",
     "api-url": "https://api-prod.usefini.com",
 }
@@ -77,6 +78,7 @@ class Inputs:
     request_timeout_seconds: float
     batch_size: int
     results_file: str
+    article_details: bool
     job_summary: bool
     api_url: str
     workspace: Path
@@ -118,6 +120,7 @@ class Inputs:
             request_timeout_seconds=read("request-timeout", _some_seconds),
             batch_size=read("batch-size", _batch_size),
             results_file=read("results-file", _one_line),
+            article_details=read("article-details", _switch),
             job_summary=read("job-summary", _switch),
             api_url=read("api-url", _api_url),
             workspace=Path(environ.get("GITHUB_WORKSPACE") or Path.cwd()),

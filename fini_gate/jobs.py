@@ -82,6 +82,9 @@ class Job:
     status: str | None = None
     """`jobStatus`; empty where the row had none, None where there was no row yet."""
     article_id: str | None = None
+    article_title: str | None = None
+    """Where it was looked up."""
+    article_is_draft: bool = False
     created_at: str | None = None
     started_at: str | None = None
     completed_at: str | None = None

@@ -6,14 +6,15 @@ import sys
 import time
 import traceback
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 from fini_gate import report
-from fini_gate.client import FiniClient, Transport
+from fini_gate.client import Article, FiniClient, Transport, look_up_articles
 from fini_gate.errors import CancelledError, GateError, InternalError, UsageError
-from fini_gate.gate import Progress, wait_for_jobs
+from fini_gate.gate import LAST_LOOK_SECONDS, Progress, wait_for_jobs
 from fini_gate.github import Runner
 from fini_gate.inputs import IfNoJobs, Inputs, api_key
 from fini_gate.job_ids import read_job_ids
@@ -28,6 +29,8 @@ from fini_gate.waiting import Waiter
 JOBS_WITHOUT_RESULTS_FILE: Final = 10_000
 # Of the statuses never heard of so many are warned of.
 WARNED_STATUSES: Final = 5
+# What looking up titles may add to the run, which has its verdict.
+DETAILS_SECONDS: Final = 10.0
 
 
 def main(environ: Mapping[str, str], waiter: Waiter) -> int:
@@ -60,15 +63,17 @@ class GateRun:
                 return self._judge_no_jobs(inputs)
             until = datetime.now(UTC) + timedelta(seconds=inputs.timeout_seconds)
             self._runner.info(report.opening_line(self._jobs, inputs, until=until))
-            return wait_for_jobs(
+            transport = Transport(api_url=inputs.api_url, api_key=inputs.api_key, call=self.waiter.call)
+            verdict = wait_for_jobs(
                 self._jobs,
-                self._client(inputs),
+                self._client(inputs, transport),
                 inputs,
                 started_at=self._started_at,
                 clock=time.monotonic,
                 sleep=self._pause,
                 on_look=self._on_look,
             )
+            return self._with_titles(verdict, inputs, transport)
         except GateError as error:
             return self._judge_error(error)
         except Exception as error:  # noqa: BLE001 - the outputs are to be written then, too
@@ -125,9 +130,32 @@ class GateRun:
         jobs = () if isinstance(error, UsageError) else self._jobs
         return judge(jobs, elapsed_seconds=self._elapsed_seconds, error=error)
 
-    def _client(self, inputs: Inputs) -> FiniClient:
+    def _with_titles(self, verdict: Verdict, inputs: Inputs, transport: Transport) -> Verdict:
+        """The same verdict, with the titles of its articles where they are wanted and can be had."""
+        if not inputs.article_details or not verdict.article_ids or verdict.outcome is Outcome.CANCELLED:
+            return verdict
+        try:
+            found, problem = look_up_articles(
+                verdict.article_ids,
+                transport,
+                api_key=inputs.api_key,
+                batch_size=inputs.batch_size,
+                request_timeout_seconds=inputs.request_timeout_seconds,
+                ends_at=min(
+                    time.monotonic() + DETAILS_SECONDS,
+                    self._started_at + inputs.timeout_seconds + LAST_LOOK_SECONDS,
+                ),
+                clock=time.monotonic,
+            )
+        except CancelledError:  # the verdict is not lost: that it was cancelled is found when it is published
+            return verdict
+        if problem is not None:
+            self._runner.warning(report.no_titles_text(problem))
+        return replace(verdict, jobs=tuple(_titled(job, found) for job in verdict.jobs))
+
+    def _client(self, inputs: Inputs, transport: Transport) -> FiniClient:
         return FiniClient(
-            transport=Transport(api_url=inputs.api_url, api_key=inputs.api_key, call=self.waiter.call),
+            transport=transport,
             api_key=inputs.api_key,
             batch_size=inputs.batch_size,
             request_timeout_seconds=inputs.request_timeout_seconds,
@@ -175,6 +203,11 @@ class GateRun:
             )
             return ""
         return given
+
+
+def _titled(job: Job, articles: Mapping[str, Article]) -> Job:
+    article = articles.get(job.article_id or "")
+    return job if article is None else replace(job, article_title=article.title, article_is_draft=article.is_draft)
 
 
 def _internal_error(error: Exception) -> InternalError:

@@ -131,6 +131,13 @@ def trouble_line(problem: str) -> str:
     return f"        not all jobs were answered for: {problem}"
 
 
+def no_titles_text(problem: str) -> str:
+    """The warning for articles whose titles could not be looked up."""
+    return (
+        f"Not all articles' titles could be looked up ({problem}): the summary shows IDs instead. The verdict stands."
+    )
+
+
 def unknown_status_text(job: Job) -> str:
     """The warning for a status that was never heard of."""
     return (
@@ -203,7 +210,7 @@ def results_document(verdict: Verdict) -> dict[str, object]:
                 "state": str(job.state),
                 "jobStatus": job.status or None,
                 "articleId": job.article_id,
-                "articleTitle": None,
+                "articleTitle": job.article_title,
                 "documentId": job.document_id,
                 "createdAt": job.created_at,
                 "startedAt": job.started_at,

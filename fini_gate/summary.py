@@ -6,7 +6,7 @@ from typing import Final
 
 from fini_gate.escaping import markdown, visible
 from fini_gate.inputs import duration_text
-from fini_gate.jobs import JobState
+from fini_gate.jobs import Job, JobState
 from fini_gate.report import OUTCOME_SIGNS, STATE_SIGNS, advice, message, number_text, title, worded
 from fini_gate.timeline import Course, courses, percentile
 from fini_gate.verdict import Verdict
@@ -92,10 +92,15 @@ def _cells(course: Course, *, has_sources: bool) -> list[str]:
         f"{STATE_SIGNS[job.state]} {job.state}",
         markdown(job.id),
         *([markdown(job.document_id or "")] if has_sources else []),
-        markdown(job.article_id or "") if job.state is JobState.COMPLETED else "",
+        _article(job) if job.state is JobState.COMPLETED else "",
         _lasted(course.queued_seconds),
         _lasted(course.ran_seconds),
     ]
+
+
+def _article(job: Job) -> str:
+    title_text = markdown(job.article_title or "") + " (draft)" * job.article_is_draft
+    return "<br>".join(filter(None, (title_text, markdown(job.article_id or ""))))
 
 
 def _row(cells: Iterable[str]) -> str:

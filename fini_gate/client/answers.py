@@ -84,7 +84,7 @@ def judge(response: Response | Failure, job_ids: Sequence[str], *, secret: str) 
     """
     if isinstance(response, Failure):
         return Answer(kind=Kind.UNUSABLE, problem=response.problem, may_retry_at_once=response.is_broken_connection)
-    document, flaw = _decode(response.body, secret)
+    document, flaw = decode(response.body, secret)
     answer = Answer(
         kind=_KINDS.get(response.status) or _KINDS_BY_CLASS.get(response.status // 100) or Kind.UNUSABLE,
         status=response.status,
@@ -150,7 +150,7 @@ def _problem(response: Response, document: object, secret: str) -> str:
     return f"HTTP {response.status}{said}{reference}"
 
 
-def _decode(body: bytes, secret: str) -> tuple[object, str | None]:
+def decode(body: bytes, secret: str) -> tuple[object, str | None]:
     """Read JSON, its texts made safe to handle. The charset that an answer claims is not asked: JSON is UTF-8.
 
     Returns:

@@ -15,6 +15,8 @@ from fini_gate.inputs import duration_text, is_loopback
 
 # Fini's public API reference, "Check knowledge jobs".
 STATUS_ROUTE: Final = "/v2/knowledge/public/jobs/status"
+# … and "Get articles by IDs".
+ARTICLES_ROUTE: Final = "/v2/hc-articles/ids/public"
 BODY_BYTES: Final = 16 * 1024**2
 _CHUNK_BYTES: Final = 64 * 1024
 
@@ -46,7 +48,7 @@ class BoundedCall(Protocol):
 
 
 class Transport:
-    """Posts job IDs to the status route.
+    """Posts job IDs to the status route, and article IDs to theirs.
 
     Args:
         api_url: base URL, without a slash at its end.
@@ -58,7 +60,7 @@ class Transport:
     """
 
     def __init__(self, *, api_url: str, api_key: str, call: BoundedCall) -> None:
-        self._url = api_url + STATUS_ROUTE
+        self._url = api_url
         self._api_key = api_key
         self._call = call
         environment = requests.Session().merge_environment_settings(self._url, {}, stream=True, verify=None, cert=None)
@@ -69,9 +71,16 @@ class Transport:
 
     def post(self, job_ids: Sequence[str], *, timeout_seconds: float) -> Response | Failure:
         """Ask for jobs. The limit counts from before the name look-up to the last byte."""
+        return self._post(STATUS_ROUTE, {"jobIds": list(job_ids)}, timeout_seconds)
+
+    def post_articles(self, article_ids: Sequence[str], *, timeout_seconds: float) -> Response | Failure:
+        """Ask for articles, within the same kind of limit."""
+        return self._post(ARTICLES_ROUTE, {"articleIds": list(article_ids)}, timeout_seconds)
+
+    def _post(self, route: str, document: object, timeout_seconds: float) -> Response | Failure:
         session = self._session
         try:
-            return self._call(lambda: self._exchange(session, job_ids, timeout_seconds), timeout_seconds)
+            return self._call(lambda: self._exchange(session, route, document, timeout_seconds), timeout_seconds)
         except CancelledError:
             raise
         except _BodyTooLargeError:
@@ -84,10 +93,10 @@ class Transport:
             self._session = self._new_session()
             return Failure(f"no whole answer within {duration_text(timeout_seconds)}")
 
-    def _exchange(self, session: requests.Session, job_ids: Sequence[str], timeout_seconds: float) -> Response:
+    def _exchange(self, session: requests.Session, route: str, document: object, timeout_seconds: float) -> Response:
         ends_at = time.monotonic() + timeout_seconds
         with session.post(
-            self._url, json={"jobIds": list(job_ids)}, timeout=timeout_seconds, allow_redirects=False, stream=True
+            self._url + route, json=document, timeout=timeout_seconds, allow_redirects=False, stream=True
         ) as response:
             body = bytearray()
             # Not `content`: a small body can be packed so that it unpacks to gigabytes, or drip for ever.

@@ -367,6 +367,42 @@ def test_main__job_summary_not_wanted(gate: Gate, serve: Serve) -> None:
     assert gate.run(inputs_for(serve(DONE), "done", job_summary="false")).summary == ""
 
 
+def test_main__looks_titles_up(gate: Gate, serve: Serve) -> None:
+    """With article-details the titles stand in the summary and in the results file."""
+    api = serve({**DONE, "title": "How *refunds* work"}, FAILED)
+    run = gate.run(inputs_for(api, "done", "failed", article_details="true", results_file="results.json"))
+    assert run.exit_code == 1
+    assert "How \\*refunds\\* work<br>article\\-1" in run.summary
+    results = json.loads((gate.workspace / "results.json").read_text(encoding="utf-8"))
+    assert [job["articleTitle"] for job in results["jobs"]] == ["How *refunds* work", None]
+
+
+@pytest.mark.parametrize(
+    "fault", ["reset", {"status": 500}, "html", {"delay": "2s"}, {"redirect": "http://127.0.0.1:1"}]
+)
+def test_main__does_without_titles_that_cannot_be_had(gate: Gate, serve: Serve, fault: object) -> None:
+    """Whatever goes wrong there is a warning, and changes nothing of the verdict."""
+    api = serve(DONE, faults=[{"do": fault, "route": "articles"}])
+    run = gate.run(inputs_for(api, "done", article_details="true", request_timeout="500ms"))
+    assert run.exit_code == 0
+    assert run.log.count("::warning ") == 1
+    assert "titles could be looked up" in run.log
+    assert json.loads(run.outputs["article-ids"]) == ["article-1"]
+
+
+def test_main__is_cancelled_while_it_looks_titles_up(gate: Gate, serve: Serve) -> None:
+    """A signal does not wait for titles, and finds all that was seen in the outputs."""
+    api = serve(DONE, faults=[{"do": "hang", "route": "articles"}])
+    process = gate.start(inputs_for(api, "done", article_details="true"))
+    ends_at = time.monotonic() + 20
+    while len(api.requests) < 2 and time.monotonic() < ends_at:
+        select.select([], [], [], 0.01)
+    process.send_signal(signal.SIGTERM)
+    run = gate.end(process)
+    assert (run.exit_code, run.outputs["result"]) == (143, "cancelled")
+    assert run.ids("completed") == ["done"]
+
+
 def test_main__hostile_text(gate: Gate, serve: Serve) -> None:
     """What the API says is neither a command, nor a line, nor an output of its own, nor live Markdown."""
     hostile = "\r\n::set-output name=x::y\n##[error]z\x1b[31m <b>@octocat</b> [a](http://b) | `c`\n" + KEY

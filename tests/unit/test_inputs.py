@@ -26,7 +26,9 @@ DURATION_INPUTS = {
     "outage-tolerance": "outage_tolerance_seconds",
     "request-timeout": "request_timeout_seconds",
 }
-SWITCHES = {"fail-fast": "fail_fast", "require-articles": "require_articles", "job-summary": "job_summary"}
+SWITCHES = {
+    name: name.replace("-", "_") for name in ("fail-fast", "require-articles", "article-details", "job-summary")
+}
 URL_FORM = (
     "an https:// address, or an http:// one of this machine (localhost, 127.0.0.1), without user name, query or"
     " fragment"
@@ -62,6 +64,7 @@ def test_inputs__default_to_what_the_contract_says(read_inputs: ReadInputs, tmp_
         "request_timeout_seconds": 30,
         "batch_size": 100,
         "results_file": "",
+        "article_details": False,
         "job_summary": True,
         "api_url": "https://api-prod.usefini.com",
         "workspace": tmp_path,
