@@ -22,7 +22,7 @@ _REQUEST_ID_HEADERS: Final = (
 )
 _MESSAGE_CHARACTERS: Final = 300
 # In one answer; of an honest one a row has some ten. More would take the memory and the time of the whole gate.
-_VALUE_COUNT: Final = 500_000
+VALUE_COUNT: Final = 500_000
 
 
 class Kind(Enum):
@@ -163,8 +163,8 @@ def decode(body: bytes, secret: str) -> tuple[object, str | None]:
     def refuse(constant: str) -> None:
         raise ValueError(constant)
 
-    if sum(map(body.count, (b",", b"[", b"{"))) > _VALUE_COUNT:
-        return None, f"with more than {_VALUE_COUNT} values in it"
+    if sum(map(body.count, (b",", b"[", b"{"))) > VALUE_COUNT:
+        return None, f"with more than {VALUE_COUNT} values in it"
     try:
         # An article's ID may be a number, of any length and to the last digit.
         text = body.decode("utf-8-sig")

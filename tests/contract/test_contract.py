@@ -7,7 +7,7 @@ from typing import Any, Final
 import yaml
 
 from fini_gate import errors, inputs, job_ids, main, report
-from fini_gate.client import transport
+from fini_gate.client import answers, transport
 from fini_gate.jobs import STATES, JobState
 from fini_gate.verdict import EXIT_CODES, Outcome, judge
 
@@ -102,6 +102,8 @@ def test_readme__lists_the_limits_of_the_code() -> None:
         f"{job_ids.FILE_BYTES // 1024**2} MiB",
         f"YAML {job_ids.YAML_BYTES // 1024**2} MiB",
         f"{job_ids.DEPTH} levels",
+        f"JSON {job_ids.CONTAINER_COUNT:,} lists and objects",
+        f"{answers.VALUE_COUNT:,} values",
         f"{transport.BODY_BYTES // 1024**2} MiB, unpacked",
         f"{inputs.LONGEST_DURATION_HOURS:,} h",
     ):
@@ -120,7 +122,7 @@ def test_readme__names_what_exists() -> None:
     for target in re.findall(r"\]\((?!https)([^)#]+)\)", README):
         assert (ROOT / target).exists(), target
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    for target in set(re.findall(r"`?\bmake ([a-z0-9-]+)\b", README)) - {"and"}:
+    for target in set(re.findall(r"(?m)(?:^|`(?:[A-Z_]+=… )*)make ([a-z0-9-]+)\b", README)):
         assert re.search(rf"^{target}:.*## ", makefile, re.MULTILINE), target
 
 
