@@ -38,8 +38,9 @@ class Runner:
     def __init__(self, environ: Mapping[str, str], *, secret: str) -> None:
         self._environ = environ
         self._secret = secret
-        # A command to mask shows what it masks, to all but the runner: of a key that will be refused there is no need.
-        if len(secret) >= SHORTEST_MASK and is_api_key(secret):
+        # A command to mask shows what it masks, to all but the runner: of a key that will be refused there is no need,
+        # and a person at a terminal is no runner.
+        if len(secret) >= SHORTEST_MASK and is_api_key(secret) and not sys.stdout.isatty():
             self._write(core.set_secret, secret)
 
     def info(self, line: str) -> None:

@@ -5,7 +5,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +22,7 @@ from fini_gate.jobs import Job
 from fini_gate.progress import ProgressLog
 from fini_gate.results_file import check_results_file, write_results_file
 from fini_gate.summary import summary
+from fini_gate.terminal import live_line
 from fini_gate.verdict import Outcome, Verdict, judge
 from fini_gate.waiting import Waiter
 
@@ -52,6 +53,7 @@ class GateRun:
         self._inputs: Inputs | None = None
         self._jobs: tuple[Job, ...] = ()
         self._progress_log = ProgressLog()
+        self._show_line: Callable[[str], None] | None = None
         self._warned_statuses: set[str | None] = set()
 
     def decide(self) -> Verdict:
@@ -64,15 +66,16 @@ class GateRun:
             until = datetime.now(UTC) + timedelta(seconds=inputs.timeout_seconds)
             self._runner.info(report.opening_line(self._jobs, inputs, until=until))
             transport = Transport(api_url=inputs.api_url, api_key=inputs.api_key, call=self.waiter.call)
-            verdict = wait_for_jobs(
-                self._jobs,
-                self._client(inputs, transport),
-                inputs,
-                started_at=self._started_at,
-                clock=time.monotonic,
-                sleep=self._pause,
-                on_look=self._on_look,
-            )
+            with live_line() as self._show_line:
+                verdict = wait_for_jobs(
+                    self._jobs,
+                    self._client(inputs, transport),
+                    inputs,
+                    started_at=self._started_at,
+                    clock=time.monotonic,
+                    sleep=self._pause,
+                    on_look=self._on_look,
+                )
             return self._with_titles(verdict, inputs, transport)
         except GateError as error:
             return self._judge_error(error)
@@ -170,7 +173,11 @@ class GateRun:
         self.waiter.sleep(seconds)
 
     def _on_look(self, progress: Progress) -> None:
-        for line in self._progress_log.lines(progress):
+        lines = self._progress_log.lines(progress)
+        if self._show_line is not None:
+            self._show_line(self._progress_log.line(progress))
+            lines = lines[1:]
+        for line in lines:
             self._runner.info(line)
         if progress.trouble is not None:
             self._runner.info(report.trouble_line(progress.trouble))

@@ -25,6 +25,7 @@ LAYERS = {
     "summary": {"escaping", "inputs", "jobs", "report", "timeline", "verdict"},
     "results_file": {"errors", "inputs"},
     "github": {"escaping", "inputs"},
+    "terminal": set[str](),
 }
 
 # Library → the one module that may know it.
@@ -32,6 +33,7 @@ LIBRARIES = {
     "actions_toolkit": "github.py",
     "backoff": "client/client.py",
     "requests": "client/transport.py",
+    "rich": "terminal.py",
     "urllib3": "client/transport.py",
     "yaml": "job_ids.py",
 }

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import resource
 import select
 import signal
@@ -18,6 +19,7 @@ import pytest
 from fake_fini import FakeFini, Scenario
 from fini_gate.main import WARNED_STATUSES, GateRun
 from fini_gate.report import outputs
+from fini_gate.terminal import live_line
 from fini_gate.verdict import judge
 from fini_gate.waiting import Waiter
 
@@ -494,6 +496,48 @@ def test_gate_run__survives_its_own_defects(
     assert "fini-gate itself failed: LookupError in test_main.py, line " in log
     assert "hold on" not in log
     assert json.loads(gate.read_outputs()["pending-job-ids"]) == ["done"]
+
+
+# --- A terminal ------------------------------------------------------------------------------------------------------
+
+
+def _at_a_terminal(gate: Gate, inputs: Mapping[str, str]) -> tuple[int, str]:
+    """Run the gate at a terminal, and return its exit code and all that it drew."""
+    ours, its = pty.openpty()
+    environ = {"INPUT_API-KEY": KEY, "GITHUB_WORKSPACE": str(gate.workspace), "TERM": "xterm", "COLUMNS": "120"}
+    environ |= COVERAGE | {f"INPUT_{name.upper()}": value for name, value in inputs.items()}
+    process = subprocess.Popen(  # noqa: S603 - our own program
+        [sys.executable, "-I", "-u", str(ENTRYPOINT)], env=environ, stdin=its, stdout=its, stderr=its
+    )
+    os.close(its)
+    drawn = b""
+    while True:
+        try:
+            drawn += os.read(ours, 65536)
+        except OSError:  # the other end is closed
+            break
+    os.close(ours)
+    return process.wait(timeout=30), drawn.decode()
+
+
+def test_terminal__redraws_the_progress_line(gate: Gate, serve: Serve) -> None:
+    """The line is drawn over the last one, and failures stand above it; the key is not shown, since nobody masks it."""
+    api = serve(DONE, FAILED, {"id": "later", "runs-for": "700ms"})
+    exit_code, drawn = _at_a_terminal(gate, inputs_for(api, "done", "failed", "later"))
+    assert exit_code == 1
+    assert drawn.count("2/3  1 of 3 jobs completed, 1 failed, 1 pending") >= 2
+    assert "\x1b[2K" in drawn
+    assert drawn.count("job failed failed: The source is empty.") >= 1
+    assert KEY not in drawn
+    assert drawn.splitlines()[-1].startswith("❌ failure: ")
+
+
+def test_terminal__does_without_rich(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the extra is not installed, lines are printed one after the other."""
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setitem(sys.modules, "rich.live", None)
+    with live_line() as show:
+        assert show is None
 
 
 # --- The machine -----------------------------------------------------------------------------------------------------
