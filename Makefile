@@ -42,6 +42,8 @@ lint: $(READY) ## run every linter and the type checker
 	$(BIN)/shellcheck .ci/run tests/e2e/provide
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions action.yml
 	$(BIN)/zizmor --offline --quiet action.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows examples/*.yml
+	$(BIN)/zizmor --offline --quiet --persona pedantic --config .ci/zizmor.yml examples/*.yml
 
 format: $(READY) ## format the code
 	$(BIN)/ruff format .

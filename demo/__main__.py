@@ -35,7 +35,7 @@ def main() -> int:
 def _inputs(environ: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
     """The inputs that a workflow would give, and the API that they lead to."""
     if environ.get("FINI_API_KEY") and environ.get("JOB_IDS"):
-        yield {"api-key": environ["FINI_API_KEY"], "job-ids": environ["JOB_IDS"]}
+        yield {"api-key": environ["FINI_API_KEY"], "job-ids": environ["JOB_IDS"], "article-details": "true"}
         return
     scenario = Scenario.load(SCENARIO)
     with FakeFini(scenario) as api:
@@ -43,6 +43,7 @@ def _inputs(environ: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
         yield {
             "api-key": next(iter(scenario.api_keys)),
             "job-ids": "\n".join(job.id for job in scenario.jobs),
+            "article-details": "true",
             "api-url": api.url,
         }
 

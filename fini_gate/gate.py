@@ -17,7 +17,7 @@ from fini_gate.verdict import Limit, Verdict, judge
 # it takes to judge the jobs and to write of them: with very many of them that is seconds.
 OVERRUN_SECONDS: Final = 1.5
 LAST_LOOK_SECONDS: Final = 3.5
-HANDLING_SECONDS_PER_JOB: Final = 7e-6
+HANDLING_SECONDS_PER_JOB: Final = 1.2e-5
 # How often a job's row must be left out before the job counts as missing.
 LEFT_OUT_TIMES: Final = 3
 

@@ -55,16 +55,15 @@ def _attention(found: Sequence[Course], verdict: Verdict, where: str) -> list[st
     if not concerned:
         return []
     for characters in _REASON_CHARACTERS:
-        entries = [_entry(course, characters) for course in concerned]
-        if _size(entries) <= _ATTENTION_BYTES:
+        entries = _fitting((_entry(course, characters) for course in concerned), _ATTENTION_BYTES)
+        if len(entries) == len(concerned):
             break
-    kept = _fitting(entries, _ATTENTION_BYTES)
-    left_out = len(entries) - len(kept)
+    left_out = _left_out(len(concerned) - len(entries), where)
     return [
         *(["**What to do:** " + advice(verdict), ""] if advice(verdict) else []),
-        *kept[:_OPEN_ENTRIES],
+        *entries[:_OPEN_ENTRIES],
         "",
-        *_folded(f"{len(entries) - _OPEN_ENTRIES} more", [*kept[_OPEN_ENTRIES:], *_left_out(left_out, where)]),
+        *_folded(f"{len(concerned) - _OPEN_ENTRIES} more", [*entries[_OPEN_ENTRIES:], *left_out]),
     ]
 
 
@@ -79,11 +78,11 @@ def _entry(course: Course, reason_characters: int) -> str:
 def _table(found: Sequence[Course], room: int, where: str) -> list[str]:
     has_sources = any(course.job.document_id for course in found)
     head = ["State", "Job", *(["Source"] if has_sources else []), "Article", "Queued for", "Ran for"]
-    rows = [_row(_cells(course, has_sources=has_sources)) for course in found]
     frame = [_row(head), _row(["---"] * (len(head) - 2) + ["---:"] * 2)]
+    rows = (_row(_cells(course, has_sources=has_sources)) for course in found)
     kept = _fitting(rows, room - _size(frame) - 500)  # for what is said around it
-    lines = [*frame, *kept, "", *_left_out(len(rows) - len(kept), where)]
-    return lines if len(kept) <= _OPEN_ROWS else _folded(f"All {number_text(len(rows), 'job')}", lines)
+    lines = [*frame, *kept, "", *_left_out(len(found) - len(kept), where)]
+    return lines if len(kept) <= _OPEN_ROWS else _folded(f"All {number_text(len(found), 'job')}", lines)
 
 
 def _cells(course: Course, *, has_sources: bool) -> list[str]:
@@ -113,10 +112,10 @@ def _lasted(seconds: float | None) -> str:
 
 def _articles(verdict: Verdict, where: str) -> list[str]:
     """The articles' IDs, one a line, to be copied."""
-    article_ids = [visible(article_id) for article_id in verdict.article_ids]
+    article_ids = verdict.article_ids
     if not article_ids:
         return []
-    kept = _fitting(article_ids, _ARTICLES_BYTES)
+    kept = _fitting(map(visible, article_ids), _ARTICLES_BYTES)
     # Longer than any in there.
     fence = "`" * max(3, *(len(run) + 1 for run in re.findall("`*", "\n".join(kept))))
     return _folded(
@@ -192,7 +191,7 @@ def _left_out(count: int, where: str) -> list[str]:
     return ["", f"{count} more are left out here; {where}."] if count else []
 
 
-def _fitting(lines: Sequence[str], size: int) -> list[str]:
+def _fitting(lines: Iterable[str], size: int) -> list[str]:
     """As many of the lines as have room, from the first."""
     kept = []
     for line in lines:

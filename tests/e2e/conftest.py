@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import uuid
+from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
@@ -22,7 +23,11 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 IMAGE = "fini-gate-e2e"
 ACT_IMAGE = "act-dockeraction:latest"
+# What the README and the examples call the action, and what act calls the image that it builds for it.
+PUBLISHED = "OWNER/fini-gate@main"
+PUBLISHED_IMAGE = "act-owner-fini-gate-main-dockeraction:latest"
 KEY = "fini_demo_key"
+WRITE_KEY = "fini_demo_write_key"
 
 # A fresh machine installs an engine and makes the base image; only a hang is to be cut short here.
 PROVIDE_LIMIT_SECONDS = 1500
@@ -57,9 +62,17 @@ def call(
 # --- the machine and the image ---------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Provided:
+    """The images that the machine has by now."""
+
+    base_image: str
+    job_image: str
+
+
 @pytest.fixture(scope="session")
-def base_image(request: pytest.FixtureRequest) -> str:
-    """Ready the machine; the name of the base image, which is act's job image as well."""
+def provided(request: pytest.FixtureRequest) -> Provided:
+    """Ready the machine."""
     # Minutes of silence would look like a hang: what is done is shown as it is done.
     with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
         ended = subprocess.run(  # noqa: S603 - the tests' own script
@@ -74,7 +87,7 @@ def base_image(request: pytest.FixtureRequest) -> str:
         pytest.skip("no Docker engine or no base image can be had on this machine; `provide` says why")
     if ended.returncode != 0:
         pytest.fail(f"tests/e2e/provide exited with {ended.returncode}", pytrace=False)
-    return ended.stdout.strip()
+    return Provided(*ended.stdout.split())
 
 
 @pytest.fixture(scope="session")
@@ -90,9 +103,9 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def image(base_image: str, exported: Path) -> str:
+def image(provided: Provided, exported: Path) -> str:
     """Build the action's image, as the runner does: the whole checkout as context, no build argument."""
-    assert base_image
+    assert provided.base_image
     label = f"{IMAGE}=true"
     call("docker", "build", "--tag", IMAGE, "--label", label, exported, timeout_seconds=BUILD_LIMIT_SECONDS)
     # The build before this one lost its name to it.
@@ -106,7 +119,7 @@ def image(base_image: str, exported: Path) -> str:
 class StartFini(Protocol):
     """Starts a stand-in API that knows these jobs, meets these faults and pauses before each answer; its address."""
 
-    def __call__(self, *jobs: Mapping[str, str], latency: str = "0s", faults: Sequence[object] = ()) -> str:
+    def __call__(self, *jobs: Mapping[str, object], latency: str = "0s", faults: Sequence[object] = ()) -> str:
         """Start it."""
 
 
@@ -115,12 +128,13 @@ def start_fini(exported: Path, tmp_path: Path) -> Iterator[StartFini]:
     """Start stand-in APIs that live as long as the test does."""
     running: list[subprocess.Popen[bytes]] = []
 
-    def start(*jobs: Mapping[str, str], latency: str = "0s", faults: Sequence[object] = ()) -> str:
+    def start(*jobs: Mapping[str, object], latency: str = "0s", faults: Sequence[object] = ()) -> str:
         folder = tmp_path / f"fini-{len(running)}"
         folder.mkdir()
         scenario = folder / "scenario.yaml"
         # JSON is YAML.
-        content = {"jobs": jobs, "api-keys": {KEY: ["read"]}, "latency": latency, "faults": faults}
+        keys = {KEY: ["read"], WRITE_KEY: ["write"]}
+        content = {"jobs": jobs, "api-keys": keys, "latency": latency, "faults": faults}
         scenario.write_text(json.dumps(content), encoding="utf-8")
         url_file = folder / "url"
         with (folder / "log").open("wb") as log:
@@ -373,6 +387,7 @@ class ActEnded:
     exit_code: int
     log: str
     printed: Sequence[str]
+    printed_by_step: Mapping[str, Sequence[str]]
     results: Mapping[str, str]
 
 
@@ -383,51 +398,61 @@ class Act(Protocol):
         """Run it."""
 
 
-@pytest.fixture(scope="session")
-def job_image(base_image: str) -> Iterator[str]:
-    """Name the image that act runs jobs in; afterwards, remove the image that act built for `uses: ./`."""
-    yield base_image
-    built = call("docker", "image", "ls", "--quiet", ACT_IMAGE).split()
-    if built:
-        call("docker", "image", "rm", ACT_IMAGE)
+class TryExample(Protocol):
+    """Runs a workflow file as it is, on this event, with the stand-in API at this address."""
+
+    def __call__(
+        self,
+        workflow: Path,
+        event: str,
+        url: str,
+        *,
+        inputs: Mapping[str, str],
+        secrets: Mapping[str, str],
+    ) -> ActEnded:
+        """Run it, with its own secrets besides the two API keys."""
 
 
-@pytest.fixture
-def act(job_image: str, exported: Path, tmp_path: Path) -> Act:
-    """Run workflows under act, with the API key as the secret FINI_API_KEY."""
-    repository = tmp_path / "repository"
-    shutil.copytree(exported, repository)
-    home = tmp_path / "act-home"
-    # An existing configuration, though empty, keeps act from asking which images it should use.
-    (home / ".config" / "act").mkdir(parents=True)
-    (home / ".config" / "act" / "actrc").write_text("", encoding="utf-8")
-    secrets = tmp_path / "secrets"
-    secrets.write_text(f"FINI_API_KEY={KEY}\n", encoding="utf-8")
-    environment = {name: os.environ[name] for name in ("PATH", "DOCKER_HOST") if name in os.environ}
-    environment |= {"HOME": str(home), "XDG_CONFIG_HOME": str(home / ".config"), "XDG_CACHE_HOME": str(home / ".cache")}
+@dataclass(frozen=True)
+class Checkout:
+    """A repository that act runs workflows of, and act's home beside it."""
 
-    def commit() -> None:
+    folder: Path
+    home: Path
+    job_image: str
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What git and act get to see."""
+        own = {name: os.environ[name] for name in ("PATH", "DOCKER_HOST") if name in os.environ}
+        folders = {"XDG_CONFIG_HOME": str(self.home / ".config"), "XDG_CACHE_HOME": str(self.home / ".cache")}
+        return {**own, "HOME": str(self.home), **folders}
+
+    def act(self, event: str, *options: str | Path, secrets: Mapping[str, str]) -> ActEnded:
+        """Commit what is there, and run act."""
+        secret_file = self.home / "secrets"
+        # An existing configuration, though empty, keeps act from asking which images it should use.
+        (self.home / ".config" / "act").mkdir(parents=True, exist_ok=True)
+        (self.home / ".config" / "act" / "actrc").write_text("", encoding="utf-8")
+        secret_file.write_text("".join(f"{name}={value}\n" for name, value in secrets.items()), encoding="utf-8")
         identity = ("-c", "user.name=Tester", "-c", "user.email=tester@example.invalid")
-        call("git", "init", "--quiet", "--initial-branch", "main", cwd=repository, env=environment)
-        call("git", "add", "--all", cwd=repository, env=environment)
-        call("git", *identity, "commit", "--quiet", "--message", "A workflow", cwd=repository, env=environment)
-
-    def run(jobs: Mapping[str, Mapping[str, object]]) -> ActEnded:
-        workflow = repository / ".github" / "workflows" / "tried.yml"
-        workflow.parent.mkdir(parents=True, exist_ok=True)
-        workflow.write_text(json.dumps({"on": "push", "jobs": jobs}), encoding="utf-8")
-        commit()
+        for command in (
+            ("init", "--quiet", "--initial-branch", "main"),
+            ("add", "--all"),
+            (*identity, "commit", "--quiet", "--message", "A workflow"),
+        ):
+            call("git", *command, cwd=self.folder, env=self.environment)
         ended = subprocess.run(  # noqa: S603 - the tests' own command, as a list
             [
                 Path(sys.executable).with_name("act"),
-                *("push", "--workflows", workflow, "--platform", f"ubuntu-latest={job_image}"),
-                # An image that an earlier run left would hide what is wrong with this one.
-                *("--rebuild", "--pull=false", "--action-offline-mode", "--no-cache-server"),
-                *("--network", "host", "--rm", "--json", "--secret-file", secrets),
+                *(event, "--platform", f"ubuntu-latest={self.job_image}"),
+                *("--pull=false", "--action-offline-mode", "--no-cache-server"),
+                *("--network", "host", "--rm", "--json", "--secret-file", secret_file),
+                *options,
             ],
             check=False,
-            cwd=repository,
-            env=environment,
+            cwd=self.folder,
+            env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -436,6 +461,69 @@ def act(job_image: str, exported: Path, tmp_path: Path) -> Act:
         )
         return read_act_log(ended.returncode, ended.stdout)
 
+
+@pytest.fixture(scope="session")
+def job_image(provided: Provided) -> Iterator[str]:
+    """Name the image that act runs jobs in; afterwards, remove the image that act built for `uses: ./`."""
+    yield provided.job_image
+    remove_image(ACT_IMAGE)
+
+
+def remove_image(name: str) -> None:
+    """Remove an image by its name, where it is there."""
+    if call("docker", "image", "ls", "--quiet", name).split():
+        call("docker", "image", "rm", name)
+
+
+@pytest.fixture
+def act(job_image: str, exported: Path, tmp_path: Path) -> Act:
+    """Run workflows under act, with the API key as the secret FINI_API_KEY."""
+    checkout = Checkout(folder=tmp_path / "repository", home=tmp_path / "act-home", job_image=job_image)
+    shutil.copytree(exported, checkout.folder)
+
+    def run(jobs: Mapping[str, Mapping[str, object]]) -> ActEnded:
+        workflow = checkout.folder / ".github" / "workflows" / "tried.yml"
+        workflow.parent.mkdir(parents=True, exist_ok=True)
+        workflow.write_text(json.dumps({"on": "push", "jobs": jobs}), encoding="utf-8")
+        # An image that an earlier run left would hide what is wrong with this one.
+        return checkout.act("push", "--workflows", workflow, "--rebuild", secrets={"FINI_API_KEY": KEY})
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def published_image(image: str) -> Iterator[str]:
+    """Give the action's image the name by which act looks for it, so that not each run of an example builds it anew."""
+    call("docker", "tag", image, PUBLISHED_IMAGE)
+    yield PUBLISHED_IMAGE
+    remove_image(PUBLISHED_IMAGE)
+
+
+@pytest.fixture
+def try_example(job_image: str, published_image: str, exported: Path, tmp_path: Path) -> TryExample:
+    """Run examples under act, in a repository that holds nothing else; this checkout stands in for the action's own."""
+    assert published_image
+
+    def run(
+        workflow: Path,
+        event: str,
+        url: str,
+        *,
+        inputs: Mapping[str, str],
+        secrets: Mapping[str, str],
+    ) -> ActEnded:
+        checkout = Checkout(folder=tmp_path / "repository", home=tmp_path / "act-home", job_image=job_image)
+        copied = checkout.folder / ".github" / "workflows" / workflow.name
+        copied.parent.mkdir(parents=True)
+        shutil.copy2(workflow, copied)
+        return checkout.act(
+            event,
+            *("--workflows", copied, "--rebuild=false", "--local-repository", f"{PUBLISHED}={exported}"),
+            *("--var", f"FINI_API_URL={url}"),
+            *(option for name, value in inputs.items() for option in ("--input", f"{name}={value}")),
+            secrets={"FINI_API_KEY": KEY, "FINI_WRITE_KEY": WRITE_KEY, **secrets},
+        )
+
     return run
 
 
@@ -443,6 +531,7 @@ def read_act_log(exit_code: int, log: str) -> ActEnded:
     """Read act's JSON lines: what act shows of them, what the steps printed, and how each step ended."""
     shown: list[str] = []
     printed: list[str] = []
+    printed_by_step: defaultdict[str, list[str]] = defaultdict(list)
     results: dict[str, str] = {}
     for line in log.splitlines():
         if not line.startswith("{"):
@@ -452,6 +541,13 @@ def read_act_log(exit_code: int, log: str) -> ActEnded:
         shown.append(event["msg"].rstrip("\r\n"))
         if event.get("raw_output"):
             printed.append(shown[-1])
+            printed_by_step[event["step"]].append(shown[-1])
         if "stepResult" in event and event.get("stage") == "Main":
             results[event["step"]] = event["stepResult"]
-    return ActEnded(exit_code=exit_code, log="\n".join(shown), printed=printed, results=results)
+    return ActEnded(
+        exit_code=exit_code,
+        log="\n".join(shown),
+        printed=printed,
+        printed_by_step=printed_by_step,
+        results=results,
+    )

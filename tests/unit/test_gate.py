@@ -564,7 +564,7 @@ def test_deadline__leaves_time_to_write_of_very_many_jobs(run: RunGate) -> None:
     for count in (1, 50_000):
         gate = run(dict.fromkeys(map(str, range(count)), PENDING), {"look_seconds": 100}, timeout_seconds=10)
         within, last = (look.ends_at - 10 for look in gate.api.looks)
-        handling_seconds = count * 7e-6
+        handling_seconds = count * 1.2e-5
         assert (within, last) == pytest.approx((1.5 - handling_seconds, 3.5 - handling_seconds))
         assert gate.ending == TIMED_OUT
 
