@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test e2e chaos fuzz mutants lint format lock clean
+.PHONY: help demo test e2e chaos fuzz mutants picture lint format lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,8 +21,8 @@ demo: $(READY) ## gate some twenty jobs of a local stand-in API (or, with FINI_A
 test: $(READY) ## run all tests but those that need a Docker engine
 	$(BIN)/python -m pytest -m 'not e2e' --cov --cov-report=term $(ARGS)
 
-e2e: $(READY) ## build the image, run it as the runner does, and run workflows under act
-	$(BIN)/python -m pytest -m e2e -p no:randomly tests/e2e
+e2e: $(READY) ## build the image, run it as the runner does, run workflows under act, and draw summaries in a browser
+	$(BIN)/python -m pytest -m e2e -p no:randomly tests/e2e tests/picture
 
 chaos: $(READY) ## run thousands of gates against a model of the API with faults, and some over real sockets
 	$(BIN)/python tests/chaos/campaign.py --gates 10000 --sockets 200 --seed 1 $(ARGS)
@@ -33,13 +33,17 @@ fuzz: $(READY) ## feed the gate 100,000 ID files, inputs and answers that were m
 mutants: $(READY) ## change the code in small ways, and list the changes that no test notices
 	$(BIN)/python tests/mutants/check.py $(ARGS)
 
+picture: $(READY) ## draw the README's picture of a summary
+	docs/picture/provide
+	$(BIN)/python -m docs.picture.draw docs/summary.png
+
 lint: $(READY) ## run every linter and the type checker
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/codespell
 	$(BIN)/hadolint Dockerfile
-	$(BIN)/shellcheck .ci/run tests/e2e/provide
+	$(BIN)/shellcheck .ci/run tests/e2e/provide docs/picture/provide
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions action.yml
 	$(BIN)/zizmor --offline --quiet action.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows examples/*.yml
@@ -54,4 +58,4 @@ lock: ## lock the dependencies anew (needs uv): requirements.txt for the image, 
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command 'make lock' --constraint requirements.txt --group dev --output-file requirements-dev.txt pyproject.toml
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache mutants
+	rm -rf $(VENV) .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache mutants docs/picture/node_modules

@@ -22,7 +22,7 @@ _OPEN_ENTRIES: Final = 20
 _OPEN_ROWS: Final = 50
 
 CHART_JOBS: Final = 50
-_CHART_LABEL_CHARACTERS: Final = 30
+_CHART_LABEL_CHARACTERS: Final = 16
 _CHART_TAGS: Final = {JobState.FAILED: "crit, ", JobState.PENDING: "active, "}
 _DAY_SECONDS: Final = 86_400
 
@@ -88,7 +88,7 @@ def _table(found: Sequence[Course], room: int, where: str) -> list[str]:
 def _cells(course: Course, *, has_sources: bool) -> list[str]:
     job = course.job
     return [
-        f"{STATE_SIGNS[job.state]} {job.state}",
+        f"{STATE_SIGNS[job.state]}&nbsp;{job.state}",
         markdown(job.id),
         *([markdown(job.document_id or "")] if has_sources else []),
         _article(job) if job.state is JobState.COMPLETED else "",
@@ -126,39 +126,49 @@ def _articles(verdict: Verdict, where: str) -> list[str]:
 
 def _chart(found: Sequence[Course]) -> list[str]:
     """A Mermaid gantt of the slowest jobs, queued and running, in the order in which they were queued."""
-    timed = [course for course in found if len(course.times) > 1 or (course.times and course.ended_at is None)]
-    now = max((time for course in found for time in course.times), default=0.0)
-    slowest = sorted(timed, key=lambda course: _last(course, now) - course.times[0], reverse=True)[:CHART_JOBS]
-    if not slowest:
+    timed = [course for course in found if _is_timed(course)]
+    if not timed:
         return []
+    now = max(time for course in timed for time in course.times)
+    slowest = sorted(timed, key=lambda course: _last(course, now) - course.times[0], reverse=True)[:CHART_JOBS]
     slowest.sort(key=lambda course: (course.times[0], course.number))
     begin, end = slowest[0].times[0], max(_last(course, now) for course in slowest)
     lines = [
-        *("```mermaid", "---", "displayMode: compact", "---", "gantt", "dateFormat x"),
+        *("```mermaid", "---", "displayMode: compact", "config:", "  gantt:", "    leftPadding: 115", "---"),
+        *("gantt", "dateFormat x"),
         f"axisFormat {'%H:%M:%S' if end - begin < _DAY_SECONDS else '%m-%d %H:%M'}",
         *(line for course in slowest for line in _bars(course, now)),
         "```",
     ]
     what = "the slowest" if len(slowest) < len(timed) else "all"
-    return _folded(f"When {what} {number_text(len(slowest), 'job')} ran", lines)
+    return _folded(f"When {what} {number_text(len(slowest), 'job')} were queued (grey) and ran", lines)
+
+
+def _is_timed(course: Course) -> bool:
+    """Whether there is a span to draw."""
+    return len(course.times) > 1 or (bool(course.times) and course.ended_at is None)
 
 
 def _bars(course: Course, now: float) -> list[str]:
-    """The lines of one job: its name, and a bar for the time queued and one for the time running."""
+    """The lines of one job: its name, a bar for the time queued, and one for the time running."""
+    created_at, started_at = course.created_at, course.started_at
     lines = [f"section {_chart_label(course)}"]
-    last = _last(course, now)
-    tag = _CHART_TAGS.get(course.job.state, "")
-    if course.created_at is not None:
-        until = course.started_at if course.started_at is not None else last
-        lines.append(_bar("queued", "done, " if course.started_at is not None else tag, course.created_at, until))
-    if course.started_at is not None:
-        lines.append(_bar("ran", tag, course.started_at, last))
-    return lines
+    if created_at is not None and started_at is not None and _ms(created_at) < _ms(started_at):
+        # Next to the other bar there is no room for words.
+        lines.append(_bar("·", "done, ", created_at, started_at))
+    begin = course.times[0] if started_at is None else started_at
+    end = max(begin, _last(course, now))
+    is_queued = started_at is None and course.job.state is JobState.PENDING
+    tag = "done, " if is_queued else _CHART_TAGS.get(course.job.state, "")
+    return [*lines, _bar(duration_text(end - begin), tag, begin, end)]
 
 
 def _bar(name: str, tag: str, begin: float, end: float) -> str:
-    seconds = max(0.001, end - begin)  # a bar of no length is none
-    return f"{name} {duration_text(seconds)} :{tag}{begin * 1000:.0f}, {seconds * 1000:.0f}ms"
+    return f"{name} :{tag}{_ms(begin)}, {max(1, _ms(end) - _ms(begin))}ms"  # a bar of no length is none
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
 
 
 def _last(course: Course, now: float) -> float:

@@ -53,9 +53,10 @@ def _between(earlier: float | None, later: float | None) -> float | None:
 
 
 def _seconds(text: str | None) -> float | None:
-    """Seconds since 1970 of an ISO 8601 time; one without a zone is UTC."""
+    """Seconds since 1970 of an ISO 8601 time, where it is later than that; one without a zone is UTC."""
     try:
         time = datetime.fromisoformat(text or "")
-        return (time if time.tzinfo is not None else time.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
+    except ValueError:
         return None
+    seconds = (time if time.tzinfo is not None else time.replace(tzinfo=UTC)).timestamp()
+    return seconds if seconds > 0 else None
