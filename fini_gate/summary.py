@@ -19,7 +19,7 @@ _ARTICLES_BYTES: Final = 200_000
 _REASON_CHARACTERS: Final = (500, 200, 60, 0)
 # More are folded: the page is read on a phone.
 _OPEN_ENTRIES: Final = 20
-_OPEN_ROWS: Final = 50
+_OPEN_ROWS: Final = 20
 
 CHART_JOBS: Final = 50
 _CHART_LABEL_CHARACTERS: Final = 16
@@ -140,8 +140,8 @@ def _chart(found: Sequence[Course]) -> list[str]:
         *(line for course in slowest for line in _bars(course, now)),
         "```",
     ]
-    what = "the slowest" if len(slowest) < len(timed) else "all"
-    return _folded(f"When {what} {number_text(len(slowest), 'job')} were queued (grey) and ran", lines)
+    which = "The slowest" if len(slowest) < len(timed) else "All"
+    return _folded(f"{which} {number_text(len(slowest), 'job')} over time: queued (grey), running", lines)
 
 
 def _is_timed(course: Course) -> bool:

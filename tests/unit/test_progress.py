@@ -1,9 +1,11 @@
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
 
-from fini_gate.gate import Progress
-from fini_gate.jobs import Job, JobState
+from fini_gate.gate import Progress, wait_for_jobs
+from fini_gate.inputs import Inputs
+from fini_gate.jobs import Job, JobState, Look, StatusRow
 from fini_gate.progress import ProgressLog
 
 PENDING = Job(id="slow", status="IN_PROGRESS")
@@ -79,6 +81,30 @@ def test_silence__is_broken_at_growing_intervals(look_seconds: int) -> None:
     told = [at for at in range(0, 601, look_seconds) if log.lines(_progress(PENDING, at=at, changed=()))]
     assert 8 <= len(told) <= 11
     assert told[0] in {15, 21, 30}
+
+
+def test_gate__prints_about_ten_lines_in_ten_silent_minutes(make_inputs: Callable[..., Inputs]) -> None:
+    """A gate that looks every second at a job that does not end has a log that can be read."""
+    now, lines = 0.0, list[str]()
+
+    class Client:
+        def look(self, job_ids: Sequence[str], **_: object) -> Look:
+            return Look(rows={job_id: [StatusRow(id=job_id, status="PENDING")] for job_id in job_ids}, usable_at=now)
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    log, looks = ProgressLog(), list[Progress]()
+
+    def on_look(progress: Progress) -> None:
+        looks.append(progress)
+        lines.extend(log.lines(progress))
+
+    inputs = make_inputs(timeout_seconds=600, poll_interval_seconds=1, max_poll_interval_seconds=1)
+    wait_for_jobs([PENDING], Client(), inputs, started_at=0, clock=lambda: now, sleep=sleep, on_look=on_look)
+    assert len(looks) == 601
+    assert 8 <= len(lines) <= 13
 
 
 def test_silence__begins_anew_after_a_change() -> None:
