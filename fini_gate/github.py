@@ -16,6 +16,7 @@ from actions_toolkit import core
 from fini_gate import escaping
 from fini_gate.escaping import redacted, visible
 from fini_gate.inputs import is_api_key
+from fini_gate.terminal import is_terminal
 
 # What a mask hides is hidden in the whole log: a shorter one would make it unreadable, and no key is that short.
 SHORTEST_MASK: Final = 4
@@ -40,7 +41,7 @@ class Runner:
         self._secret = secret
         # A command to mask shows what it masks, to all but the runner: of a key that will be refused there is no need,
         # and a person at a terminal is no runner.
-        if len(secret) >= SHORTEST_MASK and is_api_key(secret) and not sys.stdout.isatty():
+        if len(secret) >= SHORTEST_MASK and is_api_key(secret) and not is_terminal():
             self._write(core.set_secret, secret)
 
     def info(self, line: str) -> None:

@@ -1,5 +1,7 @@
 """The job summary: a verdict in Markdown, for GitHub's page of the run. Pure."""
 
+import itertools
+import math
 import re
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -20,11 +22,28 @@ _REASON_CHARACTERS: Final = (500, 200, 60, 0)
 # More are folded: the page is read on a phone.
 _OPEN_ENTRIES: Final = 20
 _OPEN_ROWS: Final = 20
+# What others name has no limit of its own; one name is not to crowd out all else.
+_NAME_CHARACTERS: Final = 200
 
 CHART_JOBS: Final = 50
 _CHART_LABEL_CHARACTERS: Final = 16
 _CHART_TAGS: Final = {JobState.FAILED: "crit, ", JobState.PENDING: "active, "}
+_CHART_LABEL_PIXELS: Final = (12, 7)  # around a label, and for each of its characters
 _DAY_SECONDS: Final = 86_400
+_AXIS_FORMS: Final = ((_DAY_SECONDS, "%H:%M:%S"), (30 * _DAY_SECONDS, "%m-%d %H:%M"), (math.inf, "%Y-%m-%d"))
+_TICKS: Final = tuple(
+    (count * seconds, f"{count}{unit}")
+    for unit, seconds, counts in (
+        ("second", 1, (1, 2, 5, 10, 15, 30)),
+        ("minute", 60, (1, 2, 5, 10, 15, 30)),
+        ("hour", 3600, (1, 3, 6, 12)),
+        ("day", _DAY_SECONDS, (1,)),
+        ("week", 7 * _DAY_SECONDS, (1,)),
+        ("month", 30 * _DAY_SECONDS, (1,)),
+    )
+    for count in counts
+)
+_MOST_TICKS: Final = 4  # a phone has no room for more
 
 _ORDER: Final = (JobState.FAILED, JobState.MISSING, JobState.UNREADABLE, JobState.PENDING, JobState.COMPLETED)
 
@@ -69,7 +88,7 @@ def _attention(found: Sequence[Course], verdict: Verdict, where: str) -> list[st
 
 def _entry(course: Course, reason_characters: int) -> str:
     job = course.job
-    source = f" (source {markdown(job.document_id)})" if job.document_id else ""
+    source = f" (source {_name(job.document_id)})" if job.document_id else ""
     reason = (job.reason or job.status or "")[:reason_characters]
     told = f": {markdown(reason)}" if reason else ""
     return f"- {STATE_SIGNS[job.state]} **{markdown(job.id)}**{source} {worded(job.state)}{told}"
@@ -77,12 +96,13 @@ def _entry(course: Course, reason_characters: int) -> str:
 
 def _table(found: Sequence[Course], room: int, where: str) -> list[str]:
     has_sources = any(course.job.document_id for course in found)
-    head = ["State", "Job", *(["Source"] if has_sources else []), "Article", "Queued for", "Ran for"]
-    frame = [_row(head), _row(["---"] * (len(head) - 2) + ["---:"] * 2)]
+    # A phone shows the first three or four.
+    head = ["State", "Job", "Queued", "Ran", *(["Source"] if has_sources else []), "Article"]
+    frame = [_row(head), _row(["---:" if name in {"Queued", "Ran"} else "---" for name in head])]
     rows = (_row(_cells(course, has_sources=has_sources)) for course in found)
     kept = _fitting(rows, room - _size(frame) - 500)  # for what is said around it
     lines = [*frame, *kept, "", *_left_out(len(found) - len(kept), where)]
-    return lines if len(kept) <= _OPEN_ROWS else _folded(f"All {number_text(len(found), 'job')}", lines)
+    return lines if len(kept) <= _OPEN_ROWS else _folded(number_text(len(found), "job"), lines)
 
 
 def _cells(course: Course, *, has_sources: bool) -> list[str]:
@@ -90,16 +110,26 @@ def _cells(course: Course, *, has_sources: bool) -> list[str]:
     return [
         f"{STATE_SIGNS[job.state]}&nbsp;{job.state}",
         markdown(job.id),
-        *([markdown(job.document_id or "")] if has_sources else []),
-        _article(job) if job.state is JobState.COMPLETED else "",
         _lasted(course.queued_seconds),
         _lasted(course.ran_seconds),
+        *([_name(job.document_id or "")] if has_sources else []),
+        _article(job) if job.state is JobState.COMPLETED else "",
     ]
 
 
 def _article(job: Job) -> str:
-    title_text = markdown(job.article_title or "") + " (draft)" * job.article_is_draft
-    return "<br>".join(filter(None, (title_text, markdown(job.article_id or ""))))
+    title_text = _name(job.article_title or "") + " (draft)" * job.article_is_draft
+    return "<br>".join(filter(None, (title_text, _name(job.article_id or ""))))
+
+
+def _name(text: str) -> str:
+    return markdown(_cut(text, _NAME_CHARACTERS))
+
+
+def _cut(text: str, characters: int) -> str:
+    """The text, or its beginning and its end: IDs of one origin are told apart by either."""
+    half = characters // 2
+    return text if len(text) <= characters else f"{text[:half]}…{text[half - characters + 1 :]}"
 
 
 def _row(cells: Iterable[str]) -> str:
@@ -132,21 +162,30 @@ def _chart(found: Sequence[Course]) -> list[str]:
     now = max(time for course in timed for time in course.times)
     slowest = sorted(timed, key=lambda course: _last(course, now) - course.times[0], reverse=True)[:CHART_JOBS]
     slowest.sort(key=lambda course: (course.times[0], course.number))
-    begin, end = slowest[0].times[0], max(_last(course, now) for course in slowest)
+    # Not all end after they start.
+    seconds = max(max(course.times[-1], _last(course, now)) for course in slowest) - slowest[0].times[0]
     lines = [
-        *("```mermaid", "---", "displayMode: compact", "config:", "  gantt:", "    leftPadding: 115", "---"),
-        *("gantt", "dateFormat x"),
-        f"axisFormat {'%H:%M:%S' if end - begin < _DAY_SECONDS else '%m-%d %H:%M'}",
+        *("```mermaid", "---", "displayMode: compact", "config:", "  gantt:"),
+        f"    leftPadding: {_label_pixels(map(_chart_label, slowest))}",
+        *("    rightPadding: 24", "---", "gantt", "dateFormat x", "todayMarker off", *_axis(seconds)),
         *(line for course in slowest for line in _bars(course, now)),
         "```",
     ]
-    which = "The slowest" if len(slowest) < len(timed) else "All"
-    return _folded(f"{which} {number_text(len(slowest), 'job')} over time: queued (grey), running", lines)
+    which = "The slowest " if len(slowest) < len(timed) else ""
+    title_text = f"{which}{number_text(len(slowest), 'job')} over time: queued (grey), running (+: not ended)"
+    return _folded(title_text, lines)
 
 
 def _is_timed(course: Course) -> bool:
     """Whether there is a span to draw."""
     return len(course.times) > 1 or (bool(course.times) and course.ended_at is None)
+
+
+def _axis(seconds: float) -> list[str]:
+    """How the axis of a chart of so many seconds is marked."""
+    form = next(form for limit, form in _AXIS_FORMS if seconds < limit)
+    ticks = (text for length, text in _TICKS if length * _MOST_TICKS >= seconds)
+    return [f"axisFormat {form}", *(f"tickInterval {text}" for text in itertools.islice(ticks, 1))]
 
 
 def _bars(course: Course, now: float) -> list[str]:
@@ -160,7 +199,7 @@ def _bars(course: Course, now: float) -> list[str]:
     end = max(begin, _last(course, now))
     is_queued = started_at is None and course.job.state is JobState.PENDING
     tag = "done, " if is_queued else _CHART_TAGS.get(course.job.state, "")
-    return [*lines, _bar(duration_text(end - begin), tag, begin, end)]
+    return [*lines, _bar(duration_text(end - begin) + "+" * (course.ended_at is None), tag, begin, end)]
 
 
 def _bar(name: str, tag: str, begin: float, end: float) -> str:
@@ -179,7 +218,12 @@ def _last(course: Course, now: float) -> float:
 def _chart_label(course: Course) -> str:
     """A job's name in the chart: numbered, without what means something to Mermaid, and short."""
     harmless = re.sub(r"[^\w .,/+=@()-]|%%|--", " ", visible(course.job.id))
-    return f"{course.number} {harmless[:_CHART_LABEL_CHARACTERS]}"
+    return f"{course.number} {_cut(harmless, _CHART_LABEL_CHARACTERS)}"
+
+
+def _label_pixels(labels: Iterable[str]) -> int:
+    around, each = _CHART_LABEL_PIXELS
+    return around + each * max(map(len, labels))
 
 
 def _spread(found: Sequence[Course]) -> list[str]:

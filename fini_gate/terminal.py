@@ -5,13 +5,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
+def is_terminal() -> bool:
+    """Whether a person reads what is printed, as it is printed."""
+    return not sys.stdout.closed and sys.stdout.isatty()
+
+
 @contextmanager
 def live_line() -> Iterator[Callable[[str], None] | None]:
     """Give what shows a line in the place of the last one; None where there is no terminal, or no `rich`.
 
     What is printed meanwhile stands above the line. In the end the line is gone.
     """
-    if not sys.stdout.isatty():
+    if not is_terminal():
         yield None
         return
     try:

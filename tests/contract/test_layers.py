@@ -24,7 +24,7 @@ LAYERS = {
     "timeline": {"jobs"},
     "summary": {"escaping", "inputs", "jobs", "report", "timeline", "verdict"},
     "results_file": {"errors", "inputs"},
-    "github": {"escaping", "inputs"},
+    "github": {"escaping", "inputs", "terminal"},
     "terminal": set[str](),
 }
 

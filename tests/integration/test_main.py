@@ -534,7 +534,7 @@ def test_terminal__redraws_the_progress_line(gate: Gate, serve: Serve) -> None:
 
 def test_terminal__does_without_rich(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the extra is not installed, lines are printed one after the other."""
-    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setattr("fini_gate.terminal.is_terminal", lambda: True)
     monkeypatch.setitem(sys.modules, "rich.live", None)
     with live_line() as show:
         assert show is None

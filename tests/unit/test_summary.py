@@ -71,7 +71,9 @@ def _rows(text: str) -> list[list[str]]:
 
 def _chart(text: str) -> list[str]:
     """Give the chart's lines behind its head."""
-    found = re.search(r"^```mermaid\n.*?axisFormat [^\n]*\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    found = re.search(
+        r"^```mermaid\n.*?axisFormat [^\n]*\n(?:tickInterval [^\n]*\n)?(.*?)^```", text, re.MULTILINE | re.DOTALL
+    )
     return found[1].splitlines() if found else []
 
 
@@ -143,16 +145,27 @@ def test_table__has_a_row_for_each_job() -> None:
     """State with a sign, ID, source, article, and for how long it was queued and ran; the worst first."""
     jobs = [replace(DONE, article_title="A *title*", article_is_draft=True), replace(FAILED, id="bad"), MISSING]
     assert _rows(_summary(*jobs)) == [
-        ["State", "Job", "Source", "Article", "Queued for", "Ran for"],
-        ["❌&nbsp;failed", "bad", "doc\\-2", "", "1s", "3s"],
+        ["State", "Job", "Queued", "Ran", "Source", "Article"],
+        ["❌&nbsp;failed", "bad", "1s", "3s", "doc\\-2", ""],
         ["❓&nbsp;missing", "gone", "", "", "", ""],
-        ["✅&nbsp;completed", "done", "", "A \\*title\\* (draft)<br>article\\-done", "1s", "3s"],
+        ["✅&nbsp;completed", "done", "1s", "3s", "", "A \\*title\\* (draft)<br>article\\-done"],
     ]
 
 
 def test_table__has_sources_only_where_they_are_known() -> None:
     """A column without a single source would only take room."""
-    assert _rows(_summary(DONE))[0] == ["State", "Job", "Article", "Queued for", "Ran for"]
+    assert _rows(_summary(DONE))[0] == ["State", "Job", "Queued", "Ran", "Article"]
+
+
+def test_table__is_not_crowded_out_by_one_name() -> None:
+    """Of a source, an article or a title without end, the beginning and the end are shown."""
+    endless = f"a{'x' * 2_000_000}z"
+    text = _summary(replace(DONE, document_id=endless, article_id=endless, article_title=endless), FAILED)
+    (*_, source, article) = _rows(text)[-1]
+    assert re.fullmatch("ax+…x+z", source)
+    assert article == f"{source}<br>{source}"
+    assert len(source) == 200
+    assert text.count("1 more are left out here") == 1  # of the articles' IDs, which are whole or not there
 
 
 @given(st.lists(st.tuples(st.text(min_size=1), st.text(), st.text(), st.text()), min_size=1, max_size=5))
@@ -171,7 +184,7 @@ def test_table__always_has_as_many_cells(texts: list[tuple[str, str, str, str]])
 def test_table__of_many_jobs_is_folded(*, count: int, is_folded: bool) -> None:
     """On a phone a long table is in the way."""
     text = _summary(*(replace(DONE, id=f"job-{number}") for number in range(count)))
-    assert (f"<summary>All {count} jobs</summary>" in text) is is_folded
+    assert (f"<summary>{count} jobs</summary>" in text) is is_folded
 
 
 @pytest.mark.parametrize(
@@ -227,29 +240,47 @@ def test_chart__shows_each_job_queued_and_running() -> None:
         "3s :1781179201000, 3000ms",
         "section 4 slow",
         "· :done, 1781179200000, 2000ms",
-        "2s :active, 1781179202000, 2000ms",
+        "2s+ :active, 1781179202000, 2000ms",
         "section 6 bad",
         "· :done, 1781179200000, 1000ms",
         "3s :crit, 1781179201000, 3000ms",
         "section 2 new",
-        "3s :done, 1781179201000, 3000ms",
+        "3s+ :done, 1781179201000, 3000ms",
     ]
 
 
 def test_chart__has_the_slowest_fifty() -> None:
     """Of more jobs the slowest are shown, in the order of their making."""
     text = _summary(*(_job(f"job-{number}", ran=number) for number in range(CHART_JOBS + 10)))
-    assert "<summary>The slowest 50 jobs over time: queued (grey), running</summary>" in text
+    assert "<summary>The slowest 50 jobs over time: queued (grey), running (+: not ended)</summary>" in text
     sections = [line for line in _chart(text) if line.startswith("section")]
     assert sections == [f"section {number + 1} job-{number}" for number in range(10, CHART_JOBS + 10)]
 
 
 @pytest.mark.parametrize(
-    ("end", "axis"), [("2026-06-11T12:00:05Z", "%H:%M:%S"), ("2026-06-12T12:00:05Z", "%m-%d %H:%M")]
+    ("end", "axis"),
+    [
+        ("2026-06-11T12:00:00.2Z", ["axisFormat %H:%M:%S", "tickInterval 1second"]),
+        ("2026-06-11T12:00:05Z", ["axisFormat %H:%M:%S", "tickInterval 2second"]),
+        ("2026-06-11T12:02:00Z", ["axisFormat %H:%M:%S", "tickInterval 30second"]),
+        ("2026-06-11T12:02:01Z", ["axisFormat %H:%M:%S", "tickInterval 1minute"]),
+        ("2026-06-12T11:59:59Z", ["axisFormat %H:%M:%S", "tickInterval 6hour"]),
+        ("2026-06-12T12:00:00Z", ["axisFormat %m-%d %H:%M", "tickInterval 6hour"]),
+        ("2026-07-11T12:00:00Z", ["axisFormat %Y-%m-%d", "tickInterval 1month"]),
+        ("2027-07-12T12:00:00Z", ["axisFormat %Y-%m-%d", "section 1 done"]),
+        # It ended before it began: what is drawn still reaches to the later of the two.
+        ("1971-01-01T00:00:00Z", ["axisFormat %Y-%m-%d", "section 1 done"]),
+    ],
 )
-def test_chart__has_days_where_it_spans_some(end: str, axis: str) -> None:
-    """Hours that come twice would mislead."""
-    assert f"axisFormat {axis}\n" in _summary(replace(DONE, completed_at=end))
+def test_chart__has_an_axis_that_can_be_read(end: str, axis: list[str]) -> None:
+    """Hours that come twice would mislead, and many ticks would overlap, or never be counted to their end."""
+    assert "\n".join(axis) in _summary(replace(DONE, completed_at=end))
+
+
+def test_chart__has_room_for_its_labels() -> None:
+    """The bars begin where the longest label ends."""
+    found = [re.findall("leftPadding: (.*)", _summary(replace(DONE, id=name))) for name in ("a", "a" * 200)]
+    assert found == [["33"], [str(12 + 7 * len("1 aaaaaaaa…aaaaaaa"))]]
 
 
 @pytest.mark.parametrize(
@@ -276,7 +307,7 @@ def test_chart__makes_do_with_what_is_known(times: dict[str, str | None], bars: 
 def test_chart__has_no_label_that_means_something(text: str) -> None:
     """A name holds nothing that Mermaid would read, and is short."""
     (label, *_) = _chart(_summary(replace(DONE, id=text)))
-    assert re.fullmatch(r"section 1 [\w .,/+=@()-]{0,16}", label)
+    assert re.fullmatch(r"section 1 [\w .,/+=@()…-]{0,16}", label)
     assert "--" not in label
 
 
