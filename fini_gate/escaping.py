@@ -5,8 +5,9 @@ from typing import Final
 
 # As short as no key is: it would be found in words that have nothing to do with it.
 _SHORTEST_SECRET: Final = 8
-# What means something to Markdown, HTML, or GitHub's additions: links, mentions, emoji, formulas, tables.
-_MARKDOWN: Final = re.compile(r"[\\`*_{}\[\]()<>#+\-.!|~&@:$]")
+# What means something to Markdown, HTML, or GitHub's additions: links, mentions, emoji, formulas, tables. A hyphen does
+# at the start of a line alone, where no text of others stands; most IDs are full of them.
+_MARKDOWN: Final = re.compile(r"[\\`*_{}\[\]()<>#+.!|~&@:$]")
 _ENTITIES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
@@ -20,10 +21,12 @@ def visible(text: str) -> str:
 
     GitHub's runner obeys `##[command]` anywhere in a line, and takes a lone carriage return for a line's end.
     """
-    spelled_out = (
-        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
-    )
-    return "".join(spelled_out).replace("##[", "## [")
+    if not text.isprintable():
+        spelled_out = (
+            character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
+        )
+        text = "".join(spelled_out)
+    return text.replace("##[", "## [")
 
 
 def markdown(text: str) -> str:

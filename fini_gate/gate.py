@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import reduce
 from typing import Final, Protocol
 
@@ -117,7 +117,7 @@ class _Watch:
 
     def judge(self, state: JobState, reason: str) -> None:
         """Say what the job is, where no row does."""
-        self.job = replace(self.job, state=state, reason=reason)
+        self.job = self.job._replace(state=state, reason=reason)
 
 
 class _Gate:
@@ -209,7 +209,7 @@ class _Gate:
         job, look = watch.job, self._look
         grace_seconds = self._inputs.not_found_grace_seconds
         if rows := look.rows.get(job.id):
-            sightings = (job.seen_as(row, require_article=self._inputs.require_articles) for row in rows)
+            sightings = [job.seen_as(row, require_article=self._inputs.require_articles) for row in rows]
             watch.seen(reduce(worse, sightings), now)
         elif problem := look.malformed.get(job.id):
             watch.judge(JobState.MISSING, f"the API rejects the ID as malformed ({problem})")

@@ -30,6 +30,7 @@ DEFAULTS: Final[Mapping[str, str]] = {
     "outage-tolerance": "5m",
     "request-timeout": "30s",
     "batch-size": "100",
+    "max-parallel": "4",
     "results-file": "",
     "article-details": "false",
     "job-summary": "true",
@@ -40,6 +41,7 @@ SHORTEST_INTERVAL_SECONDS: Final = 0.1
 # Eleven years: beyond any job, and within what clocks, dates and the operating system's waits can hold.
 LONGEST_DURATION_HOURS: Final = 100_000
 BATCH_SIZES: Final = range(1, 1001)
+PARALLEL_REQUESTS: Final = range(1, 17)
 
 _UNIT_SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _NUMBER: Final = r"[0-9]+(?:\.[0-9]+)?"
@@ -77,6 +79,7 @@ class Inputs:
     outage_tolerance_seconds: float
     request_timeout_seconds: float
     batch_size: int
+    max_parallel: int
     results_file: str
     article_details: bool
     job_summary: bool
@@ -118,7 +121,8 @@ class Inputs:
             not_found_grace_seconds=read("not-found-grace", duration_seconds),
             outage_tolerance_seconds=read("outage-tolerance", duration_seconds),
             request_timeout_seconds=read("request-timeout", _some_seconds),
-            batch_size=read("batch-size", _batch_size),
+            batch_size=read("batch-size", _whole_number(BATCH_SIZES)),
+            max_parallel=read("max-parallel", _whole_number(PARALLEL_REQUESTS)),
             results_file=read("results-file", _one_line),
             article_details=read("article-details", _switch),
             job_summary=read("job-summary", _switch),
@@ -211,10 +215,13 @@ def _if_no_jobs(text: str) -> IfNoJobs:
     return IfNoJobs(text)
 
 
-def _batch_size(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) not in BATCH_SIZES:
-        raise ValueError(f"a whole number from {BATCH_SIZES[0]} to {BATCH_SIZES[-1]}")
-    return int(text)
+def _whole_number(allowed: range) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) not in allowed:
+            raise ValueError(f"a whole number from {allowed[0]} to {allowed[-1]}")
+        return int(text)
+
+    return parse
 
 
 def _one_line(text: str) -> str:

@@ -303,7 +303,7 @@ def _checked(job_id: object, path: _Path) -> str:
         raise _ShapeError("a job ID is empty", path)
     if len(job_id) > ID_CHARACTERS:
         raise _ShapeError(f"job ID {shown(job_id)} is longer than {ID_CHARACTERS} characters", path)
-    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in job_id):
+    if not job_id.isprintable() and any(unicodedata.category(character) in {"Cc", "Cs"} for character in job_id):
         raise _ShapeError(f"job ID {shown(job_id)} holds a control character", path)
     return job_id
 

@@ -65,7 +65,7 @@ class GateRun:
                 return self._judge_no_jobs(inputs)
             until = datetime.now(UTC) + timedelta(seconds=inputs.timeout_seconds)
             self._runner.info(report.opening_line(self._jobs, inputs, until=until))
-            transport = Transport(api_url=inputs.api_url, api_key=inputs.api_key, call=self.waiter.call)
+            transport = Transport(api_url=inputs.api_url, api_key=inputs.api_key, calls=self.waiter)
             with live_line() as self._show_line:
                 verdict = wait_for_jobs(
                     self._jobs,
@@ -161,6 +161,7 @@ class GateRun:
             transport=transport,
             api_key=inputs.api_key,
             batch_size=inputs.batch_size,
+            max_parallel=inputs.max_parallel,
             request_timeout_seconds=inputs.request_timeout_seconds,
             clock=time.monotonic,
             sleep=self.waiter.sleep,
@@ -214,7 +215,7 @@ class GateRun:
 
 def _titled(job: Job, articles: Mapping[str, Article]) -> Job:
     article = articles.get(job.article_id or "")
-    return job if article is None else replace(job, article_title=article.title, article_is_draft=article.is_draft)
+    return job if article is None else job._replace(article_title=article.title, article_is_draft=article.is_draft)
 
 
 def _internal_error(error: Exception) -> InternalError:

@@ -4,11 +4,15 @@ import contextlib
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, Final
 
 from fini_gate.errors import UsageError
 from fini_gate.inputs import shown
+
+# As one text the document would take as much memory as all that is known of the jobs.
+_JOBS_IN_A_PIECE: Final = 1000
 
 
 def check_results_file(workspace: Path, given: str) -> None:
@@ -25,8 +29,8 @@ def check_results_file(workspace: Path, given: str) -> None:
         ) from None
 
 
-def write_results_file(workspace: Path, given: str, document: Mapping[str, object]) -> None:
-    """Write the document as JSON, missing folders and all.
+def write_results_file(workspace: Path, given: str, document: Mapping[str, Any]) -> None:
+    """Write the document as JSON, missing folders and all; it holds a list of `jobs`.
 
     Raises:
         OSError: it cannot be written; a file that stood there before still does.
@@ -41,13 +45,23 @@ def write_results_file(workspace: Path, given: str, document: Mapping[str, objec
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".fini-gate.")
     try:
         with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - it opens a descriptor
-            file.write(json.dumps(document) + "\n")
+            file.writelines(_pieces(document))
         Path(temporary).chmod(0o644)  # it was made for its owner's eyes alone
         _give(Path(temporary), owner)
         Path(temporary).replace(path)
     except OSError:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def _pieces(document: Mapping[str, Any]) -> Iterator[str]:
+    head = json.dumps({name: value for name, value in document.items() if name != "jobs"})
+    yield head.removesuffix("}") + ', "jobs": ['
+    jobs: Sequence[object] = document["jobs"]
+    for start in range(0, len(jobs), _JOBS_IN_A_PIECE):
+        piece = json.dumps(jobs[start : start + _JOBS_IN_A_PIECE])
+        yield (",\n" if start else "") + piece[1:-1]
+    yield "]}\n"
 
 
 def _resolve(workspace: Path, given: str) -> Path:

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import operator
 import re
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -25,6 +26,8 @@ _OPEN_ROWS: Final = 20
 # What others name has no limit of its own; one name is not to crowd out all else.
 _NAME_CHARACTERS: Final = 200
 
+# A browser takes seconds to show more, and nobody reads them there.
+TABLE_ROWS: Final = 2000
 CHART_JOBS: Final = 50
 _CHART_LABEL_CHARACTERS: Final = 16
 _CHART_TAGS: Final = {JobState.FAILED: "crit, ", JobState.PENDING: "active, "}
@@ -99,7 +102,7 @@ def _table(found: Sequence[Course], room: int, where: str) -> list[str]:
     # A phone shows the first three or four.
     head = ["State", "Job", "Queued", "Ran", *(["Source"] if has_sources else []), "Article"]
     frame = [_row(head), _row(["---:" if name in {"Queued", "Ran"} else "---" for name in head])]
-    rows = (_row(_cells(course, has_sources=has_sources)) for course in found)
+    rows = (_row(_cells(course, has_sources=has_sources)) for course in found[:TABLE_ROWS])
     kept = _fitting(rows, room - _size(frame) - 500)  # for what is said around it
     lines = [*frame, *kept, "", *_left_out(len(found) - len(kept), where)]
     return lines if len(kept) <= _OPEN_ROWS else _folded(number_text(len(found), "job"), lines)
@@ -119,7 +122,8 @@ def _cells(course: Course, *, has_sources: bool) -> list[str]:
 
 def _article(job: Job) -> str:
     title_text = _name(job.article_title or "") + " (draft)" * job.article_is_draft
-    return "<br>".join(filter(None, (title_text, _name(job.article_id or ""))))
+    article = _name(job.article_id or "")
+    return f"{title_text}<br>{article}" if title_text else article
 
 
 def _name(text: str) -> str:
@@ -147,7 +151,7 @@ def _articles(verdict: Verdict, where: str) -> list[str]:
         return []
     kept = _fitting(map(visible, article_ids), _ARTICLES_BYTES)
     # Longer than any in there.
-    fence = "`" * max(3, *(len(run) + 1 for run in re.findall("`*", "\n".join(kept))))
+    fence = "`" * max([3, *(len(run) + 1 for run in re.findall("`+", "\n".join(kept)))])
     return _folded(
         f"{number_text(len(article_ids), 'article ID')}",
         [fence, *kept, fence, *_left_out(len(article_ids) - len(kept), where)],
@@ -227,12 +231,12 @@ def _label_pixels(labels: Iterable[str]) -> int:
 
 
 def _spread(found: Sequence[Course]) -> list[str]:
-    ran = {course: seconds for course in found if (seconds := course.ran_seconds) is not None}
+    ran = [(seconds, course) for course in found if (seconds := course.ran_seconds) is not None]
     if not ran:
         return []
-    slowest = max(ran, key=lambda course: ran[course])
-    median, most = (duration_text(percentile([*ran.values()], share)) for share in (0.5, 0.95))
-    longest = f"{duration_text(ran[slowest])} at the longest ({markdown(slowest.job.id)})"
+    most_seconds, slowest = max(ran, key=operator.itemgetter(0))
+    median, most = (duration_text(percentile([seconds for seconds, _ in ran], share)) for share in (0.5, 0.95))
+    longest = f"{duration_text(most_seconds)} at the longest ({markdown(slowest.job.id)})"
     return [f"Jobs ran for {median} in the median, {most} at the 95th percentile, {longest}.", ""]
 
 
@@ -249,7 +253,7 @@ def _fitting(lines: Iterable[str], size: int) -> list[str]:
     """As many of the lines as have room, from the first."""
     kept = []
     for line in lines:
-        size -= _size([line])
+        size -= len(line.encode()) + 1
         if size < 0:
             break
         kept.append(line)

@@ -2,14 +2,13 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from fini_gate.jobs import Job
 
 
-@dataclass(frozen=True, slots=True)
-class Course:
+class Course(NamedTuple):
     """The course of one job. Times are the API's, in seconds since 1970; None where it told none that can be read."""
 
     number: int
@@ -18,6 +17,8 @@ class Course:
     created_at: float | None
     started_at: float | None
     ended_at: float | None
+    times: tuple[float, ...]
+    """All that is known, the earliest first."""
 
     @property
     def queued_seconds(self) -> float | None:
@@ -29,18 +30,15 @@ class Course:
         """How long it took from its start to its end."""
         return _between(self.started_at, self.ended_at)
 
-    @property
-    def times(self) -> tuple[float, ...]:
-        """All that is known, the earliest first."""
-        return tuple(sorted(time for time in (self.created_at, self.started_at, self.ended_at) if time is not None))
-
 
 def courses(jobs: Iterable[Job]) -> tuple[Course, ...]:
     """The courses of jobs, in their order."""
-    return tuple(
-        Course(number, job, _seconds(job.created_at), _seconds(job.started_at), _seconds(job.completed_at))
-        for number, job in enumerate(jobs, start=1)
-    )
+    return tuple(_course(number, job) for number, job in enumerate(jobs, start=1))
+
+
+def _course(number: int, job: Job) -> Course:
+    told = (_seconds(job.created_at), _seconds(job.started_at), _seconds(job.completed_at))
+    return Course(number, job, *told, times=tuple(sorted(time for time in told if time is not None)))
 
 
 def percentile(values: Sequence[float], share: float) -> float:

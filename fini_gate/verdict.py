@@ -1,8 +1,9 @@
 """How the gate ends, judged from the jobs as last seen. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import Final
 
 from fini_gate.errors import CancelledError, GateError
@@ -47,11 +48,18 @@ class Verdict:
     limit: Limit | None = None
     """What the gate waited no longer than."""
 
-    def having(self, state: JobState) -> tuple[Job, ...]:
-        """The jobs in a state."""
-        return tuple(job for job in self.jobs if job.state is state)
+    def having(self, state: JobState) -> Sequence[Job]:
+        """The jobs in a state, in the order of the job IDs."""
+        return self._jobs_by_state[state]
 
-    @property
+    @cached_property
+    def _jobs_by_state(self) -> Mapping[JobState, Sequence[Job]]:
+        found: dict[JobState, list[Job]] = {state: [] for state in JobState}
+        for job in self.jobs:
+            found[job.state].append(job)
+        return found
+
+    @cached_property
     def article_ids(self) -> tuple[str, ...]:
         """The articles of the completed jobs, each once, in the order of the job IDs."""
         found = (job.article_id for job in self.having(JobState.COMPLETED))

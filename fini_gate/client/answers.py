@@ -70,6 +70,11 @@ class Answer:
     may_retry_at_once: bool = False
     """A connection kept alive is lost when the server closes it first: a new one may do at once."""
 
+    @property
+    def is_usable(self) -> bool:
+        """Whether it says something of the jobs, or narrowing will make it do so."""
+        return self.kind in {Kind.ROWS, Kind.UNKNOWN, Kind.MALFORMED}
+
 
 def judge(response: Response | Failure, job_ids: Sequence[str], *, secret: str) -> Answer:
     """Say what an answer to a request for these jobs means.
@@ -165,10 +170,13 @@ def decode(body: bytes, secret: str) -> tuple[object, str | None]:
 
     if sum(map(body.count, (b",", b"[", b"{"))) > VALUE_COUNT:
         return None, f"with more than {VALUE_COUNT} values in it"
+    # With no escapes in it, what is to be made safe would stand there in plain sight: the usual answer has nothing.
+    is_plain = b"\\" not in body and secret.encode() not in body
+    hook = None if is_plain else members
     try:
         # An article's ID may be a number, of any length and to the last digit.
         text = body.decode("utf-8-sig")
-        return json.loads(text, object_pairs_hook=members, parse_int=Decimal, parse_constant=refuse), None
+        return json.loads(text, object_pairs_hook=hook, parse_int=Decimal, parse_constant=refuse), None
     except (ValueError, RecursionError):
         return None, "what came is no JSON"
 

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import Final
 
 from fini_gate.client.answers import Answer, Kind, judge
-from fini_gate.client.transport import Failure, Transport
+from fini_gate.client.transport import Failure, Request, Transport
 from fini_gate.errors import GateError, RequestRefusedError
 from fini_gate.jobs import Look, StatusRow
 
@@ -23,6 +23,7 @@ RETRIES_OF_OTHER_5XX: Final = 3
 RETRIES_BEFORE_OTHERS: Final = 3
 FIRST_WAIT_SECONDS: Final = 0.5
 LONGEST_WAIT_SECONDS: Final = 30.0
+OUT_OF_TIME: Final = "the time ran out before all jobs were asked for"
 # As many single IDs that fail, with nothing answered in the whole look, are no poison but an outage.
 FAILING_IDS_OF_AN_OUTAGE: Final = 3
 
@@ -36,6 +37,17 @@ class _Limits:
     is_failure: Callable[[StatusRow], bool] | None
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """A group that is asked for."""
+
+    job_ids: Sequence[str]
+    request: Request
+    began_at: float
+    lanes: int
+    """How many requests might be in flight."""
+
+
 class FiniClient:
     """Asks Fini for the status of jobs.
 
@@ -43,6 +55,7 @@ class FiniClient:
         transport: sends one request.
         api_key: to be kept out of what is told of answers.
         batch_size: most job IDs in one request.
+        max_parallel: most requests in flight at once.
         request_timeout_seconds: the longest that one request may take as a whole.
         clock: seconds, monotonic.
         sleep: sleeps so many seconds.
@@ -56,6 +69,7 @@ class FiniClient:
         transport: Transport,
         api_key: str,
         batch_size: int,
+        max_parallel: int,
         request_timeout_seconds: float,
         clock: Callable[[], float],
         sleep: Callable[[float], None],
@@ -65,11 +79,14 @@ class FiniClient:
         self._transport = transport
         self._api_key = api_key
         self._batch_size = batch_size
+        self._lanes = max_parallel
         self._request_timeout_seconds = request_timeout_seconds
         self._clock = clock
         self._sleep = sleep
         self._on_request = on_request
         self._on_retry = on_retry
+        # Whether the last group was answered for: only then others are asked for beside the next.
+        self._goes_well = True
         # Sizes of groups that were rejected as malformed for none of their IDs.
         self._rejected_sizes: set[int] = set()
         # IDs that failed when last asked for alone, longest ago first: they are asked for apart from the others.
@@ -107,29 +124,58 @@ class FiniClient:
             look.error = error
         return look
 
-    def _ask_all(self, job_ids: Sequence[str], size: int, look: Look, limits: _Limits, *, patient: bool) -> None:
-        """Ask in groups: smaller ones the more IDs turn out bad, larger ones again while all goes well."""
+    def _ask_all(  # noqa: C901 - one loop, with a branch for each kind of answer
+        self, job_ids: Sequence[str], size: int, look: Look, limits: _Limits, *, patient: bool
+    ) -> None:
+        """Ask in groups: smaller ones the more IDs turn out bad, larger ones again while all goes well.
+
+        Side by side, too, while all goes well: what is amiss is got to the bottom of before more is asked for.
+        """
         waiting = deque(job_ids)
+        asked: list[_Asked] = []
         set_aside: Answer | None = None
-        while waiting and not look.is_over:
-            size = min(size, self._batch_size, len(waiting))
-            # Where single IDs fail and nothing is answered, the next to try is far from those.
-            take = waiting.pop if look.failing and look.usable_at is None else waiting.popleft
-            group = [take() for _ in range(size)]
-            others_wait = bool(waiting) and set_aside is None
-            answer = self._ask(group, look, limits, patient=patient, others_wait=others_wait)
-            if answer.kind is Kind.ROWS:
-                size *= 2
-            elif answer.kind is Kind.UNUSABLE and others_wait and not answer.retry_after_seconds:
-                set_aside, look.trouble = answer, None
-            elif answer.kind is Kind.TOO_LARGE:
-                waiting.extendleft(reversed(group))
-            elif size > 1:
-                waiting.extendleft(reversed(self._isolate(group, answer, look, limits)))
-                # Where nothing is answered at all, one more ID is enough to tell.
-                size = 1 if look.usable_at is None else size // 2
+        while (waiting or asked) and not look.is_over:
+            while waiting and len(asked) < (self._lanes if self._goes_well else 1) and self._seconds_left(limits) > 0:
+                size = min(size, self._batch_size, len(waiting))
+                asked.append(self._begin(_taken(waiting, size, look), limits))
+            if not asked:
+                look.trouble = OUT_OF_TIME
+            answered = self._next_answers(asked, look)
+            while answered and not look.is_over:
+                group, answer = answered.popleft()
+                others_wait = bool(waiting or asked or answered) and set_aside is None
+                answer = self._ask(group, look, limits, answer=answer, patient=patient, others_wait=others_wait)
+                self._goes_well = _is_well(group, answer)
+                if answer.kind is Kind.ROWS:
+                    size *= 2
+                elif answer.kind is Kind.UNUSABLE and others_wait and not answer.retry_after_seconds:
+                    set_aside, look.trouble = answer, None
+                elif answer.kind is Kind.TOO_LARGE:
+                    waiting.extendleft(reversed(group))
+                elif len(group) > 1:
+                    waiting.extendleft(reversed(self._isolate(group, answer, look, limits)))
+                    # Where nothing is answered at all, one more ID is enough to tell.
+                    size = 1 if look.usable_at is None else max(1, size // 2)
+            for group, answer in answered:  # there is no time to go into them, but they are answers
+                self._enter(answer, group, look)
         if set_aside is not None and look.trouble is None:
             look.trouble = set_aside.problem
+
+    def _next_answers(self, asked: list[_Asked], look: Look) -> deque[tuple[Sequence[str], Answer]]:
+        """Wait for the first answer; where that is amiss, for all that are under way.
+
+        They come with the groups that they are for, which are then asked for no more. First come those with which all
+        is well, then the one by which the API wants to be left alone for the longest.
+        """
+        answered: list[tuple[Sequence[str], Answer]] = []
+        try:
+            while asked and not (answered and _is_well(*answered[0])):
+                answered.append(self._first(asked))
+        except GateError:
+            for group, answer in answered:
+                self._enter(answer, group, look)
+            raise
+        return deque(sorted(answered, key=lambda each: (_is_well(*each), each[1].retry_after_seconds), reverse=True))
 
     def _isolate(self, group: Sequence[str], answer: Answer, look: Look, limits: _Limits) -> Sequence[str]:
         """Find one ID for which a group has failed, in about log2 of its size requests.
@@ -155,31 +201,30 @@ class FiniClient:
             self._rejected_sizes.add(size)
         return aside
 
-    def _ask(
+    def _ask(  # noqa: PLR0913 - each has its line below
         self,
         job_ids: Sequence[str],
         look: Look,
         limits: _Limits,
         *,
+        answer: Answer | None = None,
         patient: bool = False,
         others_wait: bool = False,
     ) -> Answer:
-        """Send one request, again while time may heal what it met, and enter its answer into the look.
+        """Ask for a group, again while time may heal what it met, and enter its answer into the look.
 
         Args:
             job_ids: the jobs to ask for.
             look: to enter the answer into.
             limits: the look's.
+            answer: what the group has been answered, where it has been asked for.
             patient: whether a 5xx is tried again too; where it is known to be an ID's fault that only takes time.
             others_wait: whether not to try for as long as the limits allow, since others may be answered meanwhile.
         """
+        answer = answer or self._send(job_ids, limits)
         waits: Iterator[float] | None = None
-        tries = 0
-        while True:
-            answer = self._send(job_ids, limits)
-            tries += 1
-            if tries > self._retries(answer, patient=patient, others_wait=others_wait):
-                break
+        tries = 1
+        while tries <= self._retries(answer, patient=patient, others_wait=others_wait):
             waits = waits or _growing_waits()
             wait_seconds = max(next(waits), answer.retry_after_seconds)
             if tries == 1 and answer.may_retry_at_once:
@@ -188,6 +233,8 @@ class FiniClient:
                 break
             self._on_retry(answer.problem, wait_seconds)
             self._sleep(wait_seconds)
+            answer = self._send(job_ids, limits)
+            tries += 1
         if answer.kind is Kind.TOO_LARGE:
             self._batch_size = max(1, min(self._batch_size, len(job_ids) // 2))
         self._enter(answer, job_ids, look)
@@ -197,14 +244,32 @@ class FiniClient:
         return answer
 
     def _send(self, job_ids: Sequence[str], limits: _Limits) -> Answer:
-        timeout_seconds = min(self._request_timeout_seconds, limits.ends_at - self._clock())
-        if timeout_seconds <= 0:
-            return Answer(kind=Kind.UNUSABLE, problem="the time ran out before all jobs were asked for")
-        began_at = self._clock()
-        response = self._transport.post(job_ids, timeout_seconds=timeout_seconds)
+        """Send one request, and wait for its answer."""
+        if self._seconds_left(limits) <= 0:
+            return Answer(kind=Kind.UNUSABLE, problem=OUT_OF_TIME)
+        _, answer = self._first([self._begin(job_ids, limits)])
+        return answer
+
+    def _seconds_left(self, limits: _Limits) -> float:
+        """How long a request may take that begins now."""
+        return min(self._request_timeout_seconds, limits.ends_at - self._clock())
+
+    def _begin(self, job_ids: Sequence[str], limits: _Limits) -> _Asked:
+        request = self._transport.begin(job_ids, timeout_seconds=self._seconds_left(limits))
+        return _Asked(job_ids, request, self._clock(), self._lanes)
+
+    def _first(self, asked: list[_Asked]) -> tuple[Sequence[str], Answer]:
+        """Wait for the first of some groups to be answered for, and take it out of them."""
+        request, response = self._transport.first([each.request for each in asked])
+        first = next(each for each in asked if each.request is request)
+        asked.remove(first)
         told = response.problem if isinstance(response, Failure) else f"HTTP {response.status}"
-        self._on_request(len(job_ids), told, self._clock() - began_at)
-        return judge(response, job_ids, secret=self._api_key)
+        self._on_request(len(first.job_ids), told, self._clock() - first.began_at)
+        answer = judge(response, first.job_ids, secret=self._api_key)
+        if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+            # For good. Of several that were in flight together each is answered so: they halve it once.
+            self._lanes = min(self._lanes, max(1, first.lanes // 2))
+        return first.job_ids, answer
 
     @staticmethod
     def _retries(answer: Answer, *, patient: bool, others_wait: bool) -> float:
@@ -216,10 +281,11 @@ class FiniClient:
 
     def _enter(self, answer: Answer, job_ids: Sequence[str], look: Look) -> None:
         """Enter an answer into the look: of a group its rows, of a single ID whatever it is."""
-        if answer.kind in {Kind.ROWS, Kind.UNKNOWN, Kind.MALFORMED}:
+        if answer.is_usable:
             look.usable_at = self._clock()
         if answer.kind is Kind.UNUSABLE:
-            look.trouble, look.retry_after_seconds = answer.problem, answer.retry_after_seconds
+            look.trouble = answer.problem
+            look.retry_after_seconds = max(look.retry_after_seconds, answer.retry_after_seconds)
         elif answer.kind is Kind.ROWS:
             look.rows.update(answer.rows)
             look.left_out.update(job_id for job_id in job_ids if job_id not in answer.rows)
@@ -243,6 +309,17 @@ class FiniClient:
             look.failing[job_id] = answer.problem
             if look.usable_at is None and len(look.failing) >= FAILING_IDS_OF_AN_OUTAGE:
                 look.trouble = answer.problem
+
+
+def _taken(waiting: deque[str], size: int, look: Look) -> list[str]:
+    # Where single IDs fail and nothing is answered, the next to try is far from those.
+    take = waiting.pop if look.failing and look.usable_at is None else waiting.popleft
+    return [take() for _ in range(size)]
+
+
+def _is_well(job_ids: Sequence[str], answer: Answer) -> bool:
+    """Whether an answer tells of each job that was asked for."""
+    return answer.kind is Kind.ROWS or (len(job_ids) == 1 and answer.is_usable)
 
 
 def _growing_waits() -> Iterator[float]:

@@ -1,17 +1,37 @@
 """One HTTP request, bounded in time and size, whose failures come as data. The only user of `requests`."""
 
+import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 from urllib.parse import urlsplit
 
-import requests
-
 from fini_gate.errors import CancelledError, UsageError
 from fini_gate.inputs import duration_text, is_loopback
+
+
+@contextmanager
+def _without_charset_detection() -> Iterator[None]:
+    """Keep requests from importing what guesses charsets, a tenth of its time to start: here all bodies are UTF-8."""
+    hidden = {"chardet", "charset_normalizer"} - sys.modules.keys()
+    modules: dict[str, Any] = sys.modules
+    modules.update(dict.fromkeys(hidden))  # None stands for what cannot be imported
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
+
+
+with _without_charset_detection():
+    import requests
 
 # Fini's public API reference, "Check knowledge jobs".
 STATUS_ROUTE: Final = "/v2/knowledge/public/jobs/status"
@@ -40,64 +60,85 @@ class Failure:
     is_broken_connection: bool = False
 
 
-class BoundedCall(Protocol):
-    """Calls a function and waits for it no longer than `seconds`: past them it raises TimeoutError."""
+@dataclass(frozen=True)
+class Request:
+    """A request that is under way, for `Transport.first` to wait for."""
 
-    def __call__(self, function: Callable[[], _Result], seconds: float) -> _Result:
-        """Return what the function returns."""
+    ids: tuple[str, ...]
+    call: Future[Response]
+    timeout_seconds: float
+    ends_at: float
+    """When nobody waits for it any more, on the monotonic clock."""
+
+
+class Calls(Protocol):
+    """Calls functions beside each other, and waits for them no longer than it is told to."""
+
+    def begin(self, function: Callable[[], _Result]) -> Future[_Result]:
+        """Begin to call a function."""
+
+    def first(self, calls: Sequence[Future[_Result]], seconds: float) -> Future[_Result]:
+        """The first of the calls to end; past the seconds it raises TimeoutError."""
 
 
 class Transport:
     """Posts job IDs to the status route, and article IDs to theirs.
 
+    Each request under way has a session, and so a connection, of its own, which the next one finds kept alive.
+
     Args:
         api_url: base URL, without a slash at its end.
         api_key: goes into the Authorization header, and nowhere else.
-        call: how to call what may take too long.
+        calls: how to call what may take too long.
 
     Raises:
         UsageError: the environment names a file of certificates that is not there.
     """
 
-    def __init__(self, *, api_url: str, api_key: str, call: BoundedCall) -> None:
+    def __init__(self, *, api_url: str, api_key: str, calls: Calls) -> None:
         self._url = api_url
         self._api_key = api_key
-        self._call = call
+        self._calls = calls
         environment = requests.Session().merge_environment_settings(self._url, {}, stream=True, verify=None, cert=None)
         self._verify = environment["verify"]
         self._proxies = self._safe(environment["proxies"])
         _require_certificates(self._verify)
-        self._session = self._new_session()
+        # Of requests that nobody waits for any more they come back late, or never.
+        self._idle_sessions: list[requests.Session] = []
 
-    def post(self, job_ids: Sequence[str], *, timeout_seconds: float) -> Response | Failure:
+    def begin(self, job_ids: Sequence[str], *, timeout_seconds: float) -> Request:
         """Ask for jobs. The limit counts from before the name look-up to the last byte."""
-        return self._post(STATUS_ROUTE, {"jobIds": list(job_ids)}, timeout_seconds)
+        return self._begin(STATUS_ROUTE, "jobIds", job_ids, timeout_seconds)
 
-    def post_articles(self, article_ids: Sequence[str], *, timeout_seconds: float) -> Response | Failure:
+    def begin_articles(self, article_ids: Sequence[str], *, timeout_seconds: float) -> Request:
         """Ask for articles, within the same kind of limit."""
-        return self._post(ARTICLES_ROUTE, {"articleIds": list(article_ids)}, timeout_seconds)
+        return self._begin(ARTICLES_ROUTE, "articleIds", article_ids, timeout_seconds)
 
-    def _post(self, route: str, document: object, timeout_seconds: float) -> Response | Failure:
-        session = self._session
+    def first(self, under_way: Sequence[Request]) -> tuple[Request, Response | Failure]:
+        """Wait for the first of some requests to be answered, or to have taken too long."""
+        request = min(under_way, key=lambda request: request.ends_at)
         try:
-            return self._call(lambda: self._exchange(session, route, document, timeout_seconds), timeout_seconds)
+            call = self._calls.first([each.call for each in under_way], request.ends_at - time.monotonic())
+            request = next(each for each in under_way if each.call is call)
+            return request, call.result()
         except CancelledError:
             raise
-        except _BodyTooLargeError:
-            return Failure(f"an answer of more than {BODY_BYTES // 1024**2} MiB")
         except Exception as error:  # noqa: BLE001 - of requests, urllib3, http.client, ssl, socket, zlib: all mean this
-            cause = _innermost(error)
-            if not isinstance(cause, TimeoutError):
-                return Failure(_describe(cause), is_broken_connection=True)
-            # The thread of the call may hold the session for a while yet.
-            self._session = self._new_session()
-            return Failure(f"no whole answer within {duration_text(timeout_seconds)}")
+            return request, _failure(error, request)
 
-    def _exchange(self, session: requests.Session, route: str, document: object, timeout_seconds: float) -> Response:
+    def _begin(self, route: str, field: str, ids: Sequence[str], timeout_seconds: float) -> Request:
         ends_at = time.monotonic() + timeout_seconds
-        with session.post(
-            self._url + route, json=document, timeout=timeout_seconds, allow_redirects=False, stream=True
-        ) as response:
+        document = {field: list(ids)}
+        call = self._calls.begin(lambda: self._exchange(route, document, timeout_seconds, ends_at))
+        return Request(tuple(ids), call, timeout_seconds, ends_at)
+
+    def _exchange(self, route: str, document: object, timeout_seconds: float, ends_at: float) -> Response:
+        with (
+            self._session() as session,
+            session.post(
+                self._url + route, json=document, timeout=timeout_seconds, allow_redirects=False, stream=True
+            ) as response,
+        ):
             body = bytearray()
             # Not `content`: a small body can be packed so that it unpacks to gigabytes, or drip for ever.
             while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
@@ -107,6 +148,18 @@ class Transport:
                 if time.monotonic() > ends_at:  # nobody waits for this thread any more
                     raise TimeoutError
             return Response(response.status_code, response.headers, bytes(body))
+
+    @contextmanager
+    def _session(self) -> Iterator[requests.Session]:
+        """A session for one request at a time: the one that was used last, or a new one where all are in use."""
+        try:
+            session = self._idle_sessions.pop()
+        except IndexError:
+            session = self._new_session()
+        try:
+            yield session
+        finally:
+            self._idle_sessions.append(session)
 
     def _new_session(self) -> requests.Session:
         """A session that heeds the environment's proxies and certificates, and nothing else of it.
@@ -147,6 +200,16 @@ def _require_certificates(verify: Any) -> None:  # noqa: ANN401 - a path or a bo
             f"REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE in the environment is {verify!r}, which is not there: the action"
             " runs in a container of its own, so unset it for this step."
         )
+
+
+def _failure(error: Exception, request: Request) -> Failure:
+    """What became of a request in place of an answer."""
+    if isinstance(error, _BodyTooLargeError):
+        return Failure(f"an answer of more than {BODY_BYTES // 1024**2} MiB")
+    cause = _innermost(error)
+    if isinstance(cause, TimeoutError):
+        return Failure(f"no whole answer within {duration_text(request.timeout_seconds)}")
+    return Failure(_describe(cause), is_broken_connection=True)
 
 
 def _innermost(error: BaseException) -> BaseException:

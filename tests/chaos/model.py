@@ -150,15 +150,34 @@ class Reply:
         return Response(self.status, CaseInsensitiveDict(self.headers), body)
 
 
+@dataclass(eq=False)
+class UnderWay:
+    """A request that is yet to be answered."""
+
+    job_ids: tuple[str, ...]
+    reply: Reply
+    fault: str | None
+    began_at: float
+    timeout_seconds: float
+    in_flight: int
+
+    @property
+    def ends_at(self) -> float:
+        """When it is answered."""
+        return self.began_at + self.reply.seconds
+
+
 @dataclass(frozen=True)
 class Exchange:
-    """A request, and what became of it."""
+    """A request, and what became of it. They are listed as they end."""
 
     job_ids: tuple[str, ...]
     began_at: float
     ended_at: float
     timeout_seconds: float
     meaning: Meaning
+    in_flight: int
+    """How many requests were, when it began, itself among them."""
     rows: tuple[Mapping[str, Any], ...] = ()
     retry_after_seconds: float = 0.0
     fault: str | None = None
@@ -212,38 +231,49 @@ class Api:
     """Makes the API's words."""
     exchanges: list[Exchange] = field(default_factory=list)
     injected: Counter[str] = field(default_factory=Counter)
+    in_flight: list[UnderWay] = field(default_factory=list)
+    asked: int = 0
+    """How many requests there have been."""
     started_at: float = field(init=False)
 
     def __post_init__(self) -> None:
         """Begin the jobs' time."""
         self.started_at = self.clock.now
 
-    def post(self, job_ids: Sequence[str], *, timeout_seconds: float) -> Response | Failure:
-        """Answer as the transport would."""
-        began_at = self.clock.now
+    def begin(self, job_ids: Sequence[str], *, timeout_seconds: float) -> UnderWay:
+        """Take a request as the transport would."""
         reply = self._reply(job_ids)
         fault = self._spoil(reply)
         if reply.seconds > timeout_seconds:
             reply.seconds, reply.failure = timeout_seconds, Failure("no whole answer in time")
-        meaning = Meaning.NEVER_CAME
+        self.in_flight = [request for request in self.in_flight if request.ends_at > self.clock.now]
+        request = UnderWay(tuple(job_ids), reply, fault, self.clock.now, timeout_seconds, len(self.in_flight) + 1)
+        self.in_flight.append(request)
+        return request
+
+    def first(self, under_way: Sequence[UnderWay]) -> tuple[UnderWay, Response | Failure]:
+        """Answer, as the transport would, the request that is answered first."""
+        request = min(under_way, key=lambda each: each.ends_at)
+        reply, meaning = request.reply, Meaning.NEVER_CAME
         try:
-            self.clock.pass_time(reply.seconds)
+            self.clock.pass_time(request.ends_at - self.clock.now)
             meaning = reply.meaning
         finally:
             came = meaning is not Meaning.NEVER_CAME and reply.failure is None
             exchange = Exchange(
-                job_ids=tuple(job_ids),
-                began_at=began_at,
+                job_ids=request.job_ids,
+                began_at=request.began_at,
                 ended_at=self.clock.now,
-                timeout_seconds=timeout_seconds,
+                timeout_seconds=request.timeout_seconds,
                 meaning=meaning,
+                in_flight=request.in_flight,
                 rows=tuple(reply.rows) if meaning is Meaning.ROWS else (),
                 retry_after_seconds=reply.retry_after_seconds if came else 0,
-                fault=fault,
+                fault=request.fault,
                 status=reply.status if came else None,
             )
             self.exchanges.append(exchange)
-        return reply.response()
+        return request, reply.response()
 
     def _reply(self, job_ids: Sequence[str]) -> Reply:
         """Answer truthfully."""
@@ -273,7 +303,8 @@ class Api:
 
     def _spoil(self, reply: Reply) -> str | None:
         """Let what is wrong today happen to a reply, and return its name."""
-        elapsed, number = self.clock.now - self.started_at, len(self.exchanges) + 1
+        self.asked += 1
+        elapsed, number = self.clock.now - self.started_at, self.asked
         weather = self.weather
         fault = next((kind for since, until, kind in weather.outages if since <= elapsed < until), None)
         if fault is None and weather.kinds and self.chance.random() < weather.chance:

@@ -34,6 +34,7 @@ OUTPUTS = {
 MOST_OUTPUT_UNITS = 450_000
 MOST_ERRORS = 10
 LEFT_OUT_TIMES = 3
+TOO_MANY_REQUESTS = 429
 
 
 class Kind(StrEnum):
@@ -226,21 +227,13 @@ def state_of_rows(rows: Sequence[Mapping[str, Any]], *, require_articles: bool) 
 def _check_requests(evidence: Evidence) -> Iterator[Wrong]:
     wishes = evidence.scenario.wishes
     finished: set[str] = set()
-    most = wishes.batch_size
-    refused = False
     for number, exchange in enumerate(evidence.exchanges, start=1):
         asked = exchange.job_ids
         where = f"request {number}"
         yield from _check_request(evidence, exchange, where)
-        if len(asked) > most:
-            yield Wrong(Kind.REQUESTS, f"{where}: {len(asked)} IDs, where {most} are the most")
+        yield from _check_heeded(evidence, exchange, where)
         if again := finished.intersection(asked):
             yield Wrong(Kind.REQUESTS, f"{where}: {len(again)} finished jobs are asked for again")
-        if refused:
-            yield Wrong(Kind.REQUESTS, f"{where}: after the API refused to be asked")
-        if exchange.meaning is Meaning.TOO_LARGE and exchange.fault is None and len(asked) > 1:
-            most = min(most, len(asked) - 1)
-        refused = refused or _is_refusal(exchange)
         for job_id in asked:
             rows = exchange.rows_of(job_id)
             if rows and state_of_rows(rows, require_articles=wishes.require_articles) != "pending":
@@ -257,6 +250,22 @@ def _check_request(evidence: Evidence, exchange: Exchange, where: str) -> Iterat
         yield Wrong(Kind.OVERRUN, f"{where}: may take {exchange.timeout_seconds}")
     if exchange.began_at + exchange.timeout_seconds > _deadline(evidence) + OVERRUN_SECONDS + EPSILON:
         yield Wrong(Kind.OVERRUN, f"{where}: may go on past the deadline and {OVERRUN_SECONDS} s")
+
+
+def _check_heeded(evidence: Evidence, exchange: Exchange, where: str) -> Iterator[Wrong]:
+    """Check that a request keeps to what the API told before it; one that was under way by then could not know."""
+    wishes = evidence.scenario.wishes
+    told = [each for each in evidence.exchanges if each.ended_at <= exchange.began_at]
+    too_large = [each for each in told if each.meaning is Meaning.TOO_LARGE and each.fault is None]
+    most = min([wishes.batch_size, *(len(each.job_ids) - 1 for each in too_large if len(each.job_ids) > 1)])
+    if len(exchange.job_ids) > most:
+        yield Wrong(Kind.REQUESTS, f"{where}: {len(exchange.job_ids)} IDs, where {most} are the most")
+    was_slowed = any(each.status == TOO_MANY_REQUESTS for each in told)
+    lanes = max(1, wishes.max_parallel // 2) if was_slowed else wishes.max_parallel
+    if exchange.in_flight > lanes:
+        yield Wrong(Kind.REQUESTS, f"{where}: {exchange.in_flight} in flight, where {lanes} are the most")
+    if any(map(_is_refusal, told)):
+        yield Wrong(Kind.REQUESTS, f"{where}: after the API refused to be asked")
 
 
 def _check_number(evidence: Evidence, look: Look, number: int) -> Iterator[Wrong]:
@@ -351,10 +360,11 @@ def _check_patience(evidence: Evidence) -> Iterator[Wrong]:
     """Check that `Retry-After` and the pauses are kept, but for the deadline that cuts them short."""
     wishes = evidence.scenario.wishes
     deadline = evidence.started_at + wishes.timeout
-    for number, (exchange, following) in enumerate(pairwise(evidence.exchanges), start=2):
+    for number, exchange in enumerate(evidence.exchanges, start=1):
         earliest = min(exchange.ended_at + exchange.retry_after_seconds, max(exchange.ended_at, deadline))
-        if following.began_at < earliest - EPSILON:
-            yield Wrong(Kind.REQUESTS, f"request {number}: {earliest - following.began_at:.1f} s before Retry-After")
+        following = (each.began_at for each in evidence.exchanges if each.began_at >= exchange.ended_at)
+        if (began_at := min(following, default=math.inf)) < earliest - EPSILON:
+            yield Wrong(Kind.REQUESTS, f"after request {number}: {earliest - began_at:.1f} s before Retry-After")
     for number, (look, later) in enumerate(pairwise(evidence.looks), start=2):
         pause = later.began_at - look.ended_at
         if pause < wishes.poll_interval - EPSILON and later.began_at < deadline - EPSILON:

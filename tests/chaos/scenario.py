@@ -30,6 +30,7 @@ class Wishes:
     outage_tolerance: float = 300.0
     request_timeout: float = 30.0
     batch_size: int = 100
+    max_parallel: int = 4
     results_file: str = ""
 
     def inputs(self) -> dict[str, str]:
@@ -48,9 +49,8 @@ class Wishes:
             "fail-fast": str(self.fail_fast).lower(),
             "require-articles": str(self.require_articles).lower(),
             "batch-size": str(self.batch_size),
+            "max-parallel": str(self.max_parallel),
             "results-file": self.results_file,
-            # In simulated time one request comes after the other.
-            "max-parallel": "1",
         }
 
 
@@ -134,6 +134,7 @@ def _wishes(chance: Random) -> Wishes:
         outage_tolerance=some(300.0, 300.0, 30.0, 2.0, 0.0),
         request_timeout=chance.choice((30.0, 30.0, 1.0, 0.05, 100.0)),
         batch_size=chance.choice((1, 2, 10, 100, 100, 1000)),
+        max_parallel=chance.choice((1, 2, 4, 4, 16)),
         results_file=chance.choice(("", "out/results.json")),
     )
 

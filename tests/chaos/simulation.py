@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, TypeVar
+from typing import Any
 from unittest.mock import patch
 
 from fini_gate import main
@@ -23,7 +23,6 @@ from .faults import FAULTS, KEY, say
 from .model import Api, Clock, Exchange
 from .scenario import Scenario
 
-_Result = TypeVar("_Result")
 # What a monotonic clock shows at the start means nothing.
 STARTED_AT = 5000.0
 
@@ -39,7 +38,7 @@ class Look:
     @property
     def began_at(self) -> float:
         """When it began."""
-        return self.exchanges[0].began_at if self.exchanges else self.ended_at
+        return min((exchange.began_at for exchange in self.exchanges), default=self.ended_at)
 
 
 @dataclass
@@ -78,10 +77,6 @@ class SimulatedWaiter:
     def sleep(self, seconds: float) -> None:
         """Let time pass."""
         self._clock.pass_time(seconds)
-
-    def call(self, function: Callable[[], _Result], _seconds: float) -> _Result:
-        """Call a function: whatever takes time here tells the clock so itself."""
-        return function()
 
 
 WaitForJobs = Callable[..., Verdict]

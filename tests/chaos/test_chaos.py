@@ -161,7 +161,7 @@ def _without_last_look(jobs: Iterable[Job], client: Any, inputs: Any, **parts: A
 
 def _inventing(*arguments: Any, **parts: Any) -> Verdict:  # noqa: ANN401 - the loop's
     verdict = wait_for_jobs(*arguments, **parts)
-    return replace(verdict, jobs=tuple(replace(job, article_id="another") for job in verdict.jobs))
+    return replace(verdict, jobs=tuple(job._replace(article_id="another") for job in verdict.jobs))
 
 
 def _hasty(*others: Any, sleep: Callable[[float], None], **parts: Any) -> Verdict:  # noqa: ANN401 - the loop's

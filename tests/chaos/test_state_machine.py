@@ -13,14 +13,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from fini_gate.client.transport import Failure, Response
 from fini_gate.gate import Progress, wait_for_jobs
 from fini_gate.jobs import Job, JobState
 from fini_gate.verdict import Verdict
 
 from . import simulation
 from .faults import ERROR_FIELDS, FAULTS, OUTAGES, TEXTS
-from .model import OVERRUN_SECONDS, Api, Clock, Course, Presence, Standing, Weather
+from .model import OVERRUN_SECONDS, Api, Clock, Course, Presence, Standing, UnderWay, Weather
 from .oracle import COMPLETED, FAILED, check
 from .scenario import Scenario, Wishes
 from .simulation import STARTED_AT, Evidence, SimulatedWaiter, simulate
@@ -43,6 +42,7 @@ WISHES = st.builds(
     outage_tolerance=st.sampled_from((300.0, 20.0, 0.0)),
     request_timeout=st.sampled_from((30.0, 1.0)),
     batch_size=st.sampled_from((100, 2, 1)),
+    max_parallel=st.sampled_from((4, 1, 2)),
     results_file=st.sampled_from(("", "out/results.json")),
 )
 WHICH = st.integers(0, MOST_JOBS - 1)
@@ -59,11 +59,11 @@ class _Api(Api):
         self.coming = deque[str]()
         self.outage: str | None = None
 
-    def post(self, job_ids: Sequence[str], *, timeout_seconds: float) -> Response | Failure:
-        """Answer, under the fault that is due."""
+    def begin(self, job_ids: Sequence[str], *, timeout_seconds: float) -> UnderWay:
+        """Take a request, under the fault that is due."""
         kind = self.coming.popleft() if self.coming else self.outage
         self.weather = Weather(chance=1.0, kinds=(kind,)) if kind else Weather()
-        return super().post(job_ids, timeout_seconds=timeout_seconds)
+        return super().begin(job_ids, timeout_seconds=timeout_seconds)
 
 
 class _Gate:

@@ -29,6 +29,7 @@ from fini_gate.client import Transport, answers
 from fini_gate.client.transport import STATUS_ROUTE, Failure, Response
 from fini_gate.errors import RequestRefusedError, UsageError
 from fini_gate.jobs import Job, worse
+from fini_gate.waiting import Waiter
 from tests.chaos.faults import KEY
 from tests.chaos.model import Clock, Meaning, meaning_of
 from tests.chaos.oracle import COMPLETED, FAILED, PENDING, Kind, Wrong, check_annotations, check_outputs, check_text
@@ -169,7 +170,7 @@ def _seconds(text: str) -> float:
 def _misread_url(url: str) -> Iterator[str]:
     """Read an accepted address as the library does that will send the key there."""
     try:
-        Transport(api_url=url, api_key=KEY, call=lambda function, _: function())
+        Transport(api_url=url, api_key=KEY, calls=Waiter())
         asked = requests.Request("POST", url + STATUS_ROUTE, json={}).prepare().url or ""
         parts = parse_url(asked)
     except Exception as error:  # noqa: BLE001 - whatever it is, the gate would learn of it too late
@@ -269,7 +270,15 @@ class _Api:
     said: dict[str, set[str]] = field(default_factory=dict)
     was_refused: bool = False
 
-    def post(self, job_ids: Sequence[str], *, timeout_seconds: float) -> Response | Failure:
+    def begin(self, job_ids: Sequence[str], *, timeout_seconds: float) -> Callable[[], Response | Failure]:
+        """Take a request."""
+        return lambda: self._answer(job_ids, timeout_seconds)
+
+    def first(self, under_way: Sequence[Callable[[], Response | Failure]]) -> tuple[object, Response | Failure]:
+        """Answer the one that was asked first."""
+        return under_way[0], under_way[0]()
+
+    def _answer(self, job_ids: Sequence[str], timeout_seconds: float) -> Response | Failure:
         """Answer as the case says."""
         self.requests += 1
         replies = self.case.replies

@@ -1,6 +1,5 @@
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, TypeAlias
 
 import pytest
@@ -42,7 +41,7 @@ BROKEN: dict[str, Broken] = {
     ),
     "a pass with a pending job": (
         *("runs", Kind.VERDICT, gate, "judge"),
-        lambda judge: lambda found, **parts: judge([replace(job, state=JobState.COMPLETED) for job in found], **parts),
+        lambda judge: lambda found, **parts: judge([job._replace(state=JobState.COMPLETED) for job in found], **parts),
     ),
     "a log that is not made safe": ("runs", Kind.TEXT, github, "visible", lambda _: str),
 }

@@ -374,7 +374,7 @@ def test_main__looks_titles_up(gate: Gate, serve: Serve) -> None:
     api = serve({**DONE, "title": "How *refunds* work"}, FAILED)
     run = gate.run(inputs_for(api, "done", "failed", article_details="true", results_file="results.json"))
     assert run.exit_code == 1
-    assert "How \\*refunds\\* work<br>article\\-1" in run.summary
+    assert "How \\*refunds\\* work<br>article-1" in run.summary
     results = json.loads((gate.workspace / "results.json").read_text(encoding="utf-8"))
     assert [job["articleTitle"] for job in results["jobs"]] == ["How *refunds* work", None]
 

@@ -13,6 +13,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -253,13 +254,13 @@ Serve = Callable[..., Server]
 
 def transport_to(url: str, *, api_key: str = KEY) -> Transport:
     """A transport whose calls are bounded as the real ones are."""
-    return Transport(api_url=url, api_key=api_key, call=Waiter().call)
+    return Transport(api_url=url, api_key=api_key, calls=Waiter())
 
 
 def post(transport: Transport, *job_ids: str, seconds: float = LONG) -> Response | Failure:
     """Ask for jobs, and see to it that no answer comes long after its limit, or tells where it was asked for."""
     began_at = time.monotonic()
-    response = transport.post(job_ids or ("a",), timeout_seconds=seconds)
+    _, response = transport.first([transport.begin(job_ids or ("a",), timeout_seconds=seconds)])
     assert time.monotonic() - began_at < seconds + AMPLE
     if isinstance(response, Failure):
         assert response.problem
@@ -654,7 +655,7 @@ def test_cookies__are_not_sent_back(serve: Serve) -> None:
 )
 def test_key__that_fits_no_header_is_not_told(serve: Serve, key: str) -> None:
     """A key that cannot be sent is a failure whose words do not hold it."""
-    response = transport_to(serve(GOOD).url, api_key=key).post(["a"], timeout_seconds=LONG)
+    response = post(transport_to(serve(GOOD).url, api_key=key))
     assert isinstance(response, Response) or key.strip() not in response.problem
 
 
@@ -847,11 +848,16 @@ EXCEPTIONS: Final = dict(sorted(_exceptions().items()))
 def _raising(error: BaseException, cause: BaseException | None = None) -> Transport:
     """A transport whose every call ends by this error."""
 
-    def call(function: Callable[[], _Result], seconds: float) -> _Result:
-        del function, seconds
-        raise error from cause
+    class Broken(Waiter):
+        def begin(self, function: Callable[[], _Result]) -> Future[_Result]:
+            del function
 
-    return Transport(api_url="https://api.example", api_key=KEY, call=call)
+            def fail() -> _Result:
+                raise error from cause
+
+            return super().begin(fail)
+
+    return Transport(api_url="https://api.example", api_key=KEY, calls=Broken())
 
 
 @pytest.mark.parametrize("error", EXCEPTIONS.values(), ids=EXCEPTIONS)
@@ -876,7 +882,7 @@ def test_failure__tells_the_innermost_cause() -> None:
 def test_failure__is_no_name_for_a_cancellation(error: BaseException) -> None:
     """What ends the gate comes through as it is."""
     with pytest.raises(type(error)) as caught:
-        _raising(error).post(["a"], timeout_seconds=LONG)
+        post(_raising(error))
     assert caught.value is error
 
 

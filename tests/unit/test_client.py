@@ -3,6 +3,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import cast
 
 import pytest
@@ -45,6 +46,14 @@ class Clock:
         self.now += seconds
 
 
+@dataclass(eq=False)
+class UnderWay:
+    """A request that is answered at a time."""
+
+    ends_at: float
+    response: Response | Failure
+
+
 class Api:
     """A transport that answers from memory, as the API does: one bad ID fails the whole request unnamed.
 
@@ -61,19 +70,32 @@ class Api:
         self.too_many = 413
         self.down: Response | Failure | None = None
         self.request_seconds = 0.0
+        self.slow: dict[str, float] = {}
+        """The first ID of a request → how long that takes instead."""
+        self.in_flight = self.most_in_flight = 0
         self.requests: list[tuple[str, ...]] = []
         self.timeouts: list[float] = []
 
-    def post(self, job_ids: Sequence[str], *, timeout_seconds: float) -> Response | Failure:
-        """Answer a request, or fail when its time is over."""
+    def begin(self, job_ids: Sequence[str], *, timeout_seconds: float) -> UnderWay:
+        """Make the answer to a request, which comes later, or not before its time is over."""
         assert job_ids
         assert timeout_seconds > 0
         self.requests.append(tuple(job_ids))
         self.timeouts.append(timeout_seconds)
-        self.clock.now += min(self.request_seconds, timeout_seconds)
-        if self.request_seconds > timeout_seconds:
-            return TOO_SLOW
-        return (self.script.pop(0) if self.script else self.down) or self._own_answer(job_ids)
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        response = (self.script.pop(0) if self.script else self.down) or self._own_answer(job_ids)
+        seconds = self.slow.get(job_ids[0], self.request_seconds)
+        if seconds > timeout_seconds:
+            seconds, response = timeout_seconds, TOO_SLOW
+        return UnderWay(self.clock.now + seconds, response)
+
+    def first(self, under_way: Sequence[UnderWay]) -> tuple[UnderWay, Response | Failure]:
+        """Wait for the first answer."""
+        first = min(under_way, key=lambda request: request.ends_at)
+        self.clock.now = max(self.clock.now, first.ends_at)
+        self.in_flight -= 1
+        return first, first.response
 
     def _own_answer(self, job_ids: Sequence[str]) -> Response:
         if len(job_ids) > self.most_ids:
@@ -98,7 +120,7 @@ class Api:
 class Client:
     """A client, the API that it asks, and the time in which it does so."""
 
-    def __init__(self, *, batch_size: int = 100, request_timeout_seconds: float = 30) -> None:
+    def __init__(self, *, batch_size: int = 100, max_parallel: int = 1, request_timeout_seconds: float = 30) -> None:
         self.clock = Clock()
         self.api = Api(self.clock)
         self.retries: list[tuple[str, float]] = []
@@ -107,6 +129,7 @@ class Client:
             transport=cast("Transport", self.api),
             api_key=KEY,
             batch_size=batch_size,
+            max_parallel=max_parallel,
             request_timeout_seconds=request_timeout_seconds,
             clock=self.clock,
             sleep=self.clock.sleep,
@@ -916,3 +939,73 @@ def test_look__gives_rows_of_good_ids_alone_whatever_happens(  # noqa: PLR0913, 
     told = _statuses(look)
     assert all(truth[job_id] == "row" for job_id in look.rows)
     assert told.keys() == truth.keys() or look.trouble is not None or look.error is not None
+
+
+def test_parallel__batches_are_asked_for_side_by_side() -> None:
+    """Four batches at a time take a quarter of the time, and never are there more in flight."""
+    client = Client(batch_size=10, max_parallel=4)
+    client.api.request_seconds = 1
+    look = client.look(_ids(160))
+    assert set(_statuses(look).values()) == {"row"}
+    assert client.api.most_in_flight == 4
+    assert client.clock.now == 1004
+
+
+def test_parallel__a_slow_batch_keeps_no_other_waiting() -> None:
+    """While one batch takes its time, the other ones are asked for beside it."""
+    client = Client(batch_size=1, max_parallel=2)
+    client.api.request_seconds, client.api.slow = 1, {"job-0": 8}
+    client.look(_ids(9))
+    assert client.clock.now == 1008
+
+
+@pytest.mark.parametrize(("lanes", "expected"), [(16, 8), (4, 2), (2, 1), (1, 1)])
+def test_parallel__429_halves_it_for_good(lanes: int, expected: int) -> None:
+    """Those that were in flight together and rejected together count once; the next look keeps to it."""
+    client = Client(batch_size=1, max_parallel=lanes)
+    client.api.script = [_answer(429)] * lanes
+    assert set(_statuses(client.look(_ids(64))).values()) == {"row"}
+    client.api.request_seconds = 1
+    client.api.most_in_flight = client.api.in_flight
+    client.look(_ids(64))
+    assert client.api.most_in_flight == expected
+
+
+def test_parallel__what_is_amiss_is_gone_into_alone() -> None:
+    """A batch with an unknown ID is narrowed one request at a time; then batches go side by side again."""
+    client = Client(batch_size=8, max_parallel=4)
+    client.api.bad[404] = {"job-3"}
+    client.api.request_seconds = 1
+    look = client.look(_ids(80))
+    assert _statuses(look)["job-3"] == "unknown"
+    assert len(look.rows) == 79
+    begun = client.api.most_in_flight
+    assert begun == 4
+    assert client.clock.now < 1000 + 10 + 2 * math.log2(8)
+
+
+def test_parallel__of_several_that_are_asked_to_wait_the_longest_counts() -> None:
+    """Nothing is sent before all that the API asked for is over, whichever answer asked for it."""
+    client = Client(batch_size=1, max_parallel=3)
+    client.api.script = [_answer(429, Retry_After="5"), _answer(503, Retry_After="60"), None]
+    client.look(_ids(5))
+    assert client.clock.sleeps[0] == 60
+
+
+def test_parallel__a_refusal_loses_nothing_that_was_answered() -> None:
+    """A batch that was answered for before another was refused has been seen."""
+    client = Client(batch_size=2, max_parallel=3)
+    client.api.request_seconds, client.api.slow = 1, {"job-4": 2}
+    client.api.script = [_answer(404), None, _answer(401)]
+    look = client.look(_ids(6))
+    assert isinstance(look.error, RequestRefusedError)
+    assert _statuses(look) == {"job-2": "row", "job-3": "row"}
+
+
+def test_parallel__an_answer_that_comes_as_time_runs_out_counts() -> None:
+    """What was sent beside a request that is given up is waited for, and taken in."""
+    client = Client(batch_size=1, max_parallel=3)
+    client.api.script = [_answer(429), _answer(404), None]
+    look = client.look(_ids(3), retry_for=0, ends_in=100)
+    assert _statuses(look) == {"job-1": "unknown", "job-2": "row"}
+    assert look.trouble is not None

@@ -902,10 +902,14 @@ class Wire:
     def __init__(self, answer: Callable[[Sequence[str]], Response]) -> None:
         self._answer = answer
 
-    def post(self, job_ids: Sequence[str], *, timeout_seconds: float) -> Response:
+    def begin(self, job_ids: Sequence[str], *, timeout_seconds: float) -> Response:
         """Answer at once."""
         assert timeout_seconds > 0
         return self._answer(job_ids)
+
+    def first(self, under_way: Sequence[Response]) -> tuple[Response, Response]:
+        """Give an answer."""
+        return under_way[0], under_way[0]
 
 
 def _real_client(
@@ -915,6 +919,7 @@ def _real_client(
         transport=cast("Transport", Wire(answer)),
         api_key=inputs.api_key,
         batch_size=inputs.batch_size,
+        max_parallel=inputs.max_parallel,
         request_timeout_seconds=inputs.request_timeout_seconds,
         clock=clock,
         sleep=sleep,
@@ -979,7 +984,7 @@ def test_fail_fast__ends_a_look_at_its_first_failure(
     fail_fast: bool,
 ) -> None:
     """Batches behind one with a failed job are not asked for, nor is a rate limit among them waited for."""
-    clock, inputs = Clock(), make_inputs(batch_size=1, fail_fast=fail_fast)
+    clock, inputs = Clock(), make_inputs(batch_size=1, max_parallel=1, fail_fast=fail_fast)
     asked: list[str] = []
 
     def answer(job_ids: Sequence[str]) -> Response:

@@ -1,5 +1,4 @@
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import pytest
 
@@ -15,7 +14,7 @@ MISSING = Job(id="gone", state=JobState.MISSING, reason="the API does not know t
 
 
 def _many(job: Job, count: int) -> tuple[Job, ...]:
-    return tuple(replace(job, id=f"{job.id}-{number}") for number in range(count))
+    return tuple(job._replace(id=f"{job.id}-{number}") for number in range(count))
 
 
 def _progress(*jobs: Job, at: float = 12, changed: tuple[Job, ...] | None = None) -> Progress:

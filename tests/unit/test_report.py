@@ -60,7 +60,7 @@ def _utf16_units(text: str) -> int:
 
 
 def _many(job: Job, count: int) -> list[Job]:
-    return [replace(job, id=f"{job.id}-{number}") for number in range(count)]
+    return [job._replace(id=f"{job.id}-{number}") for number in range(count)]
 
 
 # --- The message and the errors
@@ -155,7 +155,7 @@ def test_error__names_a_few_jobs_and_counts_the_rest(count: int, more: str) -> N
 @pytest.mark.parametrize("kind", [FAILED, MISSING, UNREADABLE])
 def test_error__with_endless_texts_still_says_what_to_do(kind: Job) -> None:
     """The longest IDs, documents and reasons leave the advice within what an annotation can show."""
-    job = replace(kind, id="i" * 190, document_id="d" * 5000, reason="r" * 5000)
+    job = kind._replace(id="i" * 190, document_id="d" * 5000, reason="r" * 5000)
     text = report.error_text(_verdict(*_many(job, 9)))
     assert len(text) <= 4096
     assert text.endswith(report.advice(_verdict(job)))
@@ -275,7 +275,7 @@ def test_trouble_line__says_what_was_wrong() -> None:
 
 def test_unknown_status_text__names_job_and_status() -> None:
     """The warning of a status never heard of names both, and says that the gate waits."""
-    text = report.unknown_status_text(replace(PENDING, status="QUEUED"))
+    text = report.unknown_status_text(PENDING._replace(status="QUEUED"))
     assert all(word in text for word in ("slow", "QUEUED", "waits until"))
 
 
@@ -284,7 +284,7 @@ def test_unknown_status_text__names_job_and_status() -> None:
 
 def test_outputs__are_those_of_the_contract() -> None:
     """Every output has its value, in the form that is promised."""
-    jobs = (NO_ARTICLE, replace(COMPLETED, id="é"), FAILED, PENDING, MISSING, UNREADABLE, COMPLETED)
+    jobs = (NO_ARTICLE, COMPLETED._replace(id="é"), FAILED, PENDING, MISSING, UNREADABLE, COMPLETED)
     values, left_empty = report.outputs(_verdict(*jobs, seconds=65.26), results_file="out/results.json")
     assert left_empty == []
     assert {
@@ -334,14 +334,14 @@ def test_outputs__without_articles_are_empty_lists() -> None:
 
 def test_outputs__hold_one_article_a_line() -> None:
     """The article IDs as lines are as many lines as articles, in the order of the jobs."""
-    jobs = [replace(COMPLETED, id=str(number), article_id=f"a{number % 3}") for number in range(5)]
+    jobs = [COMPLETED._replace(id=str(number), article_id=f"a{number % 3}") for number in range(5)]
     assert _outputs(*jobs)["article-ids-lines"] == "a0\na1\na2"
 
 
 @pytest.mark.parametrize("job", [COMPLETED, FAILED, PENDING, MISSING, UNREADABLE])
 def test_outputs__of_hostile_text_stay_whole(job: Job) -> None:
     """Text of others adds no line, and lists with it are still JSON that can be written as UTF-8."""
-    job = replace(job, id=HOSTILE, article_id=HOSTILE, document_id=HOSTILE, status=HOSTILE, reason=HOSTILE)
+    job = job._replace(id=HOSTILE, article_id=HOSTILE, document_id=HOSTILE, status=HOSTILE, reason=HOSTILE)
     values = _outputs(job)
     assert "\n" not in "".join(values.values()).encode().decode()
     assert json.loads(values[f"{job.state}-job-ids"]) == [HOSTILE]
@@ -407,7 +407,7 @@ def test_outputs__stay_below_the_limit(groups: list[tuple[JobState, int, int, st
 def test_outputs__that_do_not_fit_are_left_empty_in_order() -> None:
     """With far too much in every list all lists are left empty, in the contract's order; counts and message stay."""
     kinds = [Job(id=f"{state}-{'😀' * 180}", state=state) for state in JobState]
-    jobs = [replace(job, article_id=f"{job.id}-article") for kind in kinds for job in _many(kind, 220)]
+    jobs = [job._replace(article_id=f"{job.id}-article") for kind in kinds for job in _many(kind, 220)]
     values, left_empty = report.outputs(_verdict(*jobs), results_file="")
     assert left_empty == LEFT_EMPTY_IN_ORDER
     assert [name for name, value in values.items() if not value and name != "results-file"] == [
@@ -429,7 +429,7 @@ def test_outputs__are_measured_to_the_character(size: int, expected: list[str], 
 
 def test_outputs__that_are_empty_anyway_are_not_named_as_left_empty() -> None:
     """Without an article there are no lines of articles that could be missed."""
-    jobs = _many(replace(FAILED, id="😀" * 190), 220)
+    jobs = _many(FAILED._replace(id="😀" * 190), 220)
     _, left_empty = report.outputs(_verdict(*jobs), results_file="")
     assert left_empty == [name for name in LEFT_EMPTY_IN_ORDER[:-1] if name != "article-ids-lines"]
 
@@ -446,7 +446,7 @@ def test_left_empty_text__names_outputs_and_results_file() -> None:
 
 def test_results_document__holds_all_that_is_known() -> None:
     """Every job is there with every field, null where it is not known."""
-    ended = [replace(job, created_at="c", started_at="s", completed_at="e") for job in (COMPLETED, FAILED)]
+    ended = [job._replace(created_at="c", started_at="s", completed_at="e") for job in (COMPLETED, FAILED)]
     verdict = _verdict(*ended, Job(id="new"), seconds=1.26)
     nothing = dict.fromkeys(
         [
@@ -493,6 +493,6 @@ def test_results_document__is_json_at_every_ending(jobs: tuple[Job, ...], error:
 def test_texts__of_any_words_are_one_line(words: str, reason: str) -> None:
     """Whatever an error or a job's reason says, the message is one printable line."""
     for error in (UsageError(words), OutageError(words)):
-        verdict = _verdict(replace(FAILED, reason=reason), error=error)
+        verdict = _verdict(FAILED._replace(reason=reason), error=error)
         assert report.message(verdict).isprintable()
         assert report.closing_line(verdict).count("\n") == 0

@@ -3,6 +3,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import pytest
 
@@ -10,6 +11,8 @@ from fini_gate.errors import CancelledError
 from fini_gate.waiting import Waiter
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_Result = TypeVar("_Result")
+
 # Longer than any test may take: a wait of so long that ends has been cut short.
 FOREVER = 50.0
 
@@ -35,6 +38,11 @@ def hanging() -> Iterator[Callable[[], bool]]:
     over.set()
 
 
+def _call(waiter: Waiter, function: Callable[[], _Result], seconds: float) -> _Result:
+    """Call a function, and wait for it no longer than so many seconds."""
+    return waiter.first([waiter.begin(function)], seconds).result()
+
+
 def _signal_soon(number: int) -> threading.Thread:
     """Send this process a signal in a moment, from without the main thread."""
     thread = threading.Timer(0.1, os.kill, (os.getpid(), number))
@@ -52,13 +60,13 @@ def test_sleep__lasts_as_long_as_asked(waiter: Waiter, seconds: float) -> None:
 
 def test_call__returns_what_the_function_returns(waiter: Waiter) -> None:
     """The value comes through, even one that is false."""
-    assert waiter.call(lambda: "value", FOREVER) == "value"
-    assert waiter.call(lambda: None, FOREVER) is None
+    assert _call(waiter, lambda: "value", FOREVER) == "value"
+    assert _call(waiter, lambda: None, FOREVER) is None
 
 
 def test_call__works_in_a_thread_that_keeps_nothing_alive(waiter: Waiter) -> None:
     """The function runs in a thread that does not keep the process from ending."""
-    thread = waiter.call(threading.current_thread, FOREVER)
+    thread = _call(waiter, threading.current_thread, FOREVER)
     assert thread is not threading.main_thread()
     assert thread.daemon
 
@@ -71,7 +79,7 @@ def test_call__raises_what_the_function_raises(waiter: Waiter, error: BaseExcept
         raise error
 
     with pytest.raises(type(error)) as caught:
-        waiter.call(fail, FOREVER)
+        _call(waiter, fail, FOREVER)
     assert caught.value is error
 
 
@@ -80,26 +88,20 @@ def test_call__is_given_up_when_it_takes_too_long(waiter: Waiter, hanging: Calla
     """A call that does not return in time ends as a timeout, no sooner than its limit."""
     began_at = time.monotonic()
     with pytest.raises(TimeoutError):
-        waiter.call(hanging, seconds)
+        _call(waiter, hanging, seconds)
     assert time.monotonic() - began_at >= seconds
 
 
 def _abandoned(waiter: Waiter) -> Callable[[], None]:
-    """Abandon a call, and return what lets it end after all, and waits for its thread."""
+    """Abandon a call, and return what lets it end after all, and waits until it has."""
     over = threading.Event()
-    threads: list[threading.Thread] = []
-
-    def work() -> str:
-        threads.append(threading.current_thread())
-        over.wait()
-        return "late"
-
+    call = waiter.begin(over.wait)
     with pytest.raises(TimeoutError):
-        waiter.call(work, 0.05)
+        waiter.first([call], 0.05)
 
     def end() -> None:
         over.set()
-        threads[0].join()
+        call.result()
 
     return end
 
@@ -112,7 +114,7 @@ def test_call__is_not_answered_by_an_earlier_one(waiter: Waiter) -> None:
         end()
         return "mine"
 
-    assert waiter.call(work, FOREVER) == "mine"
+    assert _call(waiter, work, FOREVER) == "mine"
 
 
 def test_sleep__is_not_cut_short_by_an_abandoned_call(waiter: Waiter) -> None:
@@ -121,6 +123,22 @@ def test_sleep__is_not_cut_short_by_an_abandoned_call(waiter: Waiter) -> None:
     began_at = time.monotonic()
     waiter.sleep(0.1)
     assert time.monotonic() - began_at >= 0.1
+
+
+def test_first__is_the_call_that_ends_first(waiter: Waiter, hanging: Callable[[], bool]) -> None:
+    """Of several calls the one that has ended is given, whatever their order; the others go on."""
+    slow = waiter.begin(hanging)
+    quick = waiter.begin(lambda: True)
+    assert waiter.first([slow, quick], FOREVER) is quick
+    assert not slow.done()
+
+
+def test_begin__uses_a_thread_that_has_nothing_to_do(waiter: Waiter, hanging: Callable[[], bool]) -> None:
+    """Calls one after another are made in one thread; one that hangs keeps the next from none."""
+    first = _call(waiter, threading.current_thread, FOREVER)
+    assert _call(waiter, threading.current_thread, FOREVER) is first
+    waiter.begin(hanging)
+    assert _call(waiter, threading.current_thread, FOREVER) is not first
 
 
 @pytest.mark.parametrize("number", SIGNALS)
@@ -156,7 +174,7 @@ def test_call__is_cancelled_by_a_signal(waiter: Waiter, hanging: Callable[[], bo
     """A signal ends the wait for a call that is under way."""
     sender = _signal_soon(number)
     with pytest.raises(CancelledError) as caught:
-        waiter.call(hanging, FOREVER)
+        _call(waiter, hanging, FOREVER)
     sender.join()
     assert caught.value.exit_code == 128 + number
 
@@ -169,7 +187,7 @@ def test_wait__is_cancelled_by_an_earlier_signal_each_time(waiter: Waiter, numbe
         with pytest.raises(CancelledError):
             waiter.sleep(seconds)
         with pytest.raises(CancelledError):
-            waiter.call(lambda: None, seconds)
+            _call(waiter, lambda: None, seconds)
 
 
 def test_listen__is_what_installs_the_handlers() -> None:
