@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test e2e chaos fuzz mutants picture lint format lock clean
+.PHONY: help demo bench test e2e chaos fuzz mutants picture lint format lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,6 +17,9 @@ $(READY): requirements-dev.txt
 
 demo: $(READY) ## gate some twenty jobs of a local stand-in API (or, with FINI_API_KEY and JOB_IDS set, real ones)
 	$(BIN)/python -m demo
+
+bench: $(READY) ## measure how fast the gate is beside its peers (ARGS='cost start': some sections); writes bench/RESULTS.md
+	$(BIN)/python -m bench $(ARGS)
 
 test: $(READY) ## run all tests but those that need a Docker engine
 	$(BIN)/python -m pytest -m 'not e2e' --cov --cov-report=term $(ARGS)
@@ -43,7 +46,7 @@ lint: $(READY) ## run every linter and the type checker
 	$(BIN)/mypy
 	$(BIN)/codespell
 	$(BIN)/hadolint Dockerfile
-	$(BIN)/shellcheck .ci/run tests/e2e/provide docs/picture/provide
+	$(BIN)/shellcheck .ci/run bench/curl_loop tests/e2e/provide docs/picture/provide
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions action.yml
 	$(BIN)/zizmor --offline --quiet action.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows examples/*.yml

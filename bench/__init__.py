@@ -1,0 +1,1 @@
+"""How fast fini-gate is, as ratios to what it stands beside: `make bench`."""
