@@ -1,0 +1,48 @@
+"""What a gate that has nothing out of the ordinary to do does not import: it starts in a moment for the want of it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from fake_fini import FakeFini, Scenario
+
+ENTRYPOINT = Path(__file__).resolve().parents[2] / "entrypoint.py"
+KEY = "fini_0123456789abcdef"
+# PyYAML is for YAML, asyncio comes with backoff, requests guesses a charset where it is asked for text, and rich is for
+# a terminal.
+NOT_NEEDED = {"yaml", "asyncio", "backoff", "charset_normalizer", "chardet", "rich"}
+# As `python entrypoint.py`, and at its end the names of all that was imported.
+RUN = """
+import atexit, runpy, sys
+atexit.register(lambda: print("imported", *(name for name, module in sys.modules.items() if module)))
+runpy.run_path(sys.argv[1], run_name="__main__")
+"""
+
+
+def test_gate__imports_only_what_it_needs(tmp_path: Path) -> None:
+    """A gate on finished jobs, their IDs in a JSON file, with all that it writes, does without the slow libraries."""
+    (tmp_path / "answer.json").write_text(json.dumps({"backgroundJobId": "done"}), encoding="utf-8")
+    output = tmp_path / "output"
+    output.touch()
+    with FakeFini(Scenario.from_mapping({"api-keys": {KEY: ["read"]}, "jobs": [{"id": "done"}]})) as api:
+        gate = subprocess.run(  # noqa: S603 - our own program
+            [sys.executable, "-I", "-c", RUN, str(ENTRYPOINT)],
+            check=True,
+            cwd=tmp_path,
+            env={
+                "INPUT_API-KEY": KEY,
+                "INPUT_API-URL": api.url,
+                "INPUT_JOB-IDS-FILE": "answer.json",
+                "INPUT_RESULTS-FILE": "results.json",
+                "GITHUB_WORKSPACE": str(tmp_path),
+                "GITHUB_OUTPUT": str(output),
+                "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"),
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
+        )
+    imported = set(gate.stdout.rpartition("imported ")[2].split())
+    assert "requests" in imported
+    assert imported & NOT_NEEDED == set()
