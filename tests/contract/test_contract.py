@@ -54,7 +54,12 @@ def test_action__declares_the_outputs_of_the_code() -> None:
 def test_action__is_accepted_by_the_runner() -> None:
     """Outputs hold a description alone, or GitHub rejects the file; the image is built from the Dockerfile."""
     assert all(list(output) == ["description"] for output in ACTION["outputs"].values())
-    assert ACTION["runs"] == {"using": "docker", "image": "Dockerfile"}
+    assert ACTION["runs"] == {
+        "using": "docker",
+        "image": "Dockerfile",
+        "entrypoint": "/usr/local/bin/python",
+        "args": ["-I", "-u", "/fini-gate/entrypoint.py"],
+    }
 
 
 def test_readme__lists_the_inputs_of_the_code() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -104,13 +105,17 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def image(provided: Provided, exported: Path) -> str:
-    """Build the action's image, as the runner does: the whole checkout as context, no build argument."""
-    assert provided.base_image
-    label = f"{IMAGE}=true"
-    call("docker", "build", "--tag", IMAGE, "--label", label, exported, timeout_seconds=BUILD_LIMIT_SECONDS)
+    """Build the action's image, as the runner does: the whole checkout as context, but on the base that is there."""
+    build(IMAGE, exported, "--build-arg", f"BASE_IMAGE={provided.base_image}")
     # The build before this one lost its name to it.
-    call("docker", "image", "prune", "--force", "--filter", f"label={label}")
+    call("docker", "image", "prune", "--force", "--filter", f"label={IMAGE}=true")
     return IMAGE
+
+
+def build(name: str, context: Path, *options: str) -> None:
+    """Build an image that goes by this name."""
+    labelled = ("--label", f"{IMAGE}=true", *options)
+    call("docker", "build", "--tag", name, *labelled, context, timeout_seconds=BUILD_LIMIT_SECONDS)
 
 
 # --- the stand-in API ------------------------------------------------------------------------------------------------
@@ -169,6 +174,8 @@ class Metadata:
 
     defaults: Mapping[str, str]
     outputs: frozenset[str]
+    entrypoint: str
+    args: Sequence[str]
 
 
 @pytest.fixture(scope="session")
@@ -178,6 +185,8 @@ def metadata(exported: Path) -> Metadata:
     return Metadata(
         defaults={name: declared.get("default", "") for name, declared in document["inputs"].items()},
         outputs=frozenset(document["outputs"]),
+        entrypoint=document["runs"]["entrypoint"],
+        args=document["runs"]["args"],
     )
 
 
@@ -262,6 +271,8 @@ class Runner:
     image: str
     metadata: Metadata
     folder: Path
+    # The runner's own network cannot reach the stand-in, which listens on the host's loopback only.
+    network: str = "host"
     started: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -297,12 +308,13 @@ class Runner:
         options: Sequence[str] = (),
     ) -> Step:
         """Start the action with these inputs and, besides what the runner sets, this environment and these options."""
-        step_environment = {**self._inputs(inputs), **self._runner_environment(), **(environment or {})}
+        step_environment = {**self.environment(inputs), **(environment or {})}
+        options = [*options, "--entrypoint", self.metadata.entrypoint]
         command = self.docker_run(options=options, names=step_environment)
         for name in ("set_output", "step_summary"):
             (self.folder / "file_commands" / name).write_bytes(b"")
         process = subprocess.Popen(  # noqa: S603 - the tests' own command, as a list
-            [*command, self.image],
+            [*command, self.image, *self.metadata.args],
             env={**self._client_environment(), **step_environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -318,8 +330,7 @@ class Runner:
             "docker",
             "run",
             *("--name", self.started[-1], "--label", f"{IMAGE}=true", "--workdir", "/github/workspace", "--rm"),
-            # The runner's own network cannot reach the stand-in, which listens on the host's loopback only.
-            *("--network", "host"),
+            *("--network", self.network),
             *(option for name in names for option in ("-e", name)),
             *("-e", "GITHUB_ACTIONS=true", "-e", "CI=true"),
             *("-v", "/var/run/docker.sock:/var/run/docker.sock"),
@@ -341,15 +352,13 @@ class Runner:
         if left:
             call("docker", "rm", "--force", *left)
 
-    def _inputs(self, given: Mapping[str, str]) -> dict[str, str]:
+    def environment(self, given: Mapping[str, str]) -> dict[str, str]:
+        """Return what the runner sets for a step with these inputs."""
         unknown = given.keys() - self.metadata.defaults.keys()
         assert not unknown, f"action.yml does not declare {unknown}"
         filled = {**self.metadata.defaults, **given}
-        return {f"INPUT_{name.upper().replace(' ', '_')}": value for name, value in filled.items()}
-
-    @staticmethod
-    def _runner_environment() -> dict[str, str]:
         return {
+            **{f"INPUT_{name.upper().replace(' ', '_')}": value for name, value in filled.items()},
             "HOME": "/github/home",
             "GITHUB_JOB": "gate",
             "GITHUB_REF": "refs/heads/main",
@@ -476,10 +485,15 @@ def remove_image(name: str) -> None:
 
 
 @pytest.fixture
-def act(job_image: str, exported: Path, tmp_path: Path) -> Act:
+def act(provided: Provided, job_image: str, exported: Path, tmp_path: Path) -> Act:
     """Run workflows under act, with the API key as the secret FINI_API_KEY."""
     checkout = Checkout(folder=tmp_path / "repository", home=tmp_path / "act-home", job_image=job_image)
     shutil.copytree(exported, checkout.folder)
+    # act hands no argument to the build: its copy of the Dockerfile names the base that is there.
+    dockerfile = checkout.folder / "Dockerfile"
+    named, count = re.subn("(?m)^(ARG BASE_IMAGE=).+$", rf"\g<1>{provided.base_image}", dockerfile.read_text("utf-8"))
+    assert count == 1
+    dockerfile.write_text(named, encoding="utf-8")
 
     def run(jobs: Mapping[str, Mapping[str, object]]) -> ActEnded:
         workflow = checkout.folder / ".github" / "workflows" / "tried.yml"
