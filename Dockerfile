@@ -15,9 +15,11 @@ RUN python -B -m pip install --no-cache-dir --disable-pip-version-check --root-u
 COPY image/byte_code.py /
 COPY entrypoint.py /added/code/fini-gate/
 COPY fini_gate /added/code/fini-gate/fini_gate
-# With the times evened out, the same files make the same layers, whenever and wherever they are built.
+# Whatever the checkout made of times and modes, the same files make the same layers.
 RUN python -I -B /byte_code.py \
-    && find /added -exec touch --no-dereference --date=@0 {} +
+    && chmod -R u=rwX,go=rX /added \
+    && chmod a+x /added/code/fini-gate/entrypoint.py \
+    && find /added -exec touch --date=@0 {} +
 
 FROM ${BASE_IMAGE}
 # Most seldom changed first: for whoever has the release before, a change of the gate alone is some hundred kB.

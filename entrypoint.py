@@ -1,4 +1,5 @@
-"""What the container starts: `python -I -u /fini-gate/entrypoint.py`."""
+#!/usr/local/bin/python -Iu
+"""What the container starts: `python -I -u /fini-gate/entrypoint.py`, by its ENTRYPOINT or by the line above."""
 
 import gc
 import os

@@ -1,8 +1,8 @@
 """What the Dockerfile's build stage runs: compiles what a gate imports, of its own, its dependencies and the base.
 
-The base image comes without byte code of the standard library, and all of it would be ten times what the gate needs.
-So what the gate's code names is imported, wherever it stands there, and what is loaded then is compiled. No list of
-modules is to be kept, and a test looks at containers whose gates have ended: Python has compiled nothing in them.
+The base image comes without byte code of the standard library, and all of it would be several times what the gate
+needs. So what the gate's code names is imported, wherever it stands there, and what is loaded then is compiled. No list
+of modules is to be kept, and a test looks at a container whose gates have ended: Python has compiled nothing in it.
 """
 
 import ast

@@ -175,7 +175,6 @@ class Metadata:
     defaults: Mapping[str, str]
     outputs: frozenset[str]
     entrypoint: str
-    args: Sequence[str]
 
 
 @pytest.fixture(scope="session")
@@ -186,7 +185,6 @@ def metadata(exported: Path) -> Metadata:
         defaults={name: declared.get("default", "") for name, declared in document["inputs"].items()},
         outputs=frozenset(document["outputs"]),
         entrypoint=document["runs"]["entrypoint"],
-        args=document["runs"]["args"],
     )
 
 
@@ -314,7 +312,7 @@ class Runner:
         for name in ("set_output", "step_summary"):
             (self.folder / "file_commands" / name).write_bytes(b"")
         process = subprocess.Popen(  # noqa: S603 - the tests' own command, as a list
-            [*command, self.image, *self.metadata.args],
+            [*command, self.image],
             env={**self._client_environment(), **step_environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -298,18 +298,6 @@ def test_hostile_checkout__takes_over_a_python_that_is_not_isolated(runner: Runn
     assert "planted code ran" in ended.stdout
 
 
-def test_container__needs_neither_capabilities_nor_a_writable_root(runner: Runner, start_fini: StartFini) -> None:
-    """The image runs with a read-only root, without any capability, as a hardened runner would start it."""
-    ended = runner.run(
-        {**CALM, "api-url": start_fini(QUICK), "job-ids": "quick", "results-file": "results.json"},
-        options=["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"],
-    )
-    assert ended.exit_code == 0, ended.log
-    assert ended.outputs["result"] == "success"
-    assert (runner.workspace / "results.json").is_file()
-    assert ended.summary.strip()
-
-
 def test_container__needs_little_memory(runner: Runner, start_fini: StartFini) -> None:
     """In 96 MiB neither an answer of a gigabyte, packed or not, nor 10,000 jobs get it killed."""
     count = 10_000

@@ -126,8 +126,12 @@ def test_image__adds_plain_files_of_root(layers: Layers) -> None:
     entries = [entry for layer in layers.added for entry in layer]
     assert {(entry.uid, entry.gid) for entry in entries} == {(0, 0)}
     assert [entry.name for entry in entries if not (entry.isreg() or entry.isdir())] == []
-    assert [entry.name for entry in entries if entry.mode & 0o7022] == []
     assert {entry.mtime for entry in layers.files} == {0}
+    assert {entry.mode & 0o7777 for entry in entries if entry.isdir()} == {0o755}
+    runnable = {"fini-gate/entrypoint.py"}
+    runnable |= {entry.name for entry in layers.files if entry.name.endswith(".so")}
+    modes = {entry.name: entry.mode & 0o7777 for entry in layers.files}
+    assert modes == {name: 0o755 if name in runnable else 0o644 for name in modes}
 
 
 def test_image__keeps_the_licences(layers: Layers) -> None:
@@ -148,7 +152,7 @@ def test_image__is_small(layers: Layers) -> None:
 
 
 def test_image__says_what_it_is(image: str, provided: Provided, metadata: Metadata) -> None:
-    """It carries its labels, starts by itself as action.yml has it started, and leaves the rest to the runner."""
+    """It carries its labels, starts the gate without being told to, and leaves the rest to the runner."""
     config = inspect(image)["Config"]
     own = "org.opencontainers.image."
     labels = {name.removeprefix(own): value for name, value in config["Labels"].items() if name.startswith(own)}
@@ -161,7 +165,7 @@ def test_image__says_what_it_is(image: str, provided: Provided, metadata: Metada
         "revision": "unknown",
         "base.name": provided.base_image,
     }
-    assert config["Entrypoint"] == [metadata.entrypoint, *metadata.args]
+    assert config["Entrypoint"] == ["/usr/local/bin/python", "-I", "-u", metadata.entrypoint]
     assert not config["Cmd"]
     assert config["User"] == ""
     assert "Healthcheck" not in config
@@ -209,8 +213,7 @@ class Pod:
         for name in ("set_output", "step_summary"):
             (files / name).write_bytes(b"")
         settings = [f"{name}={value}" for name, value in self.runner.environment(inputs).items()]
-        command = [self.runner.metadata.entrypoint, *self.runner.metadata.args]
-        script = f"cd /github/workspace\nexec env {shlex.join(settings)} {shlex.join(command)}\n"
+        script = f"cd /github/workspace\nexec env {shlex.join(settings)} {self.runner.metadata.entrypoint}\n"
         (self.runner.folder / "runner_temp" / "step.sh").write_text(script, encoding="utf-8")
         ended = subprocess.run(  # noqa: S603 - the tests' own command, as a list
             ["docker", "exec", self.name, "sh", "-e", "/github/runner_temp/step.sh"],  # noqa: S607 - as everywhere here
