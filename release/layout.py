@@ -7,7 +7,6 @@ of it (its SBOM, its provenance). Everything is read and hashed before any of it
 import hashlib
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -48,15 +47,18 @@ class _Layout:
         images = {}
         for descriptor in index["manifests"]:
             manifest = self._document(descriptor)
+            config = self._document(manifest["config"])
+            for layer in manifest["layers"]:
+                self._check_blob(layer)
             if _ATTESTED in descriptor.get("annotations", {}):
-                kinds = [layer["annotations"]["in-toto.io/predicate-type"] for layer in self._layers(manifest)]
+                kinds = [layer["annotations"]["in-toto.io/predicate-type"] for layer in manifest["layers"]]
                 attested.setdefault(descriptor["annotations"][_ATTESTED], []).extend(kinds)
                 continue
             platform = "{os}/{architecture}".format(**descriptor["platform"])
             if platform in images:
                 raise ReleaseError(f"there are two images for {platform}")
             images[platform] = descriptor["digest"]
-            self._check_image(manifest, platform, {"version": version, "revision": revision})
+            _check_config(config, platform, {"version": version, "revision": revision})
         if sorted(images) != sorted(PLATFORMS):
             raise ReleaseError(f"the image must be for {' and '.join(PLATFORMS)}, and is for {_words(sorted(images))}")
         for platform, digest in images.items():
@@ -64,22 +66,6 @@ class _Layout:
                 if not any(found.startswith(kind) for found in attested.get(digest, [])):
                     raise ReleaseError(f"the image for {platform} has no {name}")
         return str(top[0]["digest"])
-
-    def _check_image(self, manifest: Any, platform: str, labels: dict[str, str]) -> None:  # noqa: ANN401 - JSON
-        config = self._document(manifest["config"])
-        for _ in self._layers(manifest):
-            pass
-        if "{os}/{architecture}".format(**config) != platform:
-            raise ReleaseError(f"the image for {platform} says that it is for {config['os']}/{config['architecture']}")
-        for name, expected in labels.items():
-            found = (config["config"].get("Labels") or {}).get(f"org.opencontainers.image.{name}")
-            if found != expected:
-                raise ReleaseError(f"the image for {platform} must have the {name} {expected}, and has {found}")
-
-    def _layers(self, manifest: Any) -> Iterator[Any]:  # noqa: ANN401 - JSON
-        for layer in manifest["layers"]:
-            self._check_blob(layer)
-            yield layer
 
     def _document(self, descriptor: Any) -> Any:  # noqa: ANN401 - JSON
         return json.loads(self._check_blob(descriptor).read_bytes())
@@ -91,12 +77,23 @@ class _Layout:
         if named is None:
             raise ReleaseError(f"{digest!r} is no sha256 digest")
         path = self.folder / "blobs" / "sha256" / named[1]
+        if not path.is_file():
+            raise ReleaseError(f"the blob {digest} is missing")
         with path.open("rb") as file:
             if hashlib.file_digest(file, "sha256").hexdigest() != named[1]:
                 raise ReleaseError(f"the blob {digest} has other bytes than its digest says")
         if path.stat().st_size != descriptor["size"]:
             raise ReleaseError(f"the blob {digest} has another size than its descriptor says")
         return path
+
+
+def _check_config(config: Any, platform: str, labels: dict[str, str]) -> None:  # noqa: ANN401 - JSON
+    if "{os}/{architecture}".format(**config) != platform:
+        raise ReleaseError(f"the image for {platform} says that it is for {config['os']}/{config['architecture']}")
+    for name, expected in labels.items():
+        found = (config["config"].get("Labels") or {}).get(f"org.opencontainers.image.{name}")
+        if found != expected:
+            raise ReleaseError(f"the image for {platform} must have the {name} {expected}, and has {found}")
 
 
 def _words(platforms: list[str]) -> str:
