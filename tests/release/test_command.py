@@ -106,16 +106,16 @@ def test_check__refuses_another_tag(at: Clone, capsys: pytest.CaptureFixture[str
 
 def test_index__gives_the_digest(at: Clone, capsys: pytest.CaptureFixture[str]) -> None:
     """The digest of what was built, in a folder of the checkout."""
-    digest = build(at.folder / "image", "1.2.3", "the-commit")
-    assert main(["index", "image", "1.2.3", "the-commit"]) == 0
+    digest = build(at.folder / "layout", "1.2.3", "the-commit")
+    assert main(["index", "layout", "1.2.3", "the-commit"]) == 0
     assert capsys.readouterr().out == f"digest={digest}\n"
 
 
 def test_index__refuses_another_commits_image(at: Clone, capsys: pytest.CaptureFixture[str]) -> None:
     """An image that was built from another commit is no part of the release."""
-    build(at.folder / "image", "1.2.3", "another")
+    build(at.folder / "layout", "1.2.3", "another")
     problem = "the image for linux/amd64 must have the revision the-commit, and has another"
-    assert refused(capsys, "index", "image", "1.2.3", "the-commit") == problem
+    assert refused(capsys, "index", "layout", "1.2.3", "the-commit") == problem
 
 
 def test_tag__makes_the_commit_that_users_pin(at: Clone, capsys: pytest.CaptureFixture[str]) -> None:

@@ -55,7 +55,7 @@ def test_release__does_its_work_in_order(maintainer: Clone, tmp_path: Path) -> N
         "docker run .*--platform linux/amd64 fini-gate:amd64",
         "docker run .*--platform linux/arm64 fini-gate:arm64",
         "docker/login-action ghcr.io .*",
-        f"skopeo copy --all --preserve-digests oci:image docker://{IMAGE}:1.2.3",
+        f"skopeo copy --all --preserve-digests oci:layout docker://{IMAGE}:1.2.3",
         f"actions/attest-build-provenance {IMAGE} {pinned.partition('@')[2]} true false",
         f"gh attestation verify oci://{pinned} --repo {REPOSITORY} .*--source-ref refs/tags/release/1.2.3 .*",
         f"skopeo inspect --raw docker://{pinned}",

@@ -15,6 +15,7 @@ from tests.release.workflow import EXPRESSION, JOBS, TEXT, WORKFLOW, needed, nee
 
 # What the runner gives to every step.
 GIVEN = {"GITHUB_OUTPUT", "GITHUB_REF", "GITHUB_REF_NAME", "GITHUB_REPOSITORY", "GITHUB_SHA", "RUNNER_TEMP"}
+DOCS = (ROOT / "docs" / "releasing.md").read_text(encoding="utf-8")
 _STEPS = [(job, step) for job in JOBS for step in JOBS[job]["steps"]]
 STEPS = [pytest.param(job, step, id=f"{job}: {step['name']}") for job, step in _STEPS]
 COMMANDS = [pytest.param(step["run"], step.get("env", {}), id=step["name"]) for _, step in _STEPS if "run" in step]
@@ -164,3 +165,26 @@ def test_gate__says_what_the_build_looks_for() -> None:
     assert ended.returncode == 2
     (looked_for,) = re.findall(r'grep --line-regexp "(.*?)"', TEXT)
     assert looked_for in ended.stdout.splitlines()
+
+
+def test_docs__list_the_jobs() -> None:
+    """The table of jobs has each of them, in order, and says which of them write."""
+    rows = re.findall(r"^\| `(\w+)` \| .* \| (.*) \|$", DOCS, re.MULTILINE)
+    assert [job for job, _ in rows] == list(JOBS)
+    assert {job for job, writes in rows if "write" in writes} == set.union(*WRITERS.values())
+
+
+def test_docs__verify_as_the_workflow_does() -> None:
+    """Users are told to verify with the options that the release itself was verified with."""
+    commands = (
+        re.findall(r"gh attestation verify.*?--deny-self-hosted-runners", text, re.DOTALL) for text in (TEXT, DOCS)
+    )
+    ((asked,), (told,)) = ([re.findall(r"--[a-z-]+", command) for command in found] for found in commands)
+    assert asked == told
+
+
+def test_docs__name_what_exists() -> None:
+    """Each file that the page links to is there, and so is the heading that the release's notes link to."""
+    for target in re.findall(r"\]\((?!https)([^)#]+)\)", DOCS):
+        assert (ROOT / "docs" / target).exists(), target
+    assert "\n## Verify a release\n" in DOCS
