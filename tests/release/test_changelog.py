@@ -15,8 +15,8 @@ HEAD = "# Changelog\n\n## [Unreleased]\n\n"
 
 def test_notes__are_the_versions_section() -> None:
     """The section is given as it is written, without its heading and without the older ones."""
-    text = f"{HEAD}## [1.2.3] - 2026-11-24\n\n### Added\n\n- This.\n\n## [1.2.2] - 2026-11-23\n\n- That.\n"
-    assert notes(text, VERSION) == "### Added\n\n- This.\n"
+    text = f"{HEAD}## [1.2.3] - 2026-11-24\n\n### [Added]\n\n- This.\n\n## [1.2.2] - 2026-11-23\n\n- That.\n"
+    assert notes(text, VERSION) == "### [Added]\n\n- This.\n"
 
 
 def test_notes__need_no_section_for_what_is_not_released() -> None:
