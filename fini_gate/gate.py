@@ -9,7 +9,7 @@ from typing import Final, Protocol
 from fini_gate.errors import GateError, OutageError
 from fini_gate.inputs import Inputs, duration_text
 from fini_gate.jobs import Job, JobState, Look, StatusRow, worse
-from fini_gate.schedule import pause_seconds
+from fini_gate.schedule import Pace, pause_seconds
 from fini_gate.verdict import Limit, Verdict, judge
 
 # The gate has to end within 5 s of its deadline. A request that is under way at the deadline may take a share of them,
@@ -44,6 +44,8 @@ class Progress:
     changed: tuple[Job, ...]
     """Those whose state, status, start or end is another than before."""
     elapsed_seconds: float
+    seconds_left: float | None = None
+    """Until the last job ends, by the pace so far, where there is telling."""
     trouble: str | None
     """What kept the API from answering for all of them."""
 
@@ -56,6 +58,7 @@ def wait_for_jobs(  # noqa: PLR0913 - the parts that the composition root wires
     started_at: float,
     clock: Callable[[], float],
     sleep: Callable[[float], None],
+    random: Callable[[], float],
     on_look: Callable[[Progress], None],
 ) -> Verdict:
     """Wait until all jobs are settled, or a limit is reached.
@@ -67,6 +70,7 @@ def wait_for_jobs(  # noqa: PLR0913 - the parts that the composition root wires
         started_at: when the gate started, on the clock; all limits count from there.
         clock: seconds, monotonic.
         sleep: sleeps so many seconds; may raise GateError.
+        random: random numbers from 0 to 1.
         on_look: is told after each look.
     """
     gate = _Gate(jobs, client, inputs, started_at=started_at, clock=clock)
@@ -74,7 +78,7 @@ def wait_for_jobs(  # noqa: PLR0913 - the parts that the composition root wires
     try:
         on_look(gate.look())
         while not gate.is_over():
-            sleep(gate.pause_seconds())
+            sleep(gate.pause_seconds(random()))
             if gate.may_look():
                 on_look(gate.look())
     except GateError as reason:
@@ -145,6 +149,8 @@ class _Gate:
         self._usable_at: float | None = None
         self._out_since = math.inf
         self._look = Look()
+        self._pace: Pace | None = None
+        self._expected_end = started_at
         self.limit: Limit | None = None
 
     @property
@@ -187,11 +193,19 @@ class _Gate:
             self._take_in(watch, began_at=began_at, now=now)
             if self._looked_last:
                 _give_up_unknown(watch)
+        pending = sum(not watch.job.is_settled for watch in unsettled)
+        ended = len(self._watches) - pending
+        self._pace = Pace.first_seen(now, ended) if self._pace is None else self._pace.seen(now, ended)
+        self._expected_end = self._pace.end_of(pending)
         changed = tuple(job for job, earlier in zip(self.jobs, before, strict=True) if job.stage != earlier.stage)
         if changed:
             self._changed_at = now
         return Progress(
-            jobs=self.jobs, changed=changed, elapsed_seconds=now - self._started_at, trouble=self._look.trouble
+            jobs=self.jobs,
+            changed=changed,
+            elapsed_seconds=now - self._started_at,
+            seconds_left=self._expected_end - now if self._expected_end > now else None,
+            trouble=self._look.trouble,
         )
 
     def _ends_at(self, began_at: float) -> float:
@@ -259,14 +273,15 @@ class _Gate:
         """Whether the API does not ask to be left alone any more, or it is time for the last look all the same."""
         return self._clock() >= min(self._looked_at + self._look.retry_after_seconds, self._deadline)
 
-    def pause_seconds(self) -> float:
-        """How long to wait before the next look."""
+    def pause_seconds(self, chance: float) -> float:
+        """How long to wait before the next look; `chance` is a random number from 0 to 1."""
         now = self._clock()
         inputs = self._inputs
         pause = pause_seconds(
-            now - self._started_at,
+            self._expected_end - now,
             shortest_seconds=inputs.poll_interval_seconds,
             longest_seconds=inputs.max_poll_interval_seconds,
+            chance=chance,
         )
         pause = max(pause, self._look.retry_after_seconds)
         # To notice in time that nothing changes, or that the API stays down.

@@ -2,6 +2,7 @@
 
 import io
 import os
+import random
 import sys
 import time
 import traceback
@@ -74,6 +75,7 @@ class GateRun:
                     started_at=self._started_at,
                     clock=time.monotonic,
                     sleep=self._pause,
+                    random=random.random,
                     on_look=self._on_look,
                 )
             return self._with_titles(verdict, inputs, transport)

@@ -21,11 +21,9 @@ class ProgressLog:
     def __init__(self) -> None:
         self._silence_seconds = FIRST_SILENCE_SECONDS
         self._said_at = 0.0
-        self._first: Progress | None = None
 
     def lines(self, progress: Progress) -> list[str]:
         """The lines for a look; none where there is nothing new to say."""
-        self._first = self._first or progress
         is_silent = progress.elapsed_seconds - self._said_at < self._silence_seconds
         if not progress.changed and is_silent:
             return []
@@ -48,20 +46,9 @@ class ProgressLog:
         parts = [
             f"{duration_text(progress.elapsed_seconds):>6}  {bar} {ended}/{total}  {counts_text(progress.jobs)}",
             *_new_failures(progress.changed),
-            *self._time_left(progress),
+            *_time_left(progress),
         ]
         return "; ".join(parts)
-
-    def _time_left(self, progress: Progress) -> list[str]:
-        """An estimate from how fast jobs have ended since the first look; before any has, there is none to be had."""
-        pending = len(progress.jobs) - _ended(progress.jobs)
-        if not pending or self._first is None:
-            return []
-        ended_since = _ended(progress.jobs) - _ended(self._first.jobs)
-        if not ended_since:
-            return ["no telling yet how long"]
-        seconds = pending * (progress.elapsed_seconds - self._first.elapsed_seconds) / ended_since
-        return [f"about {duration_text(round(seconds))} left"]
 
 
 def _ended(jobs: Sequence[Job]) -> int:
@@ -74,3 +61,11 @@ def _new_failures(changed: Sequence[Job]) -> list[str]:
         return []
     more = f" and {len(failed) - _NAMED_IN_A_LINE} more" if len(failed) > _NAMED_IN_A_LINE else ""
     return [f"failed: {', '.join(failed[:_NAMED_IN_A_LINE])}{more}"]
+
+
+def _time_left(progress: Progress) -> list[str]:
+    if all(job.is_settled for job in progress.jobs):
+        return []
+    if progress.seconds_left is None:
+        return ["no telling yet how long"]
+    return [f"about {duration_text(round(progress.seconds_left))} left"]

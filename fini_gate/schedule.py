@@ -1,11 +1,62 @@
-"""When to look next. Pure."""
+"""When to look next. Pure.
 
+What is wanted is a look soon after the last job has ended, and few looks before. The jobs that were seen to end since
+the first look tell the pace; at that pace the pending ones end at a moment that can be told:
+
+- Ahead of that moment, look again after a share of what is left. Where the end is far, so is the next look, and the
+  estimate is better by then; towards the end looks come close to each other.
+- Past it, or before any pace is known, nothing tells the end. What has lasted for so long may well last for as long
+  again: look again after a share of that time. So the pauses grow again with a job that takes far longer than the
+  others, and with a stall, and a verdict is late by a small share of what the jobs took.
+
+The pace is taken from the gate's clock alone. The API's own times would tell it no better: with these shares they
+changed neither how late the verdict is nor the number of looks enough to be worth the trust.
+"""
+
+from dataclasses import dataclass, replace
 from typing import Final
 
-# A job that ended is noticed within a tenth of the time that it took, or sooner.
-PAUSE_PER_ELAPSED: Final = 0.1
+PAUSE_PER_SECOND_LEFT: Final = 0.18
+PAUSE_PER_SECOND_OVERDUE: Final = 0.025
+# So that gates that were started together do not ask together for ever.
+LONGER_AT_RANDOM: Final = 0.1
 
 
-def pause_seconds(elapsed_seconds: float, *, shortest_seconds: float, longest_seconds: float) -> float:
-    """The pause before the next look: a share of the time elapsed, within the two limits."""
-    return max(shortest_seconds, min(longest_seconds, PAUSE_PER_ELAPSED * elapsed_seconds))
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast jobs end. Times are seconds on the gate's clock."""
+
+    began_at: float
+    """The first look: jobs that had ended by then tell nothing of the pace."""
+    ended_before: int
+    changed_at: float
+    """The last look that saw more jobs ended than the one before; at first, the first."""
+    ended: int
+
+    @classmethod
+    def first_seen(cls, at: float, ended: int) -> "Pace":
+        """What the first look tells."""
+        return cls(began_at=at, ended_before=ended, changed_at=at, ended=ended)
+
+    def seen(self, at: float, ended: int) -> "Pace":
+        """What a further look tells."""
+        return self if ended == self.ended else replace(self, changed_at=at, ended=ended)
+
+    def end_of(self, pending: int) -> float:
+        """When so many more jobs will have ended; the first look, where none has been seen to end."""
+        seen_to_end = self.ended - self.ended_before
+        return self.changed_at + pending * (self.changed_at - self.began_at) / max(1, seen_to_end)
+
+
+def pause_seconds(seconds_left: float, *, shortest_seconds: float, longest_seconds: float, chance: float) -> float:
+    """The pause before the next look, within the two limits.
+
+    Args:
+        seconds_left: until the expected end; below zero where that is past.
+        shortest_seconds: the least pause.
+        longest_seconds: the longest one.
+        chance: a random number from 0 to 1.
+    """
+    share = PAUSE_PER_SECOND_LEFT if seconds_left > 0 else -PAUSE_PER_SECOND_OVERDUE
+    pause = max(shortest_seconds, share * seconds_left)
+    return min(longest_seconds, pause * (1 + LONGER_AT_RANDOM * chance))

@@ -174,7 +174,12 @@ RunGate: TypeAlias = Callable[..., Run]
 def make_run(make_inputs: Callable[..., Inputs]) -> RunGate:
     """Run a gate on jobs of these timelines (or what is said of them all the time), with these inputs."""
 
-    def run(timelines: Mapping[str, Timeline | Said], api: Mapping[str, Any] | None = None, **inputs: object) -> Run:
+    def run(
+        timelines: Mapping[str, Timeline | Said],
+        api: Mapping[str, Any] | None = None,
+        chance: float = 0,
+        **inputs: object,
+    ) -> Run:
         clock = Clock()
         whole = {
             job_id: timeline if isinstance(timeline, Mapping) else {0.0: timeline}
@@ -189,6 +194,7 @@ def make_run(make_inputs: Callable[..., Inputs]) -> RunGate:
             started_at=STARTED_AT,
             clock=clock,
             sleep=clock.sleep,
+            random=lambda: chance,
             on_look=progress.append,
         )
         assert verdict.elapsed_seconds == clock.elapsed
@@ -325,6 +331,35 @@ def test_rhythm__counts_the_pause_from_the_end_of_a_look(run: RunGate) -> None:
         {"a": PENDING}, {"look_seconds": 2}, poll_interval_seconds=5, max_poll_interval_seconds=5, timeout_seconds=21
     )
     assert gate.look_times == [0, 7, 14, 21]
+
+
+def test_rhythm__follows_the_pace_of_the_jobs(run: RunGate) -> None:
+    """Once jobs were seen to end, the observer is told how long the rest takes, and the pauses are a share of that."""
+    gate = run(
+        {"early": DONE, "a": {0: PENDING, 5: DONE}, "b": {0: PENDING, 100: DONE}, "c": {0: PENDING, 400: DONE}},
+        timeout_seconds=110,
+    )
+    told = [(told.elapsed_seconds, told.seconds_left) for told in gate.progress]
+    assert told[:6] == [(0, None), (1, None), (2, None), (3, None), (4, None), (5, 10)]
+    assert gate.look_times[6] == pytest.approx(5 + 0.18 * 10)
+    assert told[-2][0] == pytest.approx(100, abs=3)
+    assert told[-1] == (110, told[-2][0] + told[-2][0] / 2 - 110)
+
+
+def test_rhythm__takes_a_chance(run: RunGate) -> None:
+    """Gates that were started together do not look together for ever."""
+    calm, other = (run({"a": PENDING}, timeout_seconds=60, chance=chance) for chance in (0.0, 0.5))
+    assert calm.clock.pauses[0] == 1
+    assert other.clock.pauses[0] == pytest.approx(1.05)
+
+
+@pytest.mark.parametrize("day", ["1970-01-01", "2026-06-11", "9999-12-31"])
+def test_rhythm__does_not_depend_on_the_clock_of_the_api(run: RunGate, day: str) -> None:
+    """Whatever the API's clock shows, the looks come at the same times."""
+    begun = _row("IN_PROGRESS", started_at=f"{day}T12:00:01Z")
+    ended = _row("COMPLETED", started_at=f"{day}T12:00:01Z", completed_at=f"{day}T12:00:40Z")
+    gates = [run({"a": {0: a, 40: b}, "b": {0: a, 90: b}}) for a, b in ((begun, ended), (RUNNING, DONE))]
+    assert gates[0].look_times == gates[1].look_times
 
 
 @pytest.mark.parametrize("seconds", [20.0, 45.0])
@@ -892,6 +927,7 @@ def _wait(
         started_at=STARTED_AT,
         clock=clock,
         sleep=sleep or clock.sleep,
+        random=lambda: 0.0,
         on_look=lambda _: None,
     )
 

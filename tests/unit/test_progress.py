@@ -57,20 +57,18 @@ def test_lines__are_few(count: int, more: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ended", "at", "told"),
+    ("pending", "seconds_left", "told"),
     [
-        (2, 30, "no telling yet how long"),  # those had ended before the gate began to look
-        (4, 30, "about 30s left"),  # two in 20 s: three more take 30 s
-        (6, 20, "about 2s left"),
-        (7, 30, "7 of 7 jobs completed"),
+        (1, None, "; no telling yet how long"),
+        (1, 30, "; about 30s left"),
+        (1, 2.4, "; about 2s left"),
+        (0, None, "2 of 2 jobs completed"),
     ],
 )
-def test_estimate__rests_on_what_was_seen_to_end(ended: int, at: float, told: str) -> None:
-    """The time left is that of the pending jobs at the rate so far; before anything ended there is none."""
-    log = ProgressLog()
-    log.lines(_progress(*_many(DONE, 2), *_many(PENDING, 5), at=10))
-    (line,) = log.lines(_progress(*_many(DONE, ended), *_many(PENDING, 7 - ended), at=at))
-    assert line.endswith(told)
+def test_line__ends_with_the_estimate(pending: int, seconds_left: float | None, told: str) -> None:
+    """The time left stands where there is telling; where all have ended nothing does."""
+    progress = replace(_progress(*_many(DONE, 2), *_many(PENDING, pending)), seconds_left=seconds_left)
+    assert ProgressLog().line(progress).endswith(told)
 
 
 @pytest.mark.parametrize("look_seconds", [1, 7, 30])
@@ -101,7 +99,16 @@ def test_gate__prints_about_ten_lines_in_ten_silent_minutes(make_inputs: Callabl
         lines.extend(log.lines(progress))
 
     inputs = make_inputs(timeout_seconds=600, poll_interval_seconds=1, max_poll_interval_seconds=1)
-    wait_for_jobs([PENDING], Client(), inputs, started_at=0, clock=lambda: now, sleep=sleep, on_look=on_look)
+    wait_for_jobs(
+        [PENDING],
+        Client(),
+        inputs,
+        started_at=0,
+        clock=lambda: now,
+        sleep=sleep,
+        random=lambda: 0.0,
+        on_look=on_look,
+    )
     assert len(looks) == 601
     assert 8 <= len(lines) <= 13
 

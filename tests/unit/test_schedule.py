@@ -1,29 +1,197 @@
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fini_gate.schedule import pause_seconds
+from bench.policies import fini_gate, wait
+from bench.rhythm import goals, outcomes
+from bench.traces import traces
+from fini_gate.gate import wait_for_jobs
+from fini_gate.inputs import Inputs
+from fini_gate.jobs import Job, Look, StatusRow
+from fini_gate.schedule import Pace, pause_seconds
 
 SECONDS = st.floats(0.1, 3600)
+LIMITS = st.tuples(SECONDS, SECONDS).map(sorted)
+SECONDS_LEFT = st.floats(-1e6, 1e6)
+CHANCE = st.floats(0, 1)
+
+
+def _pace(*looks: tuple[float, int]) -> Pace:
+    """What looks tell: when each was, and how many jobs had ended by then."""
+    (at, ended), *others = looks
+    pace = Pace.first_seen(at, ended)
+    for at, ended in others:
+        pace = pace.seen(at, ended)
+    return pace
+
+
+# --- The pause -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("elapsed", "pause"), [(0, 1), (5, 1), (10, 1), (20, 2), (150, 15), (300, 30), (1000, 30), (1e8, 30)]
+    ("left", "pause"),
+    [
+        *[(0, 1), (5, 1), (10, 1.8), (100, 18), (200, 30), (1e8, 30)],
+        *[(-1, 1), (-40, 1), (-100, 2.5), (-1000, 25), (-2000, 30), (-1e8, 30)],
+    ],
 )
-def test_pause__grows_with_the_time_elapsed(elapsed: float, pause: float) -> None:
-    """The pause is a tenth of the time elapsed, from the shortest up to the longest."""
-    assert pause_seconds(elapsed, shortest_seconds=1, longest_seconds=30) == pytest.approx(pause)
+def test_pause__is_a_share_of_what_is_left_or_overdue(left: float, pause: float) -> None:
+    """It shrinks towards the expected end and grows again past it, from the shortest up to the longest."""
+    assert pause_seconds(left, shortest_seconds=1, longest_seconds=30, chance=0) == pytest.approx(pause)
 
 
-@given(st.floats(0, 1e6), SECONDS)
-def test_pause__is_fixed_where_both_limits_are_equal(elapsed: float, interval: float) -> None:
-    """With the longest pause equal to the shortest the rhythm never changes."""
-    assert pause_seconds(elapsed, shortest_seconds=interval, longest_seconds=interval) == interval
+@pytest.mark.parametrize(("left", "pauses"), [(0, (1, 1.05, 1.1)), (100, (18, 18.9, 19.8)), (160, (28.8, 30, 30))])
+def test_pause__is_a_little_longer_at_random(left: float, pauses: Sequence[float]) -> None:
+    """Chance makes it up to a tenth longer, and never longer than the longest."""
+    found = [pause_seconds(left, shortest_seconds=1, longest_seconds=30, chance=chance) for chance in (0, 0.5, 1)]
+    assert found == pytest.approx(pauses)
 
 
-@given(st.lists(st.floats(0, 1e6), min_size=2, max_size=2).map(sorted), st.lists(SECONDS, min_size=2, max_size=2))
-def test_pause__stays_within_the_limits_and_never_shrinks(elapsed: list[float], limits: list[float]) -> None:
-    """Whatever the limits, pauses lie between them, and a later one is no shorter."""
-    shortest, longest = sorted(limits)
-    earlier, later = (pause_seconds(at, shortest_seconds=shortest, longest_seconds=longest) for at in elapsed)
-    assert shortest <= earlier <= later <= longest
+@given(SECONDS_LEFT, SECONDS, CHANCE)
+def test_pause__is_fixed_where_both_limits_are_equal(left: float, interval: float, chance: float) -> None:
+    """With the longest pause equal to the shortest the rhythm never changes, chance or not."""
+    assert pause_seconds(left, shortest_seconds=interval, longest_seconds=interval, chance=chance) == interval
+
+
+@given(SECONDS_LEFT, LIMITS, CHANCE)
+def test_pause__stays_within_the_limits(left: float, limits: Sequence[float], chance: float) -> None:
+    """Whatever the estimate, a pause lies between the limits, and chance adds a tenth of it at most."""
+    shortest, longest = limits
+    calm, found = (
+        pause_seconds(left, shortest_seconds=shortest, longest_seconds=longest, chance=each) for each in (0, chance)
+    )
+    assert shortest <= calm <= found <= longest
+    assert found <= calm * 1.1 * (1 + 1e-9)
+
+
+@given(st.tuples(SECONDS_LEFT, SECONDS_LEFT).map(lambda two: sorted(two, key=abs)), LIMITS)
+def test_pause__is_shorter_the_nearer_the_end_is(both: Sequence[float], limits: Sequence[float]) -> None:
+    """On the same side of the expected end the nearer look has no longer pause."""
+    shortest, longest = limits
+    nearer, farther = (
+        pause_seconds(left, shortest_seconds=shortest, longest_seconds=longest, chance=0) for left in both
+    )
+    assert nearer <= farther or (both[0] > 0) != (both[1] > 0)
+
+
+# --- The pace --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("looks", "pending", "end"),
+    [
+        ([(10, 0)], 5, 10),  # nothing is known: all is overdue
+        ([(10, 2), (30, 2)], 5, 10),  # what ended before the first look tells nothing
+        ([(10, 2), (30, 4)], 3, 60),  # two in 20 s: three more take 30 s
+        ([(10, 2), (20, 3), (30, 4)], 3, 60),
+        ([(10, 2), (30, 4), (50, 4), (55, 4)], 3, 60),  # looks that see nothing new change nothing
+        ([(10, 2), (30, 4)], 0, 30),
+        ([(10, 0), (10, 4)], 3, 10),  # a clock that stands still
+    ],
+)
+def test_pace__tells_when_the_pending_jobs_end(looks: list[tuple[float, int]], pending: int, end: float) -> None:
+    """They take as long each as those took that were seen to end."""
+    assert _pace(*looks).end_of(pending) == pytest.approx(end)
+
+
+@given(
+    st.lists(st.tuples(st.floats(0.1, 100), st.integers(0, 9)), min_size=1, max_size=20),
+    st.integers(0, 500),
+    st.integers(0, 10**6),
+)
+def test_pace__does_not_depend_on_what_the_clock_shows(
+    steps: list[tuple[float, int]], pending: int, offset: int
+) -> None:
+    """A clock that shows another time gives the same time left; it is never less than none after a job has ended."""
+    at, ended, looks = 0.0, 0, list[tuple[float, int]]()
+    for seconds, more in steps:
+        at, ended = at + seconds, ended + more
+        looks.append((at, ended))
+    pace, shifted = _pace(*looks), _pace(*((at + offset, ended) for at, ended in looks))
+    assert shifted.end_of(pending) - offset == pytest.approx(pace.end_of(pending), rel=1e-6, abs=1e-3)
+    assert pace.end_of(pending) >= pace.changed_at
+
+
+# --- The rhythm ------------------------------------------------------------------------------------------------------
+
+
+def _pauses(ends: Sequence[float], until: float, *, shortest: float = 1, longest: float = 30) -> list[float]:
+    """The pauses of a gate on jobs that end then, without chance."""
+    at, pauses = 0.0, list[float]()
+    pace = Pace.first_seen(at, bisect_right(ends, at))
+    while at < until:
+        left = pace.end_of(len(ends) - pace.ended) - at
+        pauses.append(pause_seconds(left, shortest_seconds=shortest, longest_seconds=longest, chance=0))
+        at += pauses[-1]
+        pace = pace.seen(at, bisect_right(ends, at))
+    return pauses
+
+
+def test_rhythm__is_denser_towards_the_end() -> None:
+    """Of a steady batch the looks come closer, down to the shortest pause."""
+    pauses = _pauses(range(5, 201, 5), 200)
+    longest = pauses.index(max(pauses))
+    assert pauses[longest] > 25
+    assert pauses[longest:] == sorted(pauses[longest:], reverse=True)
+    assert pauses[-1] == 1
+
+
+def test_rhythm__grows_again_with_a_straggler() -> None:
+    """The longer the last job takes, the longer are the pauses, up to the longest."""
+    pauses = _pauses([*range(1, 50), 10_000], 10_000)
+    tail = pauses[pauses.index(1, 10) :]
+    assert tail == sorted(tail)
+    assert tail[-1] == 30
+
+
+@pytest.mark.parametrize(("shortest", "longest"), [(1, 5), (5, 30), (0.1, 0.4), (60, 600)])
+def test_rhythm__makes_sense_within_other_limits(shortest: float, longest: float) -> None:
+    """Both limits are reached where the batch is long enough for it, and neither is passed."""
+    ends = [*(2 * longest * number for number in range(1, 11)), 100 * longest]
+    pauses = _pauses(ends, ends[-1], shortest=shortest, longest=longest)
+    assert min(pauses) == shortest
+    assert max(pauses) == longest
+
+
+def test_rhythm__is_late_little_and_looks_seldom() -> None:
+    """On seeded traces it is far sooner than fixed rhythms, at about the looks of the slow ones, and never outdone."""
+    for goal in goals(outcomes(seed=5, count=300)):
+        assert goal.measured <= goal.at_most, goal
+
+
+@pytest.mark.parametrize("name", ["one job", "5 to 50 jobs", "a straggler"])
+def test_bench__looks_when_the_gate_does(name: str, make_inputs: Callable[..., Inputs]) -> None:
+    """What is measured of the rhythm is what the gate does, with the same chance, at its default intervals."""
+    trace = traces(seed=5, count=3)[name][-1]
+    ends = {f"job-{number}": end for number, end in enumerate(trace)}
+    now, looks = 0.0, 0
+
+    class Client:
+        def look(self, job_ids: Sequence[str], **_: Any) -> Look:  # noqa: ANN401 - the limits
+            nonlocal looks
+            looks += 1
+            said = {True: "COMPLETED", False: "PENDING"}
+            rows = {job_id: [StatusRow(id=job_id, status=said[ends[job_id] <= now])] for job_id in job_ids}
+            return Look(rows=rows, usable_at=now)
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    verdict = wait_for_jobs(
+        [Job(id=job_id) for job_id in ends],
+        Client(),
+        make_inputs(timeout_seconds=36_000),
+        started_at=0,
+        clock=lambda: now,
+        sleep=sleep,
+        random=Random(7).random,  # noqa: S311 - no secrets
+        on_look=lambda _: None,
+    )
+    measured = wait(trace, fini_gate(Random(7)))  # noqa: S311 - no secrets
+    assert (verdict.exit_code, looks, now - trace[-1]) == (0, measured.looks, measured.lag_seconds)
