@@ -4,10 +4,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo bench test e2e chaos fuzz mutants picture lint format lock clean
+.PHONY: help demo bench test e2e chaos fuzz mutants picture lint format lock clean rhythm-picture
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): requirements-dev.txt
 	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "fini-gate needs Python 3.11 or later; say which: make PYTHON=/path/to/python3")'
@@ -39,6 +39,9 @@ mutants: $(READY) ## change the code in small ways, and list the changes that no
 picture: $(READY) ## draw the README's picture of a summary
 	docs/picture/provide
 	$(BIN)/python -m docs.picture.draw docs/summary.png
+
+rhythm-picture: $(READY) ## draw the README's picture of the rhythm
+	$(BIN)/python -m bench.draw docs/rhythm.png
 
 lint: $(READY) ## run every linter and the type checker
 	$(BIN)/ruff format --check .
