@@ -9,6 +9,7 @@ from pathlib import Path
 
 from fini_gate.errors import UsageError
 from fini_gate.inputs import shown
+from fini_gate.workspace import resolve
 
 
 def check_results_file(workspace: Path, given: str) -> None:
@@ -18,7 +19,7 @@ def check_results_file(workspace: Path, given: str) -> None:
         UsageError: it does not.
     """
     try:
-        _resolve(workspace, given)
+        resolve(workspace, given)
     except (OSError, ValueError):
         raise UsageError(
             f"Input results-file is {shown(given)}: it must be a path inside the workspace, relative to it."
@@ -32,7 +33,7 @@ def write_results_file(workspace: Path, given: str, document: Mapping[str, objec
         OSError: it cannot be written; a file that stood there before still does.
         ValueError: the path leads out of the workspace by now.
     """
-    path = _resolve(workspace, given)
+    path = resolve(workspace, given)
     owner = workspace.stat()
     for folder in reversed([parent for parent in path.parents if not parent.exists()]):
         folder.mkdir()
@@ -48,14 +49,6 @@ def write_results_file(workspace: Path, given: str, document: Mapping[str, objec
     except OSError:
         Path(temporary).unlink(missing_ok=True)
         raise
-
-
-def _resolve(workspace: Path, given: str) -> Path:
-    root = Path(os.path.realpath(workspace))
-    path = Path(os.path.realpath(root / given))
-    if root not in path.parents:
-        raise ValueError("outside the workspace")
-    return path
 
 
 def _give(path: Path, owner: os.stat_result) -> None:

@@ -15,6 +15,8 @@ LAYERS = {
     "escaping": set[str](),
     "inputs": {"errors", "escaping"},
     "job_ids": {"errors", "escaping", "inputs"},
+    "workspace": set[str](),
+    "certificates": {"errors", "escaping", "inputs", "workspace"},
     "verdict": {"errors", "jobs"},
     "waiting": {"errors"},
     "gate": {"errors", "inputs", "jobs", "schedule", "verdict"},
@@ -23,7 +25,7 @@ LAYERS = {
     "progress": {"gate", "inputs", "jobs", "report"},
     "timeline": {"jobs"},
     "summary": {"escaping", "inputs", "jobs", "report", "timeline", "verdict"},
-    "results_file": {"errors", "inputs"},
+    "results_file": {"errors", "inputs", "workspace"},
     "github": {"escaping", "inputs", "terminal"},
     "terminal": set[str](),
 }
