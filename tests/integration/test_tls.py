@@ -1,5 +1,7 @@
 import datetime as dt
 import ssl
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -304,6 +306,47 @@ def test_gate__that_meets_an_unknown_authority_names_the_input(serve: Serve, gat
     assert UNKNOWN_AUTHORITY in run.errors[0]
     assert f"no usable answer: {UNKNOWN_AUTHORITY}; trying again" in run.log
     assert server.requests == []
+
+
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
+def test_gate__trusts_nobody_whom_a_variable_of_openssl_names(serve: Serve, gate: Gate, variable: str) -> None:
+    """Of the environment only the two variables that the README names say whom to trust."""
+    (gate.workspace / "own.pem").write_text(pem(OWN))
+    server = serve(GOOD, tls=speaking_tls(OWN))
+    path = gate.workspace / ("own.pem" if variable == "SSL_CERT_FILE" else ".")
+    run = gate.run({"api-url": server.url, "job-ids": "a", "outage-tolerance": "0"}, {variable: str(path)})
+    assert run.exit_code == 4
+    assert UNKNOWN_AUTHORITY in run.errors[0]
+
+
+def test_gate__writes_no_secrets_of_its_connections_down(
+    serve: Serve, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SSLKEYLOGFILE, by which a connection could be read later, has no effect, which it would have without care."""
+    path = gate.workspace / "secrets"
+    server = serve(GOOD, tls=speaking_tls(OWN))
+    inputs = {"api-url": server.url, "job-ids": "a", "ca-bundle": pem(OWN)}
+    assert gate.run(inputs, {"SSLKEYLOGFILE": str(path)}).exit_code == 0
+    assert not path.exists()
+    monkeypatch.setenv("SSLKEYLOGFILE", str(path))
+    assert good(ask(server.url, OWN))
+    assert path.read_text()
+
+
+def test_gate__lets_no_file_configure_openssl(serve: Serve, gate: Gate) -> None:
+    """OPENSSL_CONF, by which the checkout's code could be loaded, has no effect, which it would have without care."""
+    configuration = gate.workspace / "openssl.cnf"
+    configuration.write_text(
+        "openssl_conf = all\n[all]\nssl_conf = ssl\n[ssl]\nsystem_default = old\n[old]\nMaxProtocol = TLSv1.2\n"
+    )
+    environ = {"OPENSSL_CONF": str(configuration)}
+    tls = speaking_tls(OWN)
+    tls.minimum_version = ssl.TLSVersion.TLSv1_3
+    server = serve(GOOD, tls=tls)
+    assert gate.run({"api-url": server.url, "job-ids": "a", "ca-bundle": pem(OWN)}, environ).exit_code == 0
+    program = "import ssl; print(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).maximum_version.name)"
+    newest = subprocess.run([sys.executable, "-I", "-c", program], env=environ, check=True, capture_output=True)  # noqa: S603 - our own program
+    assert newest.stdout == b"TLSv1_2\n"
 
 
 def test_gate__with_a_wrong_bundle_asks_nothing(serve: Serve, gate: Gate) -> None:
