@@ -433,6 +433,17 @@ def test_file__may_be_nested_a_hundred_levels_deep(read_ids: ReadIds, name: str)
     assert str(refusal.value) == f"File '{name}' of job-ids-file{place}: nested too deeply."
 
 
+@pytest.mark.parametrize("kind", ["object/apply:os.mkdir", "object/new:os.mkdir", "name:os.mkdir", "module:os", "str"])
+def test_yaml__tags_make_no_objects(read_ids: ReadIds, tmp_path: Path, kind: str) -> None:
+    """Whatever a tag asks for, what comes of it is text and lists, and nothing is called."""
+    made = tmp_path / "made"
+    assert read_ids(files={"ids.yaml": f"- !!python/{kind} [{made}]\n- !!python/{kind} a"}) == {
+        str(made): None,
+        "a": None,
+    }
+    assert not made.exists()
+
+
 def test_yaml__aliases_do_not_multiply(read_ids: ReadIds) -> None:
     """A few lines that stand for billions of IDs are read at once, each list of them counted once."""
     levels = "".join(f"- &x{level} [{', '.join([f'*x{level - 1}'] * 10)}]\n" for level in range(1, 40))
