@@ -170,7 +170,7 @@ def _require_certificates(verify: Any) -> None:  # noqa: ANN401 - a path or a bo
     if isinstance(verify, str) and not Path(verify).exists():
         raise UsageError(
             f"REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE in the environment is {verify!r}, which is not there: the action"
-            " runs in a container of its own, so unset it for this step."
+            " runs in a container of its own, so unset it for this step, and give ca-bundle instead."
         )
 
 

@@ -14,7 +14,7 @@ import trustme
 
 from fini_gate.client.transport import Failure, Response, Transport
 from fini_gate.waiting import Waiter
-from tests.integration.servers import ROWS, Connection, Server, ending, sending, tunnelling, whole
+from tests.integration.servers import ROWS, Answer, Connection, Server, ending, sending, tunnelling, whole
 from tests.integration.test_main import Gate
 
 KEY: Final = "fini_0123456789abcdef"
@@ -246,6 +246,24 @@ def test_proxy__that_nobody_vouches_for_hears_nothing(serve: Serve, monkeypatch:
     monkeypatch.setenv("HTTPS_PROXY", proxy.url.replace("//", f"//{LOGIN}@"))
     assert ask("https://api.example", OWN) == Failure(UNKNOWN_AUTHORITY, is_broken_connection=True)
     assert proxy.requests == []
+
+
+def _endless_heads(connection: Connection) -> None:
+    connection.send(b"HTTP/1.1 200 Connection established\r\n")
+    connection.drip(b"X-Long: " + b"x" * 10_000)
+
+
+def _open_and_silent(connection: Connection) -> None:
+    connection.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
+    connection.pause(30)
+
+
+@pytest.mark.parametrize("answer", [Connection.hang, _endless_heads, _open_and_silent])
+def test_proxy__that_never_opens_is_given_up(serve: Serve, monkeypatch: pytest.MonkeyPatch, answer: Answer) -> None:
+    """The limit of a request holds for the way through a proxy as well."""
+    monkeypatch.setenv("HTTPS_PROXY", serve(answer).url)
+    response = transport_to("https://api.example").post(["a"], timeout_seconds=0.3)
+    assert response == Failure("no whole answer within 0.3s")
 
 
 @pytest.mark.parametrize("excepted", ["127.0.0.1", "*", "other.example,127.0.0.1"])

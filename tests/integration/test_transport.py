@@ -640,7 +640,7 @@ def test_certificates__that_are_not_there_are_a_usage_error(
         transport_to("https://api.example")
     assert str(refusal.value) == (
         f"REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE in the environment is '{tmp_path}/missing.pem', which is not there: the"
-        " action runs in a container of its own, so unset it for this step."
+        " action runs in a container of its own, so unset it for this step, and give ca-bundle instead."
     )
 
 
