@@ -84,5 +84,5 @@ def _read_text(workspace: Path, given: str, name: str) -> str:
         raise UsageError(
             f"File {name} of ca-bundle is larger than {BUNDLE_BYTES // 1024**2} MiB: name one with certificates alone."
         )
-    # Certificates are ASCII; between them anything may stand.
-    return content.decode("ascii", errors="replace")
+    # Between the certificates, which are ASCII, anything may stand.
+    return content.decode(errors="replace")

@@ -148,9 +148,9 @@ class _TrustingAdapter(HTTPAdapter):
         self._ca_certificates = ca_certificates
         super().__init__()
 
-    def build_connection_pool_key_attributes(self, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - its own types
+    def build_connection_pool_key_attributes(self, *arguments: Any) -> Any:  # noqa: ANN401 - its own types
         """Give what requests tells urllib3 of the host and of TLS, and the certificates."""
-        host, tls = super().build_connection_pool_key_attributes(*arguments, **options)
+        host, tls = super().build_connection_pool_key_attributes(*arguments)
         return host, {**tls, "ca_cert_data": self._ca_certificates}
 
 
@@ -193,7 +193,7 @@ def _describe(error: BaseException) -> str:
                 f"the certificate could not be verified ({why}); if a private authority made it, give that as ca-bundle"
             )
         case SSLCertVerificationError(verify_message=why):
-            return f"the certificate could not be verified ({why.rstrip('.')})"
+            return f"the certificate could not be verified ({why.removesuffix('.')})"
         case OSError(args=(str(text),)) if found := re.match("Tunnel connection failed: ([0-9]{3})", text):
             return f"the proxy opened no way to the API (HTTP {found[1]})"
         case OSError(strerror=str(words)):

@@ -1,3 +1,4 @@
+import io
 import os
 import re
 import ssl
@@ -147,6 +148,22 @@ def test_ca_bundle__of_a_megabyte_is_read_and_a_larger_one_is_refused(read: Read
     assert refusal(read, "a.pem") == (
         "File 'a.pem' of ca-bundle is larger than 1 MiB: name one with certificates alone."
     )
+
+
+def test_ca_bundle__that_grows_while_it_is_read_is_refused(
+    read: Read, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No more is read of a file than is needed to refuse it."""
+
+    class Endless(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            assert size is not None
+            assert size >= 0, "it has no end"
+            return b" " * size
+
+    (workspace / "a.pem").touch()
+    monkeypatch.setattr(Path, "open", lambda *_: Endless())
+    assert "is larger than 1 MiB" in refusal(read, "a.pem")
 
 
 @pytest.mark.parametrize(
