@@ -11,6 +11,11 @@ sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))  # noqa: PTH120 
 from fini_gate.waiting import Waiter
 
 if __name__ == "__main__":
+    # The variables of earlier steps come along. By these OpenSSL would load code out of a file that one of them names,
+    # and the secrets of each connection be written down.
+    for name in ("OPENSSL_CONF", "SSLKEYLOGFILE"):
+        os.environ.pop(name, None)
+
     # What the gate makes are jobs, very many of them, that last to its end: there is seldom anything to be found.
     gc.set_threshold(100_000)
     # First of all, since the rest takes a while to import: until then a SIGTERM would not be heard.

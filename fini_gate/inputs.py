@@ -34,6 +34,7 @@ DEFAULTS: Final[Mapping[str, str]] = {
     "results-file": "",
     "article-details": "false",
     "job-summary": "true",
+    "ca-bundle": "",
     "api-url": "https://api-prod.usefini.com",
 }
 
@@ -83,6 +84,7 @@ class Inputs:
     results_file: str
     article_details: bool
     job_summary: bool
+    ca_bundle: str = field(repr=False)
     api_url: str
     workspace: Path
 
@@ -126,6 +128,7 @@ class Inputs:
             results_file=read("results-file", _one_line),
             article_details=read("article-details", _switch),
             job_summary=read("job-summary", _switch),
+            ca_bundle=given["ca-bundle"],
             api_url=read("api-url", _api_url),
             workspace=Path(environ.get("GITHUB_WORKSPACE") or Path.cwd()),
         )

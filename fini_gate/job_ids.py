@@ -17,6 +17,7 @@ from typing import Any, Final, TypeAlias
 from fini_gate.errors import UsageError
 from fini_gate.escaping import redacted
 from fini_gate.inputs import Inputs, shown
+from fini_gate.workspace import resolve
 
 ID_CHARACTERS: Final = 200
 FILE_BYTES: Final = 32 * 1024**2
@@ -106,7 +107,7 @@ def _all_pairs(inputs: Inputs) -> Iterator[tuple[_Source, Iterable[_Pair]]]:
     _refuse_key(_Source("Input job-ids-file", paths), paths, inputs.api_key)
     for path in (found for pattern in inputs.job_id_paths for found in _matches(inputs.workspace, pattern)):
         name = os.path.relpath(path, inputs.workspace) if path.is_relative_to(inputs.workspace) else str(path)
-        source = _Source(f"File {shown(name)} of job-ids-file", _read_text(path, name))
+        source = _Source(f"File {shown(name)} of job-ids-file", _read_text(path, name, inputs.workspace))
         _refuse_key(source, source.text, inputs.api_key)
         yield source, _reader_of(path, source.text)(source)
 
@@ -139,12 +140,13 @@ def _matches(workspace: Path, pattern: str) -> Sequence[Path]:
     return found
 
 
-def _read_text(path: Path, name: str) -> str:
+def _read_text(path: Path, name: str, workspace: Path) -> str:
     limit = YAML_BYTES if path.suffix.lower() in {".yaml", ".yml"} else FILE_BYTES
     try:
         # A device never ends, and a pipe may have nobody who writes to it.
         if not path.is_file():
             raise UsageError(f"Input job-ids-file names {shown(name)}, which is a folder or a device: name a file.")
+        _refuse_way_out(workspace, path, name)
         with path.open("rb") as file:
             content = file.read(limit + 1)
     except OSError as error:
@@ -160,6 +162,18 @@ def _read_text(path: Path, name: str) -> str:
             f"File {shown(name)} of job-ids-file, line {line}: byte 0x{content[error.start]:02x} is not UTF-8:"
             " store the file as UTF-8."
         ) from None
+
+
+def _refuse_way_out(workspace: Path, path: Path, name: str) -> None:
+    """Refuse a path in the workspace that leads out of it: by a link, a checkout could have any file's text shown."""
+    if path.is_relative_to(workspace):  # else it is a full path, and the workflow's own words
+        try:
+            resolve(workspace, str(path))
+        except ValueError:
+            raise UsageError(
+                f"Input job-ids-file names {shown(name)}, which leads out of the workspace: name a file in there, or"
+                " one elsewhere by its full path."
+            ) from None
 
 
 def _reader_of(path: Path, text: str) -> Callable[[_Source], Iterable[_Pair]]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from fini_gate import report
+from fini_gate.certificates import read_ca_bundle
 from fini_gate.client import Article, FiniClient, Transport, look_up_articles
 from fini_gate.errors import CancelledError, GateError, InternalError, UsageError
 from fini_gate.gate import LAST_LOOK_SECONDS, Progress, wait_for_jobs
@@ -61,12 +62,18 @@ class GateRun:
         """Wait for the jobs, and judge. Whatever goes wrong is a verdict too."""
         try:
             self._inputs = inputs = Inputs.from_environ(self._environ)
+            ca_certificates = read_ca_bundle(inputs)
             self._jobs = self._read_jobs(inputs)
             if not self._jobs:
                 return self._judge_no_jobs(inputs)
             until = datetime.now(UTC) + timedelta(seconds=inputs.timeout_seconds)
             self._runner.info(report.opening_line(self._jobs, inputs, until=until))
-            transport = Transport(api_url=inputs.api_url, api_key=inputs.api_key, calls=self.waiter)
+            transport = Transport(
+                api_url=inputs.api_url,
+                api_key=inputs.api_key,
+                calls=self.waiter,
+                ca_certificates=ca_certificates,
+            )
             with live_line() as self._show_line:
                 verdict = wait_for_jobs(
                     self._jobs,

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from fini_gate.errors import UsageError
 from fini_gate.inputs import shown
+from fini_gate.workspace import resolve
 
 # As one text the document would take as much memory as all that is known of the jobs.
 _JOBS_IN_A_PIECE: Final = 1000
@@ -22,7 +23,7 @@ def check_results_file(workspace: Path, given: str) -> None:
         UsageError: it does not.
     """
     try:
-        _resolve(workspace, given)
+        resolve(workspace, given)
     except (OSError, ValueError):
         raise UsageError(
             f"Input results-file is {shown(given)}: it must be a path inside the workspace, relative to it."
@@ -36,7 +37,7 @@ def write_results_file(workspace: Path, given: str, document: Mapping[str, Any])
         OSError: it cannot be written; a file that stood there before still does.
         ValueError: the path leads out of the workspace by now.
     """
-    path = _resolve(workspace, given)
+    path = resolve(workspace, given)
     owner = workspace.stat()
     for folder in reversed([parent for parent in path.parents if not parent.exists()]):
         folder.mkdir()
@@ -62,14 +63,6 @@ def _pieces(document: Mapping[str, Any]) -> Iterator[str]:
         piece = json.dumps(jobs[start : start + _JOBS_IN_A_PIECE])
         yield (",\n" if start else "") + piece[1:-1]
     yield "]}\n"
-
-
-def _resolve(workspace: Path, given: str) -> Path:
-    root = Path(os.path.realpath(workspace))
-    path = Path(os.path.realpath(root / given))
-    if root not in path.parents:
-        raise ValueError("outside the workspace")
-    return path
 
 
 def _give(path: Path, owner: os.stat_result) -> None:

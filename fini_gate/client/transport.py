@@ -1,5 +1,6 @@
 """One HTTP request, bounded in time and size, whose failures come as data. The only user of `requests`."""
 
+import re
 import sys
 import time
 import warnings
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
+from ssl import SSLCertVerificationError
 from typing import Any, Final, Protocol, TypeVar
 from urllib.parse import urlsplit
 
@@ -32,6 +34,7 @@ def _without_charset_detection() -> Iterator[None]:
 
 with _without_charset_detection():
     import requests
+    from requests.adapters import HTTPAdapter
 
 # Fini's public API reference, "Check knowledge jobs".
 STATUS_ROUTE: Final = "/v2/knowledge/public/jobs/status"
@@ -39,6 +42,8 @@ STATUS_ROUTE: Final = "/v2/knowledge/public/jobs/status"
 ARTICLES_ROUTE: Final = "/v2/hc-articles/ids/public"
 BODY_BYTES: Final = 16 * 1024**2
 _CHUNK_BYTES: Final = 64 * 1024
+# OpenSSL's numbers for a certificate that leads to no authority that is trusted (X509_V_ERR_…, in x509_vfy.h).
+_UNKNOWN_AUTHORITY: Final = {2, 18, 19, 20, 21}
 
 _Result = TypeVar("_Result")
 
@@ -90,15 +95,17 @@ class Transport:
         api_url: base URL, without a slash at its end.
         api_key: goes into the Authorization header, and nowhere else.
         calls: how to call what may take too long.
+        ca_certificates: of authorities to trust besides the usual ones, as PEM.
 
     Raises:
         UsageError: the environment names a file of certificates that is not there.
     """
 
-    def __init__(self, *, api_url: str, api_key: str, calls: Calls) -> None:
+    def __init__(self, *, api_url: str, api_key: str, calls: Calls, ca_certificates: str = "") -> None:
         self._url = api_url
         self._api_key = api_key
         self._calls = calls
+        self._ca_certificates = ca_certificates
         environment = requests.Session().merge_environment_settings(self._url, {}, stream=True, verify=None, cert=None)
         self._verify = environment["verify"]
         self._proxies = self._safe(environment["proxies"])
@@ -169,6 +176,8 @@ class Transport:
         session = requests.Session()
         session.trust_env = False
         session.verify = self._verify
+        if self._ca_certificates:
+            session.mount("https://", _TrustingAdapter(self._ca_certificates))
         session.proxies.update(self._proxies)
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         session.headers["Authorization"] = f"Bearer {self._api_key}"
@@ -180,6 +189,22 @@ class Transport:
         if urlsplit(self._url).scheme == "https":
             return proxies
         return {scheme: proxy for scheme, proxy in proxies.items() if is_loopback(_host(proxy))}
+
+
+class _TrustingAdapter(HTTPAdapter):
+    """Trusts certificate authorities besides the usual ones, those of an encrypted proxy too.
+
+    Handed on as text: requests itself takes files alone, and there may be no disk to write one to.
+    """
+
+    def __init__(self, ca_certificates: str) -> None:
+        self._ca_certificates = ca_certificates
+        super().__init__()
+
+    def build_connection_pool_key_attributes(self, *arguments: Any) -> Any:  # noqa: ANN401 - its own types
+        """Give what requests tells urllib3 of the host and of TLS, and the certificates."""
+        host, tls = super().build_connection_pool_key_attributes(*arguments)
+        return host, {**tls, "ca_cert_data": self._ca_certificates}
 
 
 class _BodyTooLargeError(Exception):
@@ -198,7 +223,7 @@ def _require_certificates(verify: Any) -> None:  # noqa: ANN401 - a path or a bo
     if isinstance(verify, str) and not Path(verify).exists():
         raise UsageError(
             f"REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE in the environment is {verify!r}, which is not there: the action"
-            " runs in a container of its own, so unset it for this step."
+            " runs in a container of its own, so unset it for this step, and give ca-bundle instead."
         )
 
 
@@ -213,12 +238,28 @@ def _failure(error: Exception, request: Request) -> Failure:
 
 
 def _innermost(error: BaseException) -> BaseException:
-    while (cause := error.__cause__ or error.__context__) is not None:
+    while (cause := error.__cause__ or error.__context__ or _held(error)) is not None:
         error = cause
     return error
 
 
+def _held(error: BaseException) -> BaseException | None:
+    """An error that another was made of: through a proxy urllib3 tells no other way what went wrong with TLS."""
+    return next((held for held in error.args if isinstance(held, BaseException)), None)
+
+
 def _describe(error: BaseException) -> str:
-    """What broke, in the words of the operating system: the library's own quote URLs and headers."""
-    words = error.strerror if isinstance(error, OSError) else None
-    return f"the connection failed ({words or type(error).__name__})"
+    """What broke, in the words of the operating system or of OpenSSL: the library's own quote URLs and headers."""
+    match error:
+        case SSLCertVerificationError(verify_code=code, verify_message=why) if code in _UNKNOWN_AUTHORITY:
+            return (
+                f"the certificate could not be verified ({why}); if a private authority made it, give that as ca-bundle"
+            )
+        case SSLCertVerificationError(verify_message=why):
+            return f"the certificate could not be verified ({why.removesuffix('.')})"
+        case OSError(args=(str(text),)) if found := re.match("Tunnel connection failed: ([0-9]{3})", text):
+            return f"the proxy opened no way to the API (HTTP {found[1]})"
+        case OSError(strerror=str(words)):
+            return f"the connection failed ({words})"
+        case _:
+            return f"the connection failed ({type(error).__name__})"

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import yaml
 
-from fini_gate import errors, inputs, job_ids, main, report
+from fini_gate import certificates, errors, inputs, job_ids, main, report
 from fini_gate.client import answers, transport
 from fini_gate.jobs import STATES, JobState
 from fini_gate.verdict import EXIT_CODES, Outcome, judge
@@ -106,6 +106,7 @@ def test_readme__lists_the_limits_of_the_code() -> None:
         f"{answers.VALUE_COUNT:,} values",
         f"{transport.BODY_BYTES // 1024**2} MiB, unpacked",
         f"{inputs.LONGEST_DURATION_HOURS:,} h",
+        f"a file of {certificates.BUNDLE_BYTES // 1024**2} MiB",
     ):
         assert figure in limits
     assert f"{report.OUTPUTS_UNITS:,} characters" in README

@@ -15,7 +15,7 @@ SPEAKERS = {
 }
 # Whose texts are messages, or the ends of one.
 FUNCTIONS = {
-    *("_refusal", "_which_limit", "left_empty_text", "no_titles_text", "unknown_status_text"),
+    *("_describe", "_refusal", "_which_limit", "left_empty_text", "no_titles_text", "unknown_status_text"),
     *("_pairs_of_json", "_pairs_of_json_lines", "_pairs_of_yaml", "_merged", "_refuse_key"),
 }
 

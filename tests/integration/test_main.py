@@ -426,6 +426,9 @@ def test_main__hostile_checkout(gate: Gate, serve: Serve) -> None:
     """What is planted in the checkout, or in the environment by an earlier step, is not imported."""
     for name in ("yaml", "requests", "json", "sitecustomize", "usercustomize", "fini_gate", "backoff", "signal"):
         (gate.workspace / f"{name}.py").write_text("print('planted'); raise SystemExit(0)", encoding="utf-8")
+    packages = gate.workspace / ".local" / "lib" / f"python3.{sys.version_info.minor}" / "site-packages"
+    packages.mkdir(parents=True)
+    (packages / "planted.pth").write_text("import sys; print('planted')\n", encoding="utf-8")
     (gate.workspace / "ids.yaml").write_text("- failed", encoding="utf-8")
     environ = {
         "PYTHONPATH": str(gate.workspace),

@@ -3,21 +3,18 @@ import http.client
 import inspect
 import json
 import os
-import select
 import shutil
 import socket
 import ssl
-import struct
 import subprocess
 import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Final, Self, TypeVar
+from typing import Final, TypeVar
 
 import pytest
 import requests.exceptions
@@ -27,9 +24,20 @@ from fake_fini import FakeFini, Scenario
 from fini_gate.client.transport import BODY_BYTES, STATUS_ROUTE, Failure, Response, Transport
 from fini_gate.errors import CancelledError, UsageError
 from fini_gate.waiting import Waiter
+from tests.integration.servers import (
+    ROWS,
+    Answer,
+    Connection,
+    Server,
+    chunked,
+    ending,
+    head,
+    resetting,
+    sending,
+    whole,
+)
 
 KEY: Final = "fini_0123456789abcdef"
-ROWS: Final = b'{"jobs": [{"id": "a", "jobStatus": "COMPLETED"}]}'
 # The limit of a request that is to be cut short, and of one that is not.
 SHORT: Final = 0.3
 LONG: Final = 30.0
@@ -38,178 +46,6 @@ AMPLE: Final = 10.0
 MEGABYTE: Final = 1_000_000
 
 _Result = TypeVar("_Result")
-
-
-# --- A server that does what no proper server would ----------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Received:
-    """A request as it came in. The names of its headers are in lower case."""
-
-    line: str
-    headers: Mapping[str, str]
-    body: bytes
-
-
-class Connection:
-    """One client's connection, as an answer sees it."""
-
-    def __init__(self, wire: socket.socket, over: threading.Event) -> None:
-        self._wire = wire
-        self._over = over
-        self.is_open = True
-        self.sent_bytes = 0
-
-    def send(self, data: bytes) -> None:
-        """Send these bytes now."""
-        self._wire.sendall(data)
-        self.sent_bytes += len(data)
-
-    def drip(self, data: bytes, seconds: float = 0.02) -> None:
-        """Send a byte at a time."""
-        for position in range(len(data)):
-            self.send(data[position : position + 1])
-            self.pause(seconds)
-
-    def pause(self, seconds: float) -> None:
-        """Wait, until the test is over at the longest."""
-        if self._over.wait(seconds):
-            raise ConnectionAbortedError
-
-    def hang(self) -> None:
-        """Send nothing more, and leave the connection open, until the client closes it."""
-        while not select.select([self._wire], [], [], 0.02)[0]:
-            self.pause(0)
-        self.is_open = False
-
-    def hang_up(self) -> None:
-        """Close the connection in good order."""
-        self.is_open = False
-
-    def reset(self) -> None:
-        """Break the connection off."""
-        self._wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.is_open = False
-
-
-Answer = Callable[[Connection], None]
-
-
-class Server:
-    """Answers the requests of all its connections by a list of answers, the last of them again and again.
-
-    The greeting is what it sends on each connection before it is asked anything.
-    """
-
-    def __init__(self, *answers: Answer, tls: ssl.SSLContext | None = None, greeting: bytes = b"") -> None:
-        self._answers = answers
-        self._tls = tls
-        self._greeting = greeting
-        self._over = threading.Event()
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._wires: list[socket.socket] = []
-        self._threads: list[threading.Thread] = []
-        self.requests: list[Received] = []
-        self.connections: list[Connection] = []
-
-    @property
-    def port(self) -> int:
-        """Where it listens."""
-        port: int = self._listener.getsockname()[1]
-        return port
-
-    @property
-    def url(self) -> str:
-        """Its address."""
-        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
-
-    def __enter__(self) -> Self:
-        """Start to listen."""
-        self._start(self._accept)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """End every connection and every thread."""
-        self._over.set()
-        for wire in (self._listener, *self._wires):
-            with suppress(OSError):
-                wire.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads:
-            thread.join()
-        self._listener.close()
-
-    def _start(self, function: Callable[..., None], *arguments: object) -> None:
-        thread = threading.Thread(target=function, args=arguments, daemon=True)
-        self._threads.append(thread)
-        thread.start()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                wire, _ = self._listener.accept()
-                self._wires.append(wire)
-                self._start(self._serve, wire)
-
-    def _serve(self, plain: socket.socket) -> None:
-        with plain, suppress(OSError), ExitStack() as stack:
-            wire = stack.enter_context(self._tls.wrap_socket(plain, server_side=True)) if self._tls else plain
-            stream = stack.enter_context(wire.makefile("rb"))
-            connection = Connection(wire, self._over)
-            self.connections.append(connection)
-            connection.send(self._greeting)
-            while connection.is_open and (line := stream.readline()):
-                headers = dict(iter(lambda: _header(stream.readline()), ("", "")))
-                body = stream.read(int(headers.get("content-length", 0)))
-                self.requests.append(Received(line.decode().strip(), headers, body))
-                self._answers[min(len(self.requests), len(self._answers)) - 1](connection)
-
-
-def _header(line: bytes) -> tuple[str, str]:
-    name, _, value = line.decode("latin-1").partition(":")
-    return name.strip().lower(), value.strip()
-
-
-def sending(data: bytes) -> Answer:
-    """Send these bytes and wait for the next request."""
-    return lambda connection: connection.send(data)
-
-
-def ending(data: bytes) -> Answer:
-    """Send these bytes and close the connection."""
-
-    def answer(connection: Connection) -> None:
-        connection.send(data)
-        connection.hang_up()
-
-    return answer
-
-
-def resetting(data: bytes) -> Answer:
-    """Send these bytes and break the connection off."""
-
-    def answer(connection: Connection) -> None:
-        connection.send(data)
-        connection.reset()
-
-    return answer
-
-
-def head(status: str = "200 OK", **headers: str) -> bytes:
-    """A status line and headers."""
-    lines = [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
-    return "\r\n".join([f"HTTP/1.1 {status}", *lines, "", ""]).encode()
-
-
-def whole(body: bytes = ROWS, status: str = "200 OK", **headers: str) -> bytes:
-    """An answer with its length."""
-    return head(status, Content_Length=str(len(body)), **headers) + body
-
-
-def chunked(*chunks: bytes, **headers: str) -> bytes:
-    """An answer in chunks."""
-    framed = b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in (*chunks, b""))
-    return head(Transfer_Encoding="chunked", **headers) + framed
 
 
 GOOD: Final = sending(whole())
@@ -770,7 +606,7 @@ def test_certificates__of_nobody_known_are_refused(serve: Serve, tls: ssl.SSLCon
     server = serve(GOOD, tls=tls)
     response = post(transport_to(server.url))
     assert isinstance(response, Failure)
-    assert "certificate verify failed" in response.problem
+    assert "the certificate could not be verified (self-signed certificate)" in response.problem
     assert server.requests == []
 
 
@@ -805,7 +641,7 @@ def test_certificates__that_are_not_there_are_a_usage_error(
         transport_to("https://api.example")
     assert str(refusal.value) == (
         f"REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE in the environment is '{tmp_path}/missing.pem', which is not there: the"
-        " action runs in a container of its own, so unset it for this step."
+        " action runs in a container of its own, so unset it for this step, and give ca-bundle instead."
     )
 
 

@@ -29,6 +29,8 @@ DURATION_INPUTS = {
 SWITCHES = {
     name: name.replace("-", "_") for name in ("fail-fast", "require-articles", "article-details", "job-summary")
 }
+# Which any text may stand in, until it is read.
+READ_LATER = {"api-key", "job-ids", "job-ids-file", "results-file", "ca-bundle"}
 URL_FORM = (
     "an https:// address, or an http:// one of this machine (localhost, 127.0.0.1), without user name, query or"
     " fragment"
@@ -67,6 +69,7 @@ def test_inputs__default_to_what_the_contract_says(read_inputs: ReadInputs, tmp_
         "results_file": "",
         "article_details": False,
         "job_summary": True,
+        "ca_bundle": "",
         "api_url": "https://api-prod.usefini.com",
         "workspace": tmp_path,
     }
@@ -112,6 +115,7 @@ def test_inputs__cannot_be_changed(read_inputs: ReadInputs) -> None:
         ("job-ids-file", "a.txt", "job_id_paths", ("a.txt",)),
         ("job-ids-file", " a b.txt \r\n\n out/*.json\n", "job_id_paths", ("a b.txt", "out/*.json")),
         ("results-file", " out/résultats 1.json ", "results_file", "out/résultats 1.json"),
+        ("ca-bundle", " -----BEGIN\nA\n ", "ca_bundle", "-----BEGIN\nA"),
         ("api-url", "https://fini.example", "api_url", "https://fini.example"),
         ("api-url", "https://fini.example:8443/base/", "api_url", "https://fini.example:8443/base"),
         ("api-url", "https://fini.example/X/", "api_url", "https://fini.example/X"),
@@ -251,11 +255,11 @@ def test_api_key__is_refused_unseen(inside: str) -> None:
 
 
 def test_api_key__is_not_in_the_representation(read_inputs: ReadInputs) -> None:
-    """Printing the inputs does not print the key."""
-    assert KEY not in repr(read_inputs({}))
+    """Printing the inputs does not print the key, nor one that was put among certificates."""
+    assert KEY not in repr(read_inputs({"ca-bundle": KEY}))
 
 
-@pytest.mark.parametrize("name", sorted(DEFAULTS.keys() - {"api-key", "job-ids", "job-ids-file", "results-file"}))
+@pytest.mark.parametrize("name", sorted(DEFAULTS.keys() - READ_LATER))
 def test_api_key__is_not_shown_where_it_is_put_by_mistake(read_inputs: ReadInputs, name: str) -> None:
     """The key given as another input is an error that names the input, and does not show the key."""
     with pytest.raises(UsageError, match=f"Input {name} ") as refusal:

@@ -1,6 +1,7 @@
 import codecs
 import json
 import os
+import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -432,6 +433,17 @@ def test_file__may_be_nested_a_hundred_levels_deep(read_ids: ReadIds, name: str)
     assert str(refusal.value) == f"File '{name}' of job-ids-file{place}: nested too deeply."
 
 
+@pytest.mark.parametrize("kind", ["object/apply:os.mkdir", "object/new:os.mkdir", "name:os.mkdir", "module:os", "str"])
+def test_yaml__tags_make_no_objects(read_ids: ReadIds, tmp_path: Path, kind: str) -> None:
+    """Whatever a tag asks for, what comes of it is text and lists, and nothing is called."""
+    made = tmp_path / "made"
+    assert read_ids(files={"ids.yaml": f"- !!python/{kind} [{made}]\n- !!python/{kind} a"}) == {
+        str(made): None,
+        "a": None,
+    }
+    assert not made.exists()
+
+
 def test_yaml__aliases_do_not_multiply(read_ids: ReadIds) -> None:
     """A few lines that stand for billions of IDs are read at once, each list of them counted once."""
     levels = "".join(f"- &x{level} [{', '.join([f'*x{level - 1}'] * 10)}]\n" for level in range(1, 40))
@@ -620,6 +632,38 @@ def test_file__may_be_a_link(read_ids: ReadIds, tmp_path: Path) -> None:
     """A link to a file is read as that file, by the link's own name."""
     (tmp_path / "link.yaml").symlink_to("ids.txt")
     assert read_ids(files={"ids.txt": "- a"}, paths="link.yaml") == {"a": None}
+
+
+@pytest.mark.parametrize("path", ["link.txt", "*.txt", "folder/ids.txt", "folder/*", "../ids.txt", "{w}/link.txt"])
+def test_file__that_leads_out_of_the_workspace_is_refused(tmp_path: Path, path: str) -> None:
+    """Neither a link in the checkout nor a path through its parents shows what else lies on the disk."""
+    workspace = tmp_path / "workspace"
+    workspace.mkdir()
+    (tmp_path / "ids.txt").write_text("secret")
+    (workspace / "link.txt").symlink_to("../ids.txt")
+    (workspace / "folder").symlink_to("..")
+    with pytest.raises(UsageError) as refusal:
+        _reader(workspace)(paths=path.format(w=workspace))
+    assert re.fullmatch(
+        r"Input job-ids-file names '(link|folder/ids|\.\./ids)\.txt', which leads out of the workspace: name a file in"
+        r" there, or one elsewhere by its full path\.",
+        str(refusal.value),
+    )
+
+
+def test_file__of_another_folder_is_read_by_its_full_path(tmp_path: Path) -> None:
+    """A file outside the workspace that the workflow itself names is read."""
+    (tmp_path / "ids.txt").write_text("a")
+    (tmp_path / "workspace").mkdir()
+    assert _reader(tmp_path / "workspace")(paths=str(tmp_path / "ids.txt")) == {"a": None}
+
+
+def test_file__in_a_workspace_that_is_a_link_is_read(tmp_path: Path) -> None:
+    """A workspace reached over a link is the folder that the link leads to."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "ids.txt").write_text("a")
+    (tmp_path / "link").symlink_to("real")
+    assert _reader(tmp_path / "link")(paths="ids.txt") == {"a": None}
 
 
 def test_file__that_links_to_itself_is_refused(read_ids: ReadIds, tmp_path: Path) -> None:
