@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from bench import cost, growth, image, machine, start
+from bench import cost, growth, image, machine, rhythm, start
 from bench.results import markdown, results
 
 SECTIONS: Final = {
+    "rhythm": rhythm.measure,
     "cost": cost.measure,
     "growth": growth.measure,
     "start": start.measure,
