@@ -4,9 +4,11 @@ import argparse
 import logging
 import os
 import signal
+import ssl
 import sys
 import textwrap
 from collections.abc import Sequence
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
@@ -21,8 +23,8 @@ _WIDTH: Final = 110
 _MARGIN: Final = 38
 
 _PURPOSE: Final = """\
-A local stand-in for Fini's API: it answers as Fini's API reference says, over real HTTP on a loopback address, with
-jobs and faults of your own. No key and no account are needed, nothing leaves the machine, nothing is stored.
+A local stand-in for Fini's API: it answers as Fini's API reference says, over real HTTP on a loopback address (with TLS
+on any), with jobs and faults of your own. No key and no account are needed, it calls nobody, nothing is stored.
 
 It knows four routes, each with a key of the right scope (fini_demo_key, unless the scenario says otherwise):
   POST /v2/knowledge/public/jobs/status    how jobs stand          {"jobIds": ["…"]}          scope read
@@ -111,10 +113,17 @@ Then the gate, under act with `--network host`, where an action in a container s
       api-key: fini_demo_key
       job-ids-file: jobs.json
 
-or as a program, anywhere (on GitHub's own runners a container has a loopback of its own, so that the action in its
-container does not reach the stand-in there):
+or as a program, anywhere:
 
   env "INPUT_API-URL=$(cat fini-url)" INPUT_API-KEY=fini_demo_key INPUT_JOB-IDS-FILE=jobs.json python entrypoint.py
+
+On GitHub's own runners a container has a loopback of its own. There the action in its container reaches the stand-in on
+Docker's bridge, with TLS and a certificate that the gate is told to trust, as .github/workflows/ci.yml does:
+
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -noenc -days 1 -subj /CN=stand-in \\
+    -addext subjectAltName=IP:172.17.0.1 -addext keyUsage=digitalSignature,keyCertSign -keyout tls.pem -out ca.pem
+  cat ca.pem >> tls.pem
+  python -m fake_fini --host 172.17.0.1 --tls tls.pem --url-file fini-url &
 
 It logs one line a request to standard error, never a key, and ends on SIGINT and SIGTERM.
 """
@@ -127,12 +136,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         scenario = Scenario.from_mapping({}) if options.scenario is None else Scenario.load(options.scenario)
     except ScenarioError as error:
         return _refuse(str(error))
+    if options.tls is None and not is_loopback(options.host):
+        return _refuse(f"{options.host} is no loopback address: there it needs --tls, lest keys travel in the clear")
+    try:
+        tls = None if options.tls is None else _tls(options.tls)
+    except OSError as error:
+        return _refuse(f"{options.tls} is no PEM file of a certificate and its key: {error}")
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     # Blocked before any thread starts, so that the signals wait for the one place that asks for them.
     endings = {signal.SIGINT, signal.SIGTERM}
     signal.pthread_sigmask(signal.SIG_BLOCK, endings)
     try:
-        with FakeFini(scenario, host=options.host, port=options.port) as api:
+        with FakeFini(scenario, host=options.host, port=options.port, tls=tls) as api:
             if options.url_file is not None:
                 _write_whole(options.url_file, api.url + "\n")
             sys.stdout.write(f"The Fini stand-in listens at {api.url}\n")
@@ -146,6 +161,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _refuse(problem: str) -> int:
     sys.stderr.write(f"fake_fini: {problem}\n")
     return EXIT_UNUSABLE
+
+
+def _tls(path: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path)
+    return context
 
 
 def _write_whole(path: Path, text: str) -> None:
@@ -164,7 +185,8 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--port", type=_port, default=0, help="port to listen on (0: any free one)")
-    parser.add_argument("--host", type=_host, default="127.0.0.1", help="loopback address to listen on (127.0.0.1)")
+    parser.add_argument("--host", type=_host, default="127.0.0.1", help="address to listen on (127.0.0.1)")
+    parser.add_argument("--tls", type=Path, metavar="FILE", help="PEM file of a certificate and its key: speak TLS")
     parser.add_argument("--scenario", type=Path, metavar="FILE", help="YAML file with jobs and faults")
     parser.add_argument("--url-file", type=Path, metavar="FILE", help="file to write the URL to, once it listens")
     return parser
@@ -177,9 +199,10 @@ def _port(text: str) -> int:
 
 
 def _host(text: str) -> str:
-    if not is_loopback(text):
-        raise argparse.ArgumentTypeError(f"expected a loopback address such as 127.0.0.1 or ::1, not {text!r}")
-    return text
+    try:
+        return text if is_loopback(text) else str(ip_address(text))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected an address such as 127.0.0.1 or ::1, not {text!r}") from None
 
 
 def _faults_help() -> str:

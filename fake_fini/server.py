@@ -1,10 +1,11 @@
-"""The stand-in as a server: HTTP/1.1 on a loopback socket, each connection in a thread of its own."""
+"""The stand-in as a server: HTTP/1.1 on a socket, with TLS or not, each connection in a thread of its own."""
 
 import contextlib
 import logging
 import math
 import re
 import socket
+import ssl
 import struct
 import sys
 import threading
@@ -53,7 +54,8 @@ class RecordedRequest:
 class FakeFini:
     """The stand-in, listening while the context lasts.
 
-    `clock` (seconds, any origin) decides how far jobs are. Pauses that a fault makes are real ones.
+    `clock` (seconds, any origin) decides how far jobs are. Pauses that a fault makes are real ones. With `tls` it
+    speaks TLS, and only then may `host` be an address that others can reach: no key crosses a network in the clear.
     """
 
     def __init__(
@@ -62,12 +64,14 @@ class FakeFini:
         *,
         host: str = "127.0.0.1",
         port: int = 0,
+        tls: ssl.SSLContext | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        if not is_loopback(host):
+        if tls is None and not is_loopback(host):
             raise ValueError(f"{host!r} is not a loopback address")
         self._scenario = scenario
         self._address = (host, port)
+        self._tls = tls
         self._clock = clock
         self._server: _Server | None = None
         self._requests: list[RecordedRequest] = []
@@ -78,7 +82,8 @@ class FakeFini:
         if self._server is None:
             raise RuntimeError("the stand-in has not been started")
         host, port = self._server.server_address[:2]
-        return f"http://[{host!s}]:{port}" if ":" in str(host) else f"http://{host!s}:{port}"
+        scheme = "http" if self._tls is None else "https"
+        return f"{scheme}://[{host!s}]:{port}" if ":" in str(host) else f"{scheme}://{host!s}:{port}"
 
     @property
     def requests(self) -> list[RecordedRequest]:
@@ -91,7 +96,7 @@ class FakeFini:
         Raises:
             OSError: the port cannot be had.
         """
-        self._server = _Server(self._address, self._scenario, self._clock, self._requests)
+        self._server = _Server(self._address, self._tls, self._scenario, self._clock, self._requests)
         threading.Thread(target=self._server.serve_forever, args=(_SHUTDOWN_POLL_SECONDS,), daemon=True).start()
         return self
 
@@ -120,12 +125,14 @@ class _Server(ThreadingHTTPServer):
     def __init__(
         self,
         address: tuple[str, int],
+        tls: ssl.SSLContext | None,
         scenario: Scenario,
         clock: Callable[[], float],
         requests: list[RecordedRequest],
     ) -> None:
         if ":" in address[0]:
             self.address_family = socket.AF_INET6
+        self._tls = tls
         self.scenario = scenario
         self.state = State(scenario, clock)
         self.api = Api(scenario, self.state)
@@ -139,6 +146,13 @@ class _Server(ThreadingHTTPServer):
         # HTTPServer's own asks the name service for the host's name, which can take seconds.
         TCPServer.server_bind(self)
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        connection, address = super().get_request()
+        if self._tls is not None:
+            # The handshake comes with the first read, in the connection's own thread: one client holds up no other.
+            connection = self._tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+        return connection, address
 
     def stop(self) -> None:
         """End the server and every connection, whatever its thread is at."""

@@ -503,7 +503,7 @@ def test_host__may_be_localhost() -> None:
 
 
 def test_host__must_be_loopback() -> None:
-    """The stand-in refuses to be reached from elsewhere."""
+    """Without TLS, the stand-in refuses to be reached from elsewhere."""
     with pytest.raises(ValueError, match=r"'0\.0\.0\.0' is not a loopback address"):
         FakeFini(Scenario.from_mapping({}), host="0.0.0.0")  # noqa: S104 - it is the point
 

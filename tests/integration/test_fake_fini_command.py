@@ -3,8 +3,10 @@
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -109,7 +111,6 @@ def test_program__refuses_a_wrong_scenario(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["--host", "0.0.0.0"],  # noqa: S104 - it is the point
         ["--host", "example.org"],
         ["--port", "65536"],
         ["--port", "http"],
@@ -123,6 +124,41 @@ def test_arguments__are_refused(arguments: list[str], capsys: pytest.CaptureFixt
         main(arguments)
     assert caught.value.code == 2
     assert arguments[-1] in capsys.readouterr().err
+
+
+def test_program__speaks_tls(tmp_path: Path, help_text: str) -> None:
+    """With the certificate that `--help` tells how to make, whoever trusts that reaches it, and nobody else."""
+    lines = re.findall(r"  (openssl [^\n]*\\\n[^\n]*|cat ca\.pem [^\n]*)\n", help_text)
+    for line in lines:
+        command = line.replace("172.17.0.1", "127.0.0.1")
+        subprocess.run(command, shell=True, check=True, cwd=tmp_path, capture_output=True)  # noqa: S602 - the text is ours
+    with running("--tls", tmp_path / "tls.pem") as process:
+        url = first_line(process).split()[-1]
+        assert url.startswith("https://127.0.0.1:")
+        trusting = ssl.create_default_context(cafile=tmp_path / "ca.pem")
+        trusting.verify_flags |= ssl.VERIFY_X509_STRICT
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(url, timeout=20, context=trusting)  # noqa: S310 - the URL is the stand-in's
+        with pytest.raises(urllib.error.URLError, match="certificate verify failed"):
+            urllib.request.urlopen(url, timeout=20)  # noqa: S310 - the URL is the stand-in's
+
+
+def test_program__needs_tls_where_others_reach_it() -> None:
+    """On an address that is not loopback it refuses to speak without TLS."""
+    result = run("--host", "0.0.0.0")  # noqa: S104 - it is the point
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == (
+        "fake_fini: 0.0.0.0 is no loopback address: there it needs --tls, lest keys travel in the clear\n"
+    )
+
+
+def test_program__refuses_what_is_no_certificate(tmp_path: Path) -> None:
+    """A file that is not there, or holds no certificate with its key, ends it with 2 and is named."""
+    (tmp_path / "empty.pem").touch()
+    for name in ("missing.pem", "empty.pem"):
+        result = run("--tls", tmp_path / name)
+        assert (result.returncode, result.stdout) == (2, "")
+        assert result.stderr.startswith(f"fake_fini: {tmp_path / name} is no PEM file of a certificate and its key: ")
 
 
 @pytest.fixture
