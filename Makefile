@@ -9,7 +9,8 @@ LINTS := lint-format lint-ruff lint-mypy lint-codespell lint-hadolint lint-shell
 	lint-zizmor lint-audit
 
 .DEFAULT_GOAL := help
-.PHONY: help demo bench test test-all e2e chaos fuzz mutants picture rhythm-picture lint format hooks lock clean $(LINTS)
+# Whatever has a plain name is a command, and no file.
+.PHONY: $(shell sed -n 's/^\([a-z0-9-]*\):.*/\1/p' $(MAKEFILE_LIST))
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "%-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
