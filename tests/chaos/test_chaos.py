@@ -260,6 +260,12 @@ def campaign(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], int]:
     return run
 
 
+def after_time_of_day(evidence: Evidence) -> str:
+    """Give what was printed after the first line's time of day, in which two runs of one gate differ."""
+    _, rest = evidence.transcript.split(" UTC (")
+    return rest
+
+
 def test_command__prints_what_one_seed_did(campaign: Callable[[str], int], capsys: pytest.CaptureFixture[str]) -> None:
     """`--only` prints the seed's world, each request, and all that the gate printed."""
     evidence = simulate(scenario(3))
@@ -267,7 +273,7 @@ def test_command__prints_what_one_seed_did(campaign: Callable[[str], int], capsy
     printed = capsys.readouterr().out
     assert printed.startswith(repr(evidence.scenario.wishes))
     assert len(re.findall(r" IDs from '", printed)) == len(evidence.exchanges) > 0
-    assert evidence.transcript in printed
+    assert after_time_of_day(evidence) in printed
 
 
 def test_command__says_what_is_wrong_with_one_seed(
@@ -309,4 +315,4 @@ def test_campaign__starts_from_anywhere(tmp_path: Path) -> None:
     run = subprocess.run(  # noqa: S603 - our own program
         [sys.executable, str(CAMPAIGN), "--only", "3"], cwd=tmp_path, capture_output=True, check=True
     )
-    assert simulate(scenario(3)).transcript in run.stdout.decode()
+    assert after_time_of_day(simulate(scenario(3))) in run.stdout.decode()
