@@ -139,7 +139,7 @@ def test_pythons__are_the_same_everywhere() -> None:
 def test_make__help_lists_every_target() -> None:
     """Each target stands in the help with some words."""
     targets = re.findall(r"(?m)^([a-z0-9-]+):", MAKEFILE)
-    listed = [line.split(maxsplit=1) for line in run("make", "help").stdout.splitlines()]
+    listed = [line.split(maxsplit=1) for line in run("make", "--no-print-directory", "help").stdout.splitlines()]
     assert [name for name, words in listed if words] == targets
 
 
