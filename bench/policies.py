@@ -63,6 +63,7 @@ def fini_gate(chance: Random) -> Rhythm:
         pace = Pace.first_seen(at, ended) if pace is None else pace.seen(at, ended)
         return pause_seconds(
             pace.end_of(pending) - at,
+            at,
             shortest_seconds=SHORTEST_SECONDS,
             longest_seconds=LONGEST_SECONDS,
             chance=chance.random(),

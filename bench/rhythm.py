@@ -5,9 +5,9 @@ from random import Random
 from statistics import fmean, median, quantiles
 from typing import Final, TypeAlias
 
-from bench.policies import OURS, PEERS, POLICIES, Outcome, wait
+from bench.policies import OURS, PEERS, POLICIES, Outcome, Policy, wait
 from bench.section import Goal, Section
-from bench.traces import JOB_SECONDS, MOST_WORKERS, traces
+from bench.traces import JOB_SECONDS, MOST_WORKERS, Trace, traces
 
 SEED: Final = 1
 TRACES_OF_A_CLASS: Final = 1000
@@ -18,11 +18,11 @@ Outcomes: TypeAlias = Mapping[str, Mapping[str, Sequence[Outcome]]]
 """Class of traces → policy → how it fared on each."""
 
 
-def outcomes(seed: int, count: int) -> Outcomes:
-    """Let each policy wait for the same jobs, so many traces of each class."""
+def outcomes(seed: int, count: int, *, stretch: float = 1) -> Outcomes:
+    """Let each policy wait for the same jobs, so many traces of each class, all of it so many times as long."""
     by_class = {
         name: {
-            policy: [wait(trace, make(Random(number))) for number, trace in enumerate(made)]  # noqa: S311 - no secrets
+            policy: [_wait(trace, make, number, stretch) for number, trace in enumerate(made)]
             for policy, make in POLICIES.items()
         }
         for name, made in traces(seed, count).items()
@@ -31,6 +31,10 @@ def outcomes(seed: int, count: int) -> Outcomes:
         ALL: {policy: [one for each in by_class.values() for one in each[policy]] for policy in POLICIES},
         **by_class,
     }
+
+
+def _wait(trace: Trace, make: Policy, seed: int, stretch: float) -> Outcome:
+    return wait([end * stretch for end in trace], make(Random(seed)))  # noqa: S311 - no secrets
 
 
 def mean_lag(fared: Sequence[Outcome]) -> float:
@@ -64,6 +68,11 @@ def goals(found: Outcomes) -> tuple[Goal, ...]:
 def measure() -> Section:
     """Simulate, and tell."""
     found = outcomes(SEED, TRACES_OF_A_CLASS)
+    # The peers' pauses are seconds, so the ratios hang on how long jobs take.
+    stretched = {
+        f"{ALL}, {words}": outcomes(SEED, TRACES_OF_A_CLASS, stretch=stretch)[ALL]
+        for words, stretch in (("twice as fast", 0.5), ("half as fast", 2))
+    }
     return Section(
         title="Rhythm: how late the verdict is, and for how many looks",
         prose=(
@@ -80,7 +89,7 @@ def measure() -> Section:
             *(f"lag ÷ {peer}" for peer in REFERENCES),
             *(f"looks ÷ {peer}" for peer in REFERENCES),
         ),
-        rows=tuple(_row(name, policy, fared) for name, fared in found.items() for policy in POLICIES),
+        rows=tuple(_row(name, policy, fared) for name, fared in {**found, **stretched}.items() for policy in POLICIES),
         goals=goals(found),
     )
 

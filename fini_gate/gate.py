@@ -279,6 +279,7 @@ class _Gate:
         inputs = self._inputs
         pause = pause_seconds(
             self._expected_end - now,
+            now - self._started_at,
             shortest_seconds=inputs.poll_interval_seconds,
             longest_seconds=inputs.max_poll_interval_seconds,
             chance=chance,
