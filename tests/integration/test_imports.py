@@ -14,8 +14,12 @@ KEY = "fini_0123456789abcdef"
 NOT_NEEDED = {"yaml", "asyncio", "backoff", "charset_normalizer", "chardet", "rich"}
 # As `python entrypoint.py`, and at its end the names of all that was imported.
 RUN = """
-import atexit, runpy, sys
-atexit.register(lambda: print("imported", *(name for name, module in sys.modules.items() if module)))
+import os, runpy, sys
+end = os._exit
+def tell(exit_code):
+    print("imported", *(name for name, module in sys.modules.items() if module), flush=True)
+    end(exit_code)
+os._exit = tell
 runpy.run_path(sys.argv[1], run_name="__main__")
 """
 
