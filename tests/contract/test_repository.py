@@ -180,6 +180,17 @@ def test_decisions__are_listed_and_short() -> None:
         assert text.count("\n") <= 45, path.name
 
 
+@pytest.mark.parametrize("page", [ROOT / "CONTRIBUTING.md", *sorted(DECISIONS.iterdir())], ids=lambda path: path.name)
+def test_pages__name_what_exists(page: Path) -> None:
+    """Each file that a contributor's page links to is there, and each make target that it names is in the Makefile."""
+    text = page.read_text(encoding="utf-8")
+    for link in re.findall(r"\]\((?!https)([^)#]+)\)", text):
+        assert (page.parent / link).exists(), link
+    for words in re.findall(r"(?m)(?:^|`)make ([a-z0-9 -]+)", text):
+        for target in words.split():
+            assert re.search(rf"(?m)^{target}:", MAKEFILE), target
+
+
 # --- scripts ---------------------------------------------------------------------------------------------------------
 
 KNOWN_BAD: Final = "requests 2.19.1 PYSEC-2018-28"
