@@ -197,11 +197,12 @@ class _Gate:
         ended = len(self._watches) - pending
         self._pace = Pace.first_seen(now, ended) if self._pace is None else self._pace.seen(now, ended)
         self._expected_end = self._pace.end_of(pending)
-        changed = tuple(job for job, earlier in zip(self.jobs, before, strict=True) if job.stage != earlier.stage)
+        jobs = self.jobs
+        changed = tuple(job for job, earlier in zip(jobs, before, strict=True) if job.stage != earlier.stage)
         if changed:
             self._changed_at = now
         return Progress(
-            jobs=self.jobs,
+            jobs=jobs,
             changed=changed,
             elapsed_seconds=now - self._started_at,
             seconds_left=self._expected_end - now if self._expected_end > now else None,
@@ -221,18 +222,17 @@ class _Gate:
     def _take_in(self, watch: _Watch, *, began_at: float, now: float) -> None:
         """Judge a job by what the look told of it; where it told nothing, leave it as it was."""
         job, look = watch.job, self._look
-        grace_seconds = self._inputs.not_found_grace_seconds
         if rows := look.rows.get(job.id):
             sightings = [job.seen_as(row, require_article=self._inputs.require_articles) for row in rows]
             watch.seen(reduce(worse, sightings), now)
         elif problem := look.malformed.get(job.id):
             watch.judge(JobState.MISSING, f"the API rejects the ID as malformed ({problem})")
         elif problem := look.unknown.get(job.id):
-            if watch.absent(began_at=began_at, now=now, is_unknown=True) >= grace_seconds:
+            if watch.absent(began_at=began_at, now=now, is_unknown=True) >= self._inputs.not_found_grace_seconds:
                 watch.judge(JobState.MISSING, f"the API does not know the ID ({problem})")
         elif job.id in look.left_out:
             absent_seconds = watch.absent(began_at=began_at, now=now, is_unknown=False)
-            if absent_seconds >= grace_seconds and watch.left_out_times >= LEFT_OUT_TIMES:
+            if absent_seconds >= self._inputs.not_found_grace_seconds and watch.left_out_times >= LEFT_OUT_TIMES:
                 watch.judge(JobState.MISSING, "the API leaves it out of its answers")
         elif problem := look.failing.get(job.id):
             self._take_in_failing(watch, problem, began_at=began_at, now=now)

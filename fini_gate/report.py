@@ -283,4 +283,4 @@ def _json(value: Sequence[str] | Mapping[str, str | None]) -> str:
 
 
 def _utf16_units(text: str) -> int:
-    return len(text.encode("utf-16-le", errors="surrogatepass")) // 2
+    return len(text) if text.isascii() else len(text.encode("utf-16-le", errors="surrogatepass")) // 2

@@ -27,7 +27,7 @@ _OPEN_ROWS: Final = 20
 _NAME_CHARACTERS: Final = 200
 
 # A browser takes seconds to show more, and nobody reads them there.
-TABLE_ROWS: Final = 2000
+TABLE_ROWS: Final = 1000
 CHART_JOBS: Final = 50
 _CHART_LABEL_CHARACTERS: Final = 16
 _CHART_TAGS: Final = {JobState.FAILED: "crit, ", JobState.PENDING: "active, "}

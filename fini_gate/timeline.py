@@ -37,8 +37,9 @@ def courses(jobs: Iterable[Job]) -> tuple[Course, ...]:
 
 
 def _course(number: int, job: Job) -> Course:
-    told = (_seconds(job.created_at), _seconds(job.started_at), _seconds(job.completed_at))
-    return Course(number, job, *told, times=tuple(sorted(time for time in told if time is not None)))
+    created_at, started_at, ended_at = _seconds(job.created_at), _seconds(job.started_at), _seconds(job.completed_at)
+    times = tuple(sorted(filter(None, (created_at, started_at, ended_at))))  # none is 0
+    return Course(number, job, created_at, started_at, ended_at, times)
 
 
 def percentile(values: Sequence[float], share: float) -> float:

@@ -23,6 +23,9 @@ RETRIES_OF_OTHER_5XX: Final = 3
 RETRIES_BEFORE_OTHERS: Final = 3
 FIRST_WAIT_SECONDS: Final = 0.5
 LONGEST_WAIT_SECONDS: Final = 30.0
+# About what it takes to send a request and to take its answer in. Where one is answered as soon, another one beside it
+# would only wait for its turn, and threads that want the same turn cost more than they bring.
+HANDLING_SECONDS: Final = 0.005
 OUT_OF_TIME: Final = "the time ran out before all jobs were asked for"
 # As many single IDs that fail, with nothing answered in the whole look, are no poison but an outage.
 FAILING_IDS_OF_AN_OUTAGE: Final = 3
@@ -85,6 +88,8 @@ class FiniClient:
         self._sleep = sleep
         self._on_request = on_request
         self._on_retry = on_retry
+        # How many the last answer took long enough for.
+        self._useful_lanes = max_parallel
         # Whether the last group was answered for: only then others are asked for beside the next.
         self._goes_well = True
         # Sizes of groups that were rejected as malformed for none of their IDs.
@@ -135,7 +140,8 @@ class FiniClient:
         asked: list[_Asked] = []
         set_aside: Answer | None = None
         while (waiting or asked) and not look.is_over:
-            while waiting and len(asked) < (self._lanes if self._goes_well else 1) and self._seconds_left(limits) > 0:
+            lanes = min(self._lanes, self._useful_lanes) if self._goes_well else 1
+            while waiting and len(asked) < lanes and self._seconds_left(limits) > 0:
                 size = min(size, self._batch_size, len(waiting))
                 asked.append(self._begin(_taken(waiting, size, look), limits))
             if not asked:
@@ -264,7 +270,9 @@ class FiniClient:
         first = next(each for each in asked if each.request is request)
         asked.remove(first)
         told = response.problem if isinstance(response, Failure) else f"HTTP {response.status}"
-        self._on_request(len(first.job_ids), told, self._clock() - first.began_at)
+        seconds = self._clock() - first.began_at
+        self._on_request(len(first.job_ids), told, seconds)
+        self._useful_lanes = max(1, math.ceil(seconds / HANDLING_SECONDS))
         answer = judge(response, first.job_ids, secret=self._api_key)
         if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
             # For good. Of several that were in flight together each is answered so: they halve it once.
@@ -289,8 +297,8 @@ class FiniClient:
         elif answer.kind is Kind.ROWS:
             look.rows.update(answer.rows)
             look.left_out.update(job_id for job_id in job_ids if job_id not in answer.rows)
-            for job_id in job_ids:
-                self._troubled.pop(job_id, None)
+            for job_id in self._troubled.keys() & job_ids:
+                del self._troubled[job_id]
         elif len(job_ids) == 1:
             self._enter_single(answer, job_ids[0], look)
 

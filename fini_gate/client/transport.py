@@ -110,6 +110,7 @@ class Transport:
         self._verify = environment["verify"]
         self._proxies = self._safe(environment["proxies"])
         _require_certificates(self._verify)
+        self._bare_requests: dict[str, requests.PreparedRequest] = {}
         # Of requests that nobody waits for any more they come back late, or never.
         self._idle_sessions: list[requests.Session] = []
 
@@ -142,8 +143,8 @@ class Transport:
     def _exchange(self, route: str, document: object, timeout_seconds: float, ends_at: float) -> Response:
         with (
             self._session() as session,
-            session.post(
-                self._url + route, json=document, timeout=timeout_seconds, allow_redirects=False, stream=True
+            session.send(
+                self._prepared(session, route, document), timeout=timeout_seconds, allow_redirects=False, stream=True
             ) as response,
         ):
             body = bytearray()
@@ -155,6 +156,15 @@ class Transport:
                 if time.monotonic() > ends_at:  # nobody waits for this thread any more
                     raise TimeoutError
             return Response(response.status_code, response.headers, bytes(body))
+
+    def _prepared(self, session: requests.Session, route: str, document: object) -> requests.PreparedRequest:
+        """A request of the route. All are the same but for their bodies: to prepare that is a third of the work."""
+        if (bare := self._bare_requests.get(route)) is None:
+            bare = session.prepare_request(requests.Request("POST", self._url + route))
+            self._bare_requests[route] = bare
+        request = bare.copy()
+        request.prepare_body(None, None, json=document)
+        return request
 
     @contextmanager
     def _session(self) -> Iterator[requests.Session]:

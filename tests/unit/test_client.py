@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from requests.structures import CaseInsensitiveDict
 
 from fini_gate.client import FiniClient, Transport
-from fini_gate.client.client import FAILING_IDS_OF_AN_OUTAGE, RETRIES_BEFORE_OTHERS
+from fini_gate.client.client import FAILING_IDS_OF_AN_OUTAGE, HANDLING_SECONDS, RETRIES_BEFORE_OTHERS
 from fini_gate.client.transport import Failure, Response
 from fini_gate.errors import CancelledError, RequestRefusedError
 from fini_gate.jobs import Look
@@ -968,6 +968,17 @@ def test_parallel__429_halves_it_for_good(lanes: int, expected: int) -> None:
     client.api.request_seconds = 1
     client.api.most_in_flight = client.api.in_flight
     client.look(_ids(64))
+    assert client.api.most_in_flight == expected
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(0.001, 1), (HANDLING_SECONDS, 1), (0.012, 3), (0.1, 4)])
+def test_parallel__is_for_answers_that_take_their_time(seconds: float, expected: int) -> None:
+    """As many are in flight as the last answer took long enough for, once there has been one."""
+    client = Client(batch_size=1, max_parallel=4)
+    client.api.request_seconds = seconds
+    client.look(_ids(8))
+    client.api.most_in_flight = client.api.in_flight
+    client.look(_ids(8))
     assert client.api.most_in_flight == expected
 
 
