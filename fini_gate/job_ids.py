@@ -166,7 +166,7 @@ def _read_text(path: Path, name: str, workspace: Path) -> str:
 
 def _refuse_way_out(workspace: Path, path: Path, name: str) -> None:
     """Refuse a path in the workspace that leads out of it: by a link, a checkout could have any file's text shown."""
-    if path.is_relative_to(workspace):  # else it is a full path, and the workflow's own words
+    if Path(os.path.normpath(path)).is_relative_to(workspace):  # else it is by the workflow's own words
         try:
             resolve(workspace, str(path))
         except ValueError:

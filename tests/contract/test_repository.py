@@ -133,6 +133,13 @@ def test_pythons__are_the_same_everywhere() -> None:
     assert of_image[1] in pythons
 
 
+def test_base_image__is_the_one_that_dependabot_sees() -> None:
+    """What Dependabot keeps fresh is what the image is built on."""
+    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    seen = (ROOT / "image" / "base.Dockerfile").read_text(encoding="utf-8")
+    assert re.findall(r"(?m)^ARG BASE_IMAGE=(.+)$", dockerfile) == re.findall(r"(?m)^FROM (.+)$", seen)
+
+
 # --- make and its friends --------------------------------------------------------------------------------------------
 
 
@@ -158,7 +165,7 @@ def test_dependabot__looks_after_whatever_is_pinned() -> None:
     updates = load(ROOT / ".github" / "dependabot.yml")["updates"]
     assert {(update["package-ecosystem"], update["directory"]) for update in updates} == {
         ("pip", "/"),
-        ("docker", "/"),
+        ("docker", "/image"),
         ("github-actions", "/"),
         ("npm", "/docs/picture"),
     }
