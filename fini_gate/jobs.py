@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-from functools import lru_cache
 from typing import Final, NamedTuple
 
 from fini_gate.errors import GateError
@@ -178,7 +177,6 @@ def _judge(row: StatusRow, *, require_article: bool) -> tuple[JobState, str | No
             return JobState.PENDING, None
 
 
-@lru_cache(maxsize=64)  # there are few, and very many jobs
 def _state_of(status: str | None) -> JobState | None:
     """The state that a status stands for, or None where it was never heard of."""
     status = status or ""

@@ -192,10 +192,11 @@ class GateRun:
         if progress.trouble is not None:
             self._runner.info(report.trouble_line(progress.trouble))
         for job in progress.changed:
+            if len(self._warned_statuses) == WARNED_STATUSES:
+                break
             if job.has_unknown_status and job.status not in self._warned_statuses:
                 self._warned_statuses.add(job.status)
-                if len(self._warned_statuses) <= WARNED_STATUSES:
-                    self._runner.warning(report.unknown_status_text(job))
+                self._runner.warning(report.unknown_status_text(job))
 
     def _write_outputs(self, verdict: Verdict) -> str:
         """Write the outputs and the results file, and return the path of the latter as given, where it was written."""
