@@ -118,15 +118,6 @@ def test_readme__names_the_fields_of_the_results_file() -> None:
     assert all(f'"{name}"' in README for name in document)
 
 
-def test_readme__names_what_exists() -> None:
-    """Each file that the README links to is there, and each make target that it names is in the Makefile."""
-    for target in re.findall(r"\]\((?!https)([^)#]+)\)", README):
-        assert (ROOT / target).exists(), target
-    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    for target in set(re.findall(r"(?m)(?:^|`(?:[A-Z_]+=… )*)make ([a-z0-9-]+)\b", README)):
-        assert re.search(rf"^{target}:.*## ", makefile, re.MULTILINE), target
-
-
 def test_dockerfile__starts_the_entrypoint_isolated() -> None:
     """Python starts directly, by absolute paths, isolated from the checkout and unbuffered."""
     dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")

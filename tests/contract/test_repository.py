@@ -17,6 +17,11 @@ MAKEFILE: Final = (ROOT / "Makefile").read_text(encoding="utf-8")
 PROJECT: Final[dict[str, Any]] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 WORKFLOWS: Final = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 DECISIONS: Final = ROOT / "docs" / "decisions"
+PAGES: Final = [
+    page
+    for glob in ("*.md", ".github/*.md", "docs/*.md", "docs/decisions/*.md", "tests/*.md")
+    for page in ROOT.glob(glob)
+]
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -47,6 +52,12 @@ def run(*command: str | Path, **environ: str) -> subprocess.CompletedProcess[str
         text=True,
         timeout=30,
     )
+
+
+def headings(page: Path) -> set[str]:
+    """Give what links call a page's headings."""
+    found = re.findall(r"(?m)^#+ (.*)$", page.read_text(encoding="utf-8"))
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in found}
 
 
 def program(path: Path, script: str) -> Path:
@@ -94,9 +105,18 @@ def test_workflows__pin_an_action_to_one_commit() -> None:
     assert len(pins) == len({action for action, _ in pins})
 
 
-def test_ci__reads_alone() -> None:
-    """No job of CI may do more than check out, and a pull request's earlier run gives way to a later one."""
+def test_ci__has_nothing_that_a_pull_request_could_take() -> None:
+    """It runs with a pull request's own rights, no job may do more than check out, and there is no secret."""
+    text = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    assert re.findall(r"(?m)^  ([a-z_]+):", text.partition("\non:")[2].partition("\n\n")[0]) == ["push", "pull_request"]
+    assert "secrets" not in text
+    assert "github.token" not in text
     assert all(job["permissions"] in ({}, {"contents": "read"}) for job in CI["jobs"].values())
+
+
+def test_ci__of_a_pull_request_gives_way() -> None:
+    """An earlier run of the same branch is cancelled where it is a pull request's."""
+    assert CI["concurrency"]["cancel-in-progress"] == "${{ github.event_name == 'pull_request' }}"
     assert CI["concurrency"]["group"] == "${{ github.workflow }}-${{ github.ref }}"
 
 
@@ -187,13 +207,15 @@ def test_decisions__are_listed_and_short() -> None:
         assert text.count("\n") <= 45, path.name
 
 
-@pytest.mark.parametrize("page", [ROOT / "CONTRIBUTING.md", *sorted(DECISIONS.iterdir())], ids=lambda path: path.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_pages__name_what_exists(page: Path) -> None:
-    """Each file that a contributor's page links to is there, and each make target that it names is in the Makefile."""
+    """Each file and each heading that a page links to is there, and so is each make target that it names."""
     text = page.read_text(encoding="utf-8")
-    for link in re.findall(r"\]\((?!https)([^)#]+)\)", text):
-        assert (page.parent / link).exists(), link
-    for words in re.findall(r"(?m)(?:^|`)make ([a-z0-9 -]+)", text):
+    for link, heading in re.findall(r"\]\((?!https)([^)#]*)(?:#([^)]*))?\)", text):
+        target = page.parent / link if link else page
+        assert target.exists(), link
+        assert not heading or heading in headings(target), heading
+    for words in re.findall(r"(?m)(?:^|`(?:[A-Z_]+=… )*)make ([a-z0-9 -]+)", text):
         for target in words.split():
             assert re.search(rf"(?m)^{target}:", MAKEFILE), target
 

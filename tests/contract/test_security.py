@@ -17,10 +17,7 @@ DOCKERFILE: Final = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 CODE: Final = "".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "fini_gate").rglob("*.py")))
 SPANS: Final = sorted(set(re.findall(r"`([^`\n]+)`", SECURITY)))
 TESTS: Final = [span for span in SPANS if "::" in span]
-FILES: Final = sorted(
-    {span for span in SPANS if re.fullmatch(r"[\w./-]+\.(py|yml|md|txt)|Dockerfile", span)}
-    | set(re.findall(r"\]\((?!https)([^)#]+)", SECURITY))
-)
+FILES: Final = [span for span in SPANS if re.fullmatch(r"[\w./-]+\.(py|yml|md|txt)|Dockerfile", span)]
 # The threats, and what each section's table says of them.
 SECTIONS: Final = (
     "A hostile checkout",
@@ -55,16 +52,8 @@ def test_security__names_tests_that_exist(name: str) -> None:
 
 @pytest.mark.parametrize("name", FILES)
 def test_security__names_files_that_exist(name: str) -> None:
-    """Each file that is named or linked to is there."""
+    """Each file that is named is there."""
     assert (ROOT / name).is_file()
-
-
-def test_security__names_targets_that_exist() -> None:
-    """Each make target that is named is in the Makefile."""
-    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    targets = {span.removeprefix("make ") for span in SPANS if span.startswith("make ")}
-    assert targets
-    assert all(re.search(rf"^{target}:.*## ", makefile, re.MULTILINE) for target in targets)
 
 
 @pytest.mark.parametrize("heading", SECTIONS)
@@ -116,15 +105,3 @@ def test_base_image__is_pinned_by_digest() -> None:
     (base,) = re.findall(r"^ARG BASE_IMAGE=(.*)$", DOCKERFILE, re.MULTILINE)
     assert re.fullmatch(r"\S+:\S+@sha256:[0-9a-f]{64}", base)
     assert set(re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)) == {"${BASE_IMAGE}"}
-
-
-def test_actions__are_pinned_by_commit() -> None:
-    """No action that our own workflows use can be changed behind a tag."""
-    used = [
-        line.partition("uses:")[2].strip()
-        for path in sorted((ROOT / ".github" / "workflows").glob("*.yml"))
-        for line in path.read_text(encoding="utf-8").splitlines()
-        if re.match(r"\s*(- )?uses:", line)
-    ]
-    assert used
-    assert all(re.fullmatch(r"\S+@[0-9a-f]{40} # v\S+|\./( #.*)?", action) for action in used)
