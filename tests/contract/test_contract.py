@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
 import yaml
 
 from fini_gate import certificates, errors, inputs, job_ids, main, report
@@ -14,7 +15,19 @@ from fini_gate.verdict import EXIT_CODES, Outcome, judge
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
-
+# A row of the bench's tables of goals: the goal, what is allowed, what was measured, whether it is met.
+GOAL: Final = re.compile(r"(?m)^\| ([^|]+) \| [\d.,]+ +\| ([\d.]+) +\| (?:yes|\*\*no\*\*) \|$")
+# What the README's table of speed shows, row by row.
+RATIOS: Final = (
+    "mean lag against fixed 5 s",
+    "looks against fixed 5 s",
+    "mean lag against fixed 10 s",
+    "looks against fixed 10 s",
+    "CPU of 10,000 jobs, times a bare session's",
+    "time of 60 batches at 100 ms, times a bare session's",
+    "process's start to the first byte of a request, times import requests",
+    "whole gate in a container, times import requests",
+)
 ACTION: Final[dict[str, Any]] = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
 
 
@@ -116,6 +129,14 @@ def test_readme__names_the_fields_of_the_results_file() -> None:
     """The README names each field of the results file and of its jobs."""
     document = report.results_document(judge((), elapsed_seconds=0))
     assert all(f'"{name}"' in README for name in document)
+
+
+def test_readme__shows_what_the_bench_measured() -> None:
+    """The README's ratios are those of bench/RESULTS.md, but for the little by which runs of the bench differ."""
+    results = (ROOT / "bench" / "RESULTS.md").read_text(encoding="utf-8")
+    measured = {goal.strip(): float(times) for goal, times in GOAL.findall(results)}
+    shown = [float(times) for _, _, times in table("measured")]
+    assert shown == pytest.approx([measured[goal] for goal in RATIOS], abs=0.1)
 
 
 def test_dockerfile__starts_the_entrypoint_isolated() -> None:

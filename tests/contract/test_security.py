@@ -3,7 +3,7 @@
 import ast
 import re
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 import yaml
@@ -12,7 +12,6 @@ from fini_gate.inputs import DEFAULTS
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 SECURITY: Final = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
-README: Final = (ROOT / "README.md").read_text(encoding="utf-8")
 DOCKERFILE: Final = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 CODE: Final = "".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "fini_gate").rglob("*.py")))
 SPANS: Final = sorted(set(re.findall(r"`([^`\n]+)`", SECURITY)))
@@ -33,12 +32,6 @@ def rows(heading: str) -> list[list[str]]:
     _, _, rest = SECURITY.partition(f"## {heading}\n")
     lines = [line for line in rest.partition("\n## ")[0].splitlines() if line.startswith("| ")]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
-
-
-def workflows(text: str) -> list[dict[str, Any]]:
-    """Give the workflows among a page's snippets."""
-    snippets = (yaml.safe_load(snippet) for snippet in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL))
-    return [snippet for snippet in snippets if "jobs" in snippet]
 
 
 @pytest.mark.parametrize("name", TESTS)
@@ -71,10 +64,10 @@ def test_security__names_the_host_of_the_code() -> None:
     assert f"https://{rows('Where it connects to')[0][0].strip('`')}" == DEFAULTS["api-url"]
 
 
-@pytest.mark.parametrize("page", [README, SECURITY], ids=["README.md", "SECURITY.md"])
-def test_snippet__has_the_least_privilege(page: str) -> None:
+def test_snippet__has_the_least_privilege() -> None:
     """The workflow to copy permits nothing, and gives inputs that there are."""
-    workflow = next(found for found in workflows(page) if "permissions" in found)
+    snippets = (yaml.safe_load(snippet) for snippet in re.findall(r"```yaml\n(.*?)```", SECURITY, re.DOTALL))
+    workflow = next(snippet for snippet in snippets if "jobs" in snippet)
     (job,) = workflow["jobs"].values()
     (step,) = job["steps"]
     assert workflow["permissions"] == {}
