@@ -13,7 +13,7 @@ RUN python -B -m pip install --no-cache-dir --disable-pip-version-check --root-u
         -o -path '*/charset_normalizer/*.so' \) -exec rm -r {} +
 
 COPY image/byte_code.py /
-COPY entrypoint.py /added/code/fini-gate/
+COPY entrypoint.py LICENSE /added/code/fini-gate/
 COPY fini_gate /added/code/fini-gate/fini_gate
 # Whatever the checkout made of times and modes, the same files make the same layers.
 RUN python -I -B /byte_code.py \

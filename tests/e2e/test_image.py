@@ -35,7 +35,7 @@ INSTALLED = rf"{LIBRARY}/(site|dist)-packages"
 BYTE_CODE = r"__pycache__/\w+\.cpython-\d+\.pyc"
 # Each file that the image may add to its base. That a folder of tests would fit into some of them is looked at as well.
 ALLOWED = (
-    r"fini-gate/entrypoint\.py",
+    r"fini-gate/(entrypoint\.py|LICENSE)",
     rf"fini-gate/fini_gate/(\w+/)*(\w+\.py|{BYTE_CODE})",
     rf"{INSTALLED}/({PACKAGES})/(\w+/)*(\w+\.py|py\.typed|{BYTE_CODE})",
     rf"{INSTALLED}/certifi/cacert\.pem",
@@ -135,8 +135,9 @@ def test_image__adds_plain_files_of_root(layers: Layers) -> None:
 
 
 def test_image__keeps_the_licences(layers: Layers) -> None:
-    """Each package that is added comes with its licence."""
+    """The gate and each package that is added come with their licences."""
     added = {entry.name for entry in layers.files}
+    assert "fini-gate/LICENSE" in added
     projects = {name.partition(".dist-info/")[0] for name in added if ".dist-info/" in name}
     licensed = {name.partition(".dist-info/")[0] for name in added if re.search(r"dist-info/.*LICEN[CS]E", name)}
     assert len(projects) == len(PROJECTS.split("|"))
