@@ -1,15 +1,13 @@
 """The runners of Gitea and Forgejo, older ones too: the same container, with less around it and more beside it."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
-from pathlib import Path
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import Final
 
 import pytest
 
-from fake_fini import FakeFini, Scenario
-from tests.integration.test_main import KEYS, Gate, inputs_for
+from fake_fini import FakeFini
+from tests.integration.gates import Gate, inputs_for
 
 DONE: Final = {"id": "done", "article-id": "article-1"}
 FORGES: Final[Mapping[str, Mapping[str, str]]] = {
@@ -22,24 +20,6 @@ FORGES: Final[Mapping[str, Mapping[str, str]]] = {
         "FORGEJO_WORKSPACE": "/nowhere",
     },
 }
-
-
-@pytest.fixture
-def gate(tmp_path: Path) -> Gate:
-    """Give a gate to run."""
-    return Gate(tmp_path)
-
-
-@pytest.fixture
-def serve() -> Iterator[Callable[..., FakeFini]]:
-    """Serve jobs at a stand-in API."""
-    with ExitStack() as stack:
-
-        def start(*jobs: Mapping[str, Any]) -> FakeFini:
-            scenario = Scenario.from_mapping({"api-keys": KEYS, "jobs": list(jobs)})
-            return stack.enter_context(FakeFini(scenario))
-
-        yield start
 
 
 Serve = Callable[..., FakeFini]

@@ -14,8 +14,8 @@ import trustme
 
 from fini_gate.client.transport import Failure, Response, Transport
 from fini_gate.waiting import Waiter
+from tests.integration.gates import COVERAGE, Gate
 from tests.integration.servers import ROWS, Answer, Connection, Server, ending, sending, tunnelling, whole
-from tests.integration.test_main import COVERAGE, Gate
 
 KEY: Final = "fini_0123456789abcdef"
 ROW_WITH_ARTICLE: Final = b'{"jobs": [{"id": "a", "jobStatus": "COMPLETED", "hcArticleId": "article-1"}]}'
@@ -44,13 +44,8 @@ def speaking_tls(authority: trustme.CA, *names: str, **dates: Any) -> ssl.SSLCon
 
 
 @pytest.fixture(autouse=True)
-def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Nothing of the machine's own proxies, certificates and passwords; one authority that is trusted as a rule."""
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
-    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NETRC"):
-        monkeypatch.delenv(name, raising=False)
+def _usual_authority(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """One authority is trusted as a rule."""
     (tmp_path / "usual.pem").write_text(pem(USUAL))
     monkeypatch.setattr(requests.adapters, "DEFAULT_CA_BUNDLE_PATH", str(tmp_path / "usual.pem"))
 
@@ -60,12 +55,6 @@ def serve() -> Iterator[Callable[..., Server]]:
     """Start a server that gives these answers."""
     with ExitStack() as stack:
         yield lambda *answers, **options: stack.enter_context(Server(*answers, **options))
-
-
-@pytest.fixture
-def gate(tmp_path: Path) -> Gate:
-    """Give a gate to run."""
-    return Gate(tmp_path)
 
 
 Serve = Callable[..., Server]

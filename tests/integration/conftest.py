@@ -1,0 +1,39 @@
+"""What the integration tests share: nothing of the machine in the environment, gates, and a stand-in API."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fake_fini import FakeFini, Scenario
+from tests.integration.gates import KEYS, Gate
+
+
+@pytest.fixture(autouse=True)
+def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the machine's own proxies, certificates and passwords."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NETRC"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Gate:
+    """Give a gate to run."""
+    return Gate(tmp_path)
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., FakeFini]]:
+    """Serve jobs (and faults) at a stand-in API."""
+    with ExitStack() as stack:
+
+        def start(*jobs: Mapping[str, Any], **more: Any) -> FakeFini:  # noqa: ANN401 - YAML
+            scenario = Scenario.from_mapping({"api-keys": KEYS, "jobs": list(jobs), **more})
+            return stack.enter_context(FakeFini(scenario))
+
+        yield start
