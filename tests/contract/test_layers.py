@@ -65,9 +65,11 @@ def test_layers__import_only_inwards(module: str) -> None:
 
 
 def test_layers__hold_every_module() -> None:
-    """No module is left out of the layers but the composition root, which sees them all."""
+    """No module is left out of the layers but the composition root, and none of the order of reading."""
     modules = {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in PACKAGE.rglob("*.py")}
     assert modules - {"__init__", "main"} == set(LAYERS)
+    docstring = (PACKAGE / "__init__.py").read_text(encoding="utf-8")
+    assert all(f"`{module}`" in docstring for module in modules - {"__init__"})
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
