@@ -94,6 +94,9 @@ class FiniClient:
         self._goes_well = True
         # Sizes of groups that were rejected as malformed for none of their IDs.
         self._rejected_sizes: set[int] = set()
+        # Until when the API asked to be left alone. Of several requests that were in flight together each is answered
+        # so: to wait for one is to wait for all.
+        self._leave_alone_until = -math.inf
         # IDs that failed when last asked for alone, longest ago first: they are asked for apart from the others.
         self._troubled: dict[str, None] = {}
 
@@ -232,7 +235,7 @@ class FiniClient:
         tries = 1
         while tries <= self._retries(answer, patient=patient, others_wait=others_wait):
             waits = waits or _growing_waits()
-            wait_seconds = max(next(waits), answer.retry_after_seconds)
+            wait_seconds = max(next(waits), self._leave_alone_until - self._clock())
             if tries == 1 and answer.may_retry_at_once:
                 wait_seconds = 0
             elif self._clock() + wait_seconds > limits.retry_until:
@@ -274,6 +277,7 @@ class FiniClient:
         self._on_request(len(first.job_ids), told, seconds)
         self._useful_lanes = max(1, math.ceil(seconds / HANDLING_SECONDS))
         answer = judge(response, first.job_ids, secret=self._api_key)
+        self._leave_alone_until = max(self._leave_alone_until, self._clock() + answer.retry_after_seconds)
         if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
             # For good. Of several that were in flight together each is answered so: they halve it once.
             self._lanes = min(self._lanes, max(1, first.lanes // 2))

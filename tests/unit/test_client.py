@@ -1003,6 +1003,14 @@ def test_parallel__of_several_that_are_asked_to_wait_the_longest_counts() -> Non
     assert client.clock.sleeps[0] == 60
 
 
+def test_parallel__to_wait_as_asked_once_is_enough() -> None:
+    """What several answers that came together asked for is over for all of them at once."""
+    client = Client(batch_size=1, max_parallel=4)
+    client.api.script = [_answer(429, Retry_After="60")] * 4
+    assert set(_statuses(client.look(_ids(4))).values()) == {"row"}
+    assert 1060 <= client.clock.now <= 1062
+
+
 def test_parallel__a_refusal_loses_nothing_that_was_answered() -> None:
     """A batch that was answered for before another was refused has been seen."""
     client = Client(batch_size=2, max_parallel=3)
