@@ -53,7 +53,7 @@ def read_ca_bundle(inputs: Inputs) -> str:
     for number, certificate in enumerate(certificates, start=1):
         try:
             context.load_verify_locations(cadata=certificate)
-        except ssl.SSLError:
+        except (ssl.SSLError, TypeError):  # the latter where it is not ASCII
             raise UsageError(
                 f"Input ca-bundle is {name}, and certificate {number} of {count} in there is broken: hand it over as it"
                 " was made."

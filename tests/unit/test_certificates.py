@@ -205,7 +205,7 @@ def test_ca_bundle__that_is_cut_short_is_refused(read: Read, cut: str) -> None:
     )
 
 
-@pytest.mark.parametrize("middle", ["\n", "\nAAAA\n", "\n!\n", PEM.split("-----")[2].replace("A", "B")])
+@pytest.mark.parametrize("middle", ["\n", "\nAAAA\n", "\n!\n", "\né\n", PEM.split("-----")[2].replace("A", "B")])
 def test_ca_bundle__with_a_broken_certificate_says_which(read: Read, middle: str) -> None:
     """A certificate that cannot be read is counted out, and none of the others is trusted."""
     assert refusal(read, f"{PEM}{BEGIN}{middle}-----END CERTIFICATE-----\n{PEM}") == (
