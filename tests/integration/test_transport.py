@@ -21,7 +21,7 @@ import requests.exceptions
 import urllib3.exceptions
 
 from fake_fini import FakeFini, Scenario
-from fini_gate.client.transport import BODY_BYTES, STATUS_ROUTE, Failure, Response, Transport
+from fini_gate.client.transport import ARTICLES_ROUTE, BODY_BYTES, STATUS_ROUTE, Failure, Response, Transport
 from fini_gate.errors import CancelledError, UsageError
 from fini_gate.waiting import Waiter
 from tests.integration.servers import (
@@ -131,6 +131,23 @@ def test_post__is_understood_by_the_api() -> None:
     assert isinstance(response, Response)
     assert response.status == 200
     assert [row["id"] for row in json.loads(response.body)["jobs"]] == ["a"]
+
+
+def test_post__of_articles_asks_the_route_that_they_have(serve: Serve) -> None:
+    """Articles are asked for by the same transport, each route by its own words, within a limit as well."""
+    server = serve(GOOD, GOOD, Connection.hang)
+    transport = transport_to(server.url)
+    assert good(post(transport, "a"))
+    request, response = transport.first([transport.begin_articles(["b", "c"], timeout_seconds=LONG)])
+    assert good(response)
+    assert request.ids == ("b", "c")
+    _, response = transport.first([transport.begin_articles(["d"], timeout_seconds=SHORT)])
+    assert response == Failure(f"no whole answer within {SHORT}s")
+    assert [(asked.line.split()[1], json.loads(asked.body)) for asked in server.requests] == [
+        (STATUS_ROUTE, {"jobIds": ["a"]}),
+        (ARTICLES_ROUTE, {"articleIds": ["b", "c"]}),
+        (ARTICLES_ROUTE, {"articleIds": ["d"]}),
+    ]
 
 
 @pytest.mark.parametrize("status", ["200 OK", "204 No Content", "400 Bad Request", "401 Unauthorized", "429 ", "500 "])

@@ -272,6 +272,13 @@ def test_rows__may_come_with_a_number_of_any_length() -> None:
     assert _judged(200, b'{"jobs": [], "n": ' + b"9" * 5000 + b"}").kind is Kind.ROWS
 
 
+def test_rows__may_have_a_number_for_an_article() -> None:
+    """An ID that is a whole number is text to the gate, to the last digit."""
+    body = b'{"jobs": [{"id": "a", "jobStatus": "COMPLETED", "hcArticleId": 123456789012345678901234567890}]}'
+    (row,) = _judged(200, body).rows["a"]
+    assert row.article_id == "123456789012345678901234567890"
+
+
 # --- What the API said ---------------------------------------------------------------------------------------------
 
 

@@ -93,10 +93,11 @@ def test_articles__never_hand_on_the_key() -> None:
     assert found["a"].title == "A ***"
 
 
-def test_articles__are_looked_up_in_the_time_that_is_left() -> None:
+@pytest.mark.parametrize(("ends_at", "timeouts"), [(7, [5, 3]), (8, [5, 4]), (4.5, [4.5, 0.5]), (0, [])])
+def test_articles__are_looked_up_in_the_time_that_is_left(ends_at: float, timeouts: list[float]) -> None:
     """A request may take as long as is left, and none is sent without."""
     api = Api(seconds=4)
-    found, problem = api.look_up("a", "b", "c", "d", "e", ends_at=7)
-    assert [timeout for _, timeout in api.asked] == [5, 3]
-    assert list(found) == ["a", "b", "c", "d"]
+    found, problem = api.look_up("a", "b", "c", "d", "e", ends_at=ends_at)
+    assert [timeout for _, timeout in api.asked] == timeouts
+    assert list(found) == ["a", "b", "c", "d"][: 2 * len(timeouts)]
     assert problem == "no time was left"

@@ -459,6 +459,18 @@ def test_limits__hold_while_narrowing(kind: int) -> None:
     assert all((status == "row") is (job_id not in bad) for job_id, status in told.items())
 
 
+@pytest.mark.parametrize(("ends_in", "timeouts"), [(2, [2, 1]), (2.5, [2.5, 1.5, 0.5])])
+def test_limits__that_leave_no_time_for_the_last_of_a_search_are_told(ends_in: float, timeouts: list[float]) -> None:
+    """An ID that would have been asked for alone, with nothing else left, is not passed over in silence."""
+    client = Client()
+    client.api.bad[404] = {"job-1"}
+    client.api.request_seconds = 1
+    look = client.look(_ids(2), ends_in=ends_in)
+    assert client.api.timeouts == timeouts
+    assert _statuses(look) == {"job-0": "row"}
+    assert look.trouble == (TOO_SLOW.problem if ends_in > 2 else "the time ran out before all jobs were asked for")
+
+
 # --- Narrowing -----------------------------------------------------------------------------------------------------
 
 NAMES = {400: "malformed", 404: "unknown", 500: "failing", 502: "failing"}
@@ -959,7 +971,7 @@ def test_parallel__a_slow_batch_keeps_no_other_waiting() -> None:
     assert client.clock.now == 1008
 
 
-@pytest.mark.parametrize(("lanes", "expected"), [(16, 8), (4, 2), (2, 1), (1, 1)])
+@pytest.mark.parametrize(("lanes", "expected"), [(16, 8), (5, 2), (4, 2), (3, 1), (2, 1), (1, 1)])
 def test_parallel__429_halves_it_for_good(lanes: int, expected: int) -> None:
     """Those that were in flight together and rejected together count once; the next look keeps to it."""
     client = Client(batch_size=1, max_parallel=lanes)
@@ -995,10 +1007,39 @@ def test_parallel__what_is_amiss_is_gone_into_alone() -> None:
     assert client.clock.now < 1000 + 10 + 2 * math.log2(8)
 
 
-def test_parallel__of_several_that_are_asked_to_wait_the_longest_counts() -> None:
+def test_parallel__waits_until_all_goes_well_again() -> None:
+    """An API that answered for nothing is sent one request at a time, and several once it answers for all."""
+    client = Client(batch_size=10, max_parallel=4)
+    client.api.request_seconds = 1
+    client.api.down = _answer(408)
+    client.look(_ids(40), retry_for=0)
+    assert client.api.most_in_flight == 4
+    client.api.most_in_flight = 0
+    client.look(_ids(40), retry_for=0)
+    assert client.api.most_in_flight == 1
+    client.api.down = None
+    assert set(_statuses(client.look(_ids(40))).values()) == {"row"}
+    assert client.api.most_in_flight == 3
+
+
+def test_parallel__an_id_that_is_bad_alone_makes_no_group_smaller() -> None:
+    """Groups of those that have healed grow, whatever becomes of a single one beside them."""
+    client = Client(max_parallel=2)
+    client.api.request_seconds = 1
+    client.api.bad[404] = set(_ids(16))
+    client.look(_ids(16))
+    client.api.forget()
+    client.api.bad[404], client.api.slow = {"job-1"}, {"job-1": 1.5}
+    client.look(_ids(16))
+    assert client.api.sizes[:4] == [1, 1, 2, 2]
+
+
+@pytest.mark.parametrize("longest_is", [0, 1, 2])
+def test_parallel__of_several_that_are_asked_to_wait_the_longest_counts(longest_is: int) -> None:
     """Nothing is sent before all that the API asked for is over, whichever answer asked for it."""
-    client = Client(batch_size=1, max_parallel=3)
-    client.api.script = [_answer(429, Retry_After="5"), _answer(503, Retry_After="60"), None]
+    client = Client(batch_size=1, max_parallel=4)
+    client.api.script = [_answer(429, Retry_After="5"), _answer(429), None]
+    client.api.script.insert(longest_is, _answer(503, Retry_After="60"))
     client.look(_ids(5))
     assert client.clock.sleeps[0] == 60
 
@@ -1028,3 +1069,22 @@ def test_parallel__an_answer_that_comes_as_time_runs_out_counts() -> None:
     look = client.look(_ids(3), retry_for=0, ends_in=100)
     assert _statuses(look) == {"job-1": "unknown", "job-2": "row"}
     assert look.trouble is not None
+
+
+def test_parallel__an_answer_that_is_not_gone_into_shows_that_the_api_is_there() -> None:
+    """Where there is no time to find out which ID is unknown, a 404 for a batch is a usable answer all the same."""
+    client = Client(batch_size=2, max_parallel=2)
+    client.api.script = [_answer(429, Retry_After="60"), _answer(404)]
+    look = client.look(_ids(4), retry_for=10)
+    assert (_statuses(look), look.usable_at) == ({}, 1000)
+    assert (look.trouble, look.retry_after_seconds) == ("HTTP 429: It said why", 60)
+
+
+def test_parallel__what_was_answered_beside_a_failure_counts() -> None:
+    """A failure that ends the look loses nothing of what had come with it."""
+    client = Client(batch_size=2, max_parallel=3)
+    client.api.script = [_answer(404)]
+    look = client.client.look(_ids(6), retry_until=math.inf, ends_at=math.inf, is_failure=lambda _: True)
+    assert look.found_failure
+    assert _statuses(look) == dict.fromkeys(_ids(6)[2:], "row")
+    assert client.api.sizes == [2, 2, 2]
