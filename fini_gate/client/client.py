@@ -152,7 +152,7 @@ class FiniClient:
             answered = self._next_answers(asked, look)
             while answered and not look.is_over:
                 group, answer = answered.popleft()
-                others_wait = bool(waiting or asked or answered) and set_aside is None
+                others_wait = bool(waiting or answered) and set_aside is None
                 answer = self._ask(group, look, limits, answer=answer, patient=patient, others_wait=others_wait)
                 self._goes_well = _is_well(group, answer)
                 if answer.kind is Kind.ROWS:

@@ -69,7 +69,6 @@ class Failure:
 class Request:
     """A request that is under way, for `Transport.first` to wait for."""
 
-    ids: tuple[str, ...]
     call: Future[Response]
     timeout_seconds: float
     ends_at: float
@@ -138,7 +137,7 @@ class Transport:
         ends_at = time.monotonic() + timeout_seconds
         document = {field: list(ids)}
         call = self._calls.begin(lambda: self._exchange(route, document, timeout_seconds, ends_at))
-        return Request(tuple(ids), call, timeout_seconds, ends_at)
+        return Request(call, timeout_seconds, ends_at)
 
     def _exchange(self, route: str, document: object, timeout_seconds: float, ends_at: float) -> Response:
         with (

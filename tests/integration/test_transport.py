@@ -138,9 +138,8 @@ def test_post__of_articles_asks_the_route_that_they_have(serve: Serve) -> None:
     server = serve(GOOD, GOOD, Connection.hang)
     transport = transport_to(server.url)
     assert good(post(transport, "a"))
-    request, response = transport.first([transport.begin_articles(["b", "c"], timeout_seconds=LONG)])
+    _, response = transport.first([transport.begin_articles(["b", "c"], timeout_seconds=LONG)])
     assert good(response)
-    assert request.ids == ("b", "c")
     _, response = transport.first([transport.begin_articles(["d"], timeout_seconds=SHORT)])
     assert response == Failure(f"no whole answer within {SHORT}s")
     assert [(asked.line.split()[1], json.loads(asked.body)) for asked in server.requests] == [

@@ -604,6 +604,22 @@ def test_deadline__leaves_time_to_write_of_very_many_jobs(run: RunGate) -> None:
         assert gate.ending == TIMED_OUT
 
 
+@pytest.mark.parametrize(("interval", "look_count", "state"), [(30.0, 3, "missing"), (60.0, 2, "pending")])
+def test_deadline__makes_a_job_missing_that_three_answers_left_out(
+    run: RunGate, interval: float, look_count: int, state: str
+) -> None:
+    """Three answers without its row are enough to tell at the deadline, and two are not."""
+    gate = run(
+        {"a": LEFT_OUT},
+        not_found_grace_seconds=1000,
+        timeout_seconds=60,
+        poll_interval_seconds=interval,
+        max_poll_interval_seconds=interval,
+    )
+    assert len(gate.look_times) == look_count
+    assert gate.states == {"a": state}
+
+
 @pytest.mark.parametrize(
     ("timeline", "reason"),
     [
