@@ -252,7 +252,7 @@ def _api_url(text: str) -> str:
     try:
         parts = urlsplit(text)
         well_formed = bool(re.fullmatch(r"[!-~]+", text)) and not re.search(r"[\\?#]", text)
-        allowed = well_formed and parts.port != 0 and "@" not in parts.netloc and _may_carry_a_key(parts)
+        allowed = well_formed and parts.port != 0 and _may_carry_a_key(parts)
     except ValueError:  # no valid port, or no valid IPv6 address
         allowed = False
     if not allowed:

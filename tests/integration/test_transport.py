@@ -390,6 +390,46 @@ def test_limit__is_worded_as_people_read_it(serve: Serve) -> None:
     assert response == Failure("no whole answer within 0.2s")
 
 
+@pytest.mark.parametrize("case", ["nothing", "white space after the rows"])
+def test_limit__leaves_no_connection_open(serve: Serve, case: str) -> None:
+    """A request that nobody waits for any more lets go of its connection, too."""
+    server = serve(SLOW_ANSWERS[case])
+    assert post(transport_to(server.url), seconds=SHORT) == Failure(f"no whole answer within {SHORT}s")
+    _, answering = server._threads  # noqa: SLF001 - there is no other way to learn when the server has seen it
+    answering.join(AMPLE)
+    assert not answering.is_alive()
+
+
+# --- Several at once -----------------------------------------------------------------------------------------------
+
+
+def _hanging_for_a(connection: Connection) -> None:
+    (Connection.hang if json.loads(connection.requests[-1].body)["jobIds"] == ["a"] else GOOD)(connection)
+
+
+def test_first__is_the_one_that_is_answered(serve: Serve) -> None:
+    """Of several requests the one that has an answer comes first; the next goes over its connection, kept alive."""
+    server = serve(_hanging_for_a)
+    transport = transport_to(server.url)
+    slow = transport.begin(["a"], timeout_seconds=LONG)
+    for job_id in ("b", "c"):
+        quick = transport.begin([job_id], timeout_seconds=LONG)
+        request, response = transport.first([slow, quick])
+        assert request is quick
+        assert good(response)
+    assert len(server.connections) == 2
+
+
+@pytest.mark.parametrize("limits", [(SHORT, LONG), (LONG, SHORT)])
+def test_first__is_the_one_whose_time_is_over(serve: Serve, limits: Sequence[float]) -> None:
+    """Where none is answered, the first to have taken too long is given up, and the others go on."""
+    transport = transport_to(serve(Connection.hang).url)
+    under_way = [transport.begin(["a"], timeout_seconds=seconds) for seconds in limits]
+    request, response = transport.first(under_way)
+    assert request is under_way[limits.index(SHORT)]
+    assert response == Failure(f"no whole answer within {SHORT}s")
+
+
 # --- Sizes ---------------------------------------------------------------------------------------------------------
 
 
@@ -489,7 +529,9 @@ def test_cookies__are_not_sent_back(serve: Serve) -> None:
     transport = transport_to(server.url)
     post(transport)
     assert good(post(transport))
-    assert "cookie" not in server.requests[1].headers
+    _, response = transport.first([transport.begin_articles(["b"], timeout_seconds=LONG)])
+    assert good(response)
+    assert not [request for request in server.requests if "cookie" in request.headers]
 
 
 @pytest.mark.parametrize(
