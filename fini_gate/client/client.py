@@ -277,6 +277,10 @@ class FiniClient:
         self._on_request(len(first.job_ids), told, seconds)
         self._useful_lanes = max(1, math.ceil(seconds / HANDLING_SECONDS))
         answer = judge(response, first.job_ids, secret=self._api_key)
+        if answer.kind is Kind.TOO_LARGE and len(first.job_ids) == 1:
+            raise RequestRefusedError(
+                f"The API finds a request for one job too large: {answer.problem}. Check any proxy before it."
+            )
         self._leave_alone_until = max(self._leave_alone_until, self._clock() + answer.retry_after_seconds)
         if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
             # For good. Of several that were in flight together each is answered so: they halve it once.
@@ -313,10 +317,6 @@ class FiniClient:
             look.unknown[job_id] = answer.problem
         elif answer.kind is Kind.MALFORMED:
             look.malformed[job_id] = answer.problem
-        elif answer.kind is Kind.TOO_LARGE:
-            raise RequestRefusedError(
-                f"The API finds a request for one job too large: {answer.problem}. Check any proxy before it."
-            )
         else:
             look.failing[job_id] = answer.problem
             if look.usable_at is None and len(look.failing) >= FAILING_IDS_OF_AN_OUTAGE:

@@ -160,6 +160,7 @@ class UnderWay:
     began_at: float
     timeout_seconds: float
     in_flight: int
+    heard: int
 
     @property
     def ends_at(self) -> float:
@@ -178,6 +179,8 @@ class Exchange:
     meaning: Meaning
     in_flight: int
     """How many requests were, when it began, itself among them."""
+    heard: int
+    """How many answers had been taken when it began; of others that came in that very instant it could not know."""
     rows: tuple[Mapping[str, Any], ...] = ()
     retry_after_seconds: float = 0.0
     fault: str | None = None
@@ -247,7 +250,8 @@ class Api:
         if reply.seconds > timeout_seconds:
             reply.seconds, reply.failure = timeout_seconds, Failure("no whole answer in time")
         self.in_flight = [request for request in self.in_flight if request.ends_at > self.clock.now]
-        request = UnderWay(tuple(job_ids), reply, fault, self.clock.now, timeout_seconds, len(self.in_flight) + 1)
+        in_flight, heard = len(self.in_flight) + 1, len(self.exchanges)
+        request = UnderWay(tuple(job_ids), reply, fault, self.clock.now, timeout_seconds, in_flight, heard)
         self.in_flight.append(request)
         return request
 
@@ -267,6 +271,7 @@ class Api:
                 timeout_seconds=request.timeout_seconds,
                 meaning=meaning,
                 in_flight=request.in_flight,
+                heard=request.heard,
                 rows=tuple(reply.rows) if meaning is Meaning.ROWS else (),
                 retry_after_seconds=reply.retry_after_seconds if came else 0,
                 fault=request.fault,

@@ -255,9 +255,10 @@ def _check_request(evidence: Evidence, exchange: Exchange, where: str) -> Iterat
 def _check_heeded(evidence: Evidence, exchange: Exchange, where: str) -> Iterator[Wrong]:
     """Check that a request keeps to what the API told before it; one that was under way by then could not know."""
     wishes = evidence.scenario.wishes
-    told = [each for each in evidence.exchanges if each.ended_at <= exchange.began_at]
+    told = evidence.exchanges[: exchange.heard]
     too_large = [each for each in told if each.meaning is Meaning.TOO_LARGE and each.fault is None]
-    most = min([wishes.batch_size, *(len(each.job_ids) - 1 for each in too_large if len(each.job_ids) > 1)])
+    heeded = [each for each in too_large if len(each.job_ids) > 1 and not _goes_on(evidence, exchange, each)]
+    most = min([wishes.batch_size, *(len(each.job_ids) - 1 for each in heeded)])
     if len(exchange.job_ids) > most:
         yield Wrong(Kind.REQUESTS, f"{where}: {len(exchange.job_ids)} IDs, where {most} are the most")
     was_slowed = any(each.status == TOO_MANY_REQUESTS for each in told)
@@ -266,6 +267,14 @@ def _check_heeded(evidence: Evidence, exchange: Exchange, where: str) -> Iterato
         yield Wrong(Kind.REQUESTS, f"{where}: {exchange.in_flight} in flight, where {lanes} are the most")
     if any(map(_is_refusal, told)):
         yield Wrong(Kind.REQUESTS, f"{where}: after the API refused to be asked")
+
+
+def _goes_on(evidence: Evidence, exchange: Exchange, too_large: Exchange) -> bool:
+    """Whether it is of a group that the look had asked for before another was too large: it is gone into as it is."""
+    look = next((each.exchanges for each in evidence.looks if exchange in each.exchanges), evidence.cut_look)
+    heard = evidence.exchanges.index(too_large) + 1
+    earlier = [set(each.job_ids) for each in look if each.heard < heard]
+    return any(group >= set(exchange.job_ids) and group.isdisjoint(too_large.job_ids) for group in earlier)
 
 
 def _check_number(evidence: Evidence, look: Look, number: int) -> Iterator[Wrong]:
@@ -362,7 +371,7 @@ def _check_patience(evidence: Evidence) -> Iterator[Wrong]:
     deadline = evidence.started_at + wishes.timeout
     for number, exchange in enumerate(evidence.exchanges, start=1):
         earliest = min(exchange.ended_at + exchange.retry_after_seconds, max(exchange.ended_at, deadline))
-        following = (each.began_at for each in evidence.exchanges if each.began_at >= exchange.ended_at)
+        following = (each.began_at for each in evidence.exchanges if each.heard >= number)
         if (began_at := min(following, default=math.inf)) < earliest - EPSILON:
             yield Wrong(Kind.REQUESTS, f"after request {number}: {earliest - began_at:.1f} s before Retry-After")
     for number, (look, later) in enumerate(pairwise(evidence.looks), start=2):
@@ -519,7 +528,7 @@ def _reasons_to_end(evidence: Evidence, number: int, *, surely: bool) -> set[str
 
 def _is_to_be_left_alone(evidence: Evidence) -> bool:
     """Whether the API still asks not to be asked when the gate ends."""
-    ends = (exchange.ended_at + exchange.retry_after_seconds for exchange in evidence.exchanges[-1:])
+    ends = (exchange.ended_at + exchange.retry_after_seconds for exchange in evidence.exchanges)
     return any(end > evidence.ended_at for end in ends)
 
 

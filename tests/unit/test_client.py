@@ -1088,3 +1088,11 @@ def test_parallel__what_was_answered_beside_a_failure_counts() -> None:
     assert look.found_failure
     assert _statuses(look) == dict.fromkeys(_ids(6)[2:], "row")
     assert client.api.sizes == [2, 2, 2]
+
+
+def test_parallel__nothing_is_asked_past_a_request_for_one_job_that_is_too_large() -> None:
+    """It is a refusal like any other: whatever else came with it is not waited on."""
+    client = Client(batch_size=1, max_parallel=2)
+    client.api.script = [_answer(429, Retry_After="5"), _answer(413)]
+    assert isinstance(client.look(_ids(4)).error, RequestRefusedError)
+    assert (client.api.sizes, client.clock.sleeps) == ([1, 1], [])
