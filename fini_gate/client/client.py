@@ -150,23 +150,25 @@ class FiniClient:
             if not asked:
                 look.trouble = OUT_OF_TIME
             answered = self._next_answers(asked, look)
-            while answered and not look.is_over:
-                group, answer = answered.popleft()
-                others_wait = bool(waiting or answered) and set_aside is None
-                answer = self._ask(group, look, limits, answer=answer, patient=patient, others_wait=others_wait)
-                self._goes_well = _is_well(group, answer)
-                if answer.kind is Kind.ROWS:
-                    size *= 2
-                elif answer.kind is Kind.UNUSABLE and others_wait and not answer.retry_after_seconds:
-                    set_aside, look.trouble = answer, None
-                elif answer.kind is Kind.TOO_LARGE:
-                    waiting.extendleft(reversed(group))
-                elif len(group) > 1:
-                    waiting.extendleft(reversed(self._isolate(group, answer, look, limits)))
-                    # Where nothing is answered at all, one more ID is enough to tell.
-                    size = 1 if look.usable_at is None else max(1, size // 2)
-            for group, answer in answered:  # there is no time to go into them, but they are answers
-                self._enter(answer, group, look)
+            try:
+                while answered and not look.is_over:
+                    group, answer = answered.popleft()
+                    others_wait = bool(waiting or answered) and set_aside is None
+                    answer = self._ask(group, look, limits, answer=answer, patient=patient, others_wait=others_wait)
+                    self._goes_well = _is_well(group, answer)
+                    if answer.kind is Kind.ROWS:
+                        size *= 2
+                    elif answer.kind is Kind.UNUSABLE and others_wait and not answer.retry_after_seconds:
+                        set_aside, look.trouble = answer, None
+                    elif answer.kind is Kind.TOO_LARGE:
+                        waiting.extendleft(reversed(group))
+                    elif len(group) > 1:
+                        waiting.extendleft(reversed(self._isolate(group, answer, look, limits)))
+                        # Where nothing is answered at all, one more ID is enough to tell.
+                        size = 1 if look.usable_at is None else max(1, size // 2)
+            finally:
+                for group, answer in answered:  # nothing goes into them any more, but they are answers
+                    self._enter(answer, group, look)
         if set_aside is not None and look.trouble is None:
             look.trouble = set_aside.problem
 

@@ -1096,3 +1096,12 @@ def test_parallel__nothing_is_asked_past_a_request_for_one_job_that_is_too_large
     client.api.script = [_answer(429, Retry_After="5"), _answer(413)]
     assert isinstance(client.look(_ids(4)).error, RequestRefusedError)
     assert (client.api.sizes, client.clock.sleeps) == ([1, 1], [])
+
+
+def test_parallel__a_refusal_of_another_try_loses_nothing_that_was_answered() -> None:
+    """What came beside an answer that was amiss has been seen, though the next try of that one is refused."""
+    client = Client(batch_size=1, max_parallel=2)
+    client.api.script = [_answer(408), _answer(500), _answer(401)]
+    look = client.look(_ids(4))
+    assert isinstance(look.error, RequestRefusedError)
+    assert _statuses(look) == {"job-1": "failing"}
