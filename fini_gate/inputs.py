@@ -168,7 +168,8 @@ def duration_seconds(text: str) -> float:
     """
     if not _DURATION.fullmatch(text):
         raise ValueError(_DURATION_FORM)
-    spans = _SPAN.findall(text) or [(text, "s")]
+    # In digits alone it would be looked for from each of them on.
+    spans = _SPAN.findall(text) if text[-1].isalpha() else [(text, "s")]
     seconds = sum(float(number) * _UNIT_SECONDS[unit] for number, unit in spans)
     if seconds > LONGEST_DURATION_HOURS * _UNIT_SECONDS["h"]:
         raise ValueError(f"at most {LONGEST_DURATION_HOURS}h")

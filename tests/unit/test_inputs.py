@@ -307,6 +307,13 @@ def test_duration__adds_up_its_parts(parts: list[tuple[Decimal, str]]) -> None:
     assert duration_seconds(text) == pytest.approx(float(expected))
 
 
+@pytest.mark.parametrize("unit", ["", "s"])
+def test_duration__of_very_many_digits_is_refused(unit: str) -> None:
+    """A number without an end is too long, and is not looked at from each of its digits on: that would take minutes."""
+    with pytest.raises(ValueError, match="at most 100000h"):
+        duration_seconds("1" * 100_000 + unit)
+
+
 @given(st.text() | st.text("0123456789.smh"))
 @example(f"1{'0' * 308}s" * 2)
 @example("9" * 5000)
