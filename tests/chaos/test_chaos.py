@@ -15,7 +15,7 @@ import pytest
 
 from fini_gate.client import FiniClient
 from fini_gate.gate import wait_for_jobs
-from fini_gate.jobs import Job, JobState, Look
+from fini_gate.jobs import STATES, Job, JobState, Look
 from fini_gate.verdict import Outcome, Verdict, judge
 
 from . import command
@@ -181,7 +181,7 @@ BROKEN: Mapping[Kind, Mapping[str, tuple[Scenario, Sabotage]]] = {
     Kind.VERDICT: {
         "takes a running job for a completed one": (
             NEVER_ENDS,
-            _patched(lambda _: JobState.COMPLETED, "jobs._state_of"),
+            _patched({**STATES, "IN_PROGRESS": JobState.COMPLETED}, "jobs.STATES"),
         ),
         "loses a job": (PASSES, _loop(lambda jobs, *others, **parts: wait_for_jobs([*jobs][1:], *others, **parts))),
         "passes with an unreadable job": (POISONED, _saying(outcome=Outcome.SUCCESS, exit_code=0)),
