@@ -296,10 +296,12 @@ def _check_number(evidence: Evidence, look: Look, number: int) -> Iterator[Wrong
     halvings = (math.ceil(math.log2(largest / taken)) + 1) * (2 * depth + 8) if taken < largest else 0
     batches = math.ceil(len(asked) / taken)
     most = 2 * batches + halvings + retries + (trouble + shrunk) * (2 * depth + 6) + depth
+    # Where groups grow with each answer, those that are asked for beside the first are as small as it.
+    growing = depth + scenario.wishes.max_parallel - 1
     what = f"look {number}: {len(look.exchanges)} requests for {len(asked)} jobs"
     if len(look.exchanges) > most:
         yield Wrong(Kind.REQUESTS, f"{what}, {most} are plenty")
-    elif not bad and not shrunk and taken == largest and len(look.exchanges) > batches + depth:
+    elif not bad and not shrunk and taken == largest and len(look.exchanges) > batches + growing:
         yield Wrong(Kind.REQUESTS, f"{what} in quiet")
 
 
