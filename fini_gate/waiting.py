@@ -28,7 +28,7 @@ class Waiter:
 
     def __init__(self) -> None:
         # A SimpleQueue may be put to from a signal's handler, in the very thread that waits on it; an Event may not.
-        self._wakeups: SimpleQueue[object] = SimpleQueue()
+        self._wakeups: SimpleQueue[None] = SimpleQueue()
         # Of threads that wait for their next call; one that never comes back from its last is not in here.
         self._idle: list[SimpleQueue[_Call[Any]]] = []
         self.signal_number: int | None = None
@@ -81,13 +81,13 @@ class Waiter:
             except BaseException as error:  # noqa: BLE001 - it is raised again where the caller waits
                 call.future.set_exception(error)
             self._idle.append(calls)
-            self._wakeups.put(call)
+            self._wakeups.put(None)
             del call  # an answer is not to be kept until the next one
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if self.signal_number is None:
             self.signal_number = number
-        self._wakeups.put(self)
+        self._wakeups.put(None)
 
     def _wait_for(self, is_due: Callable[[], bool], seconds: float) -> bool:
         """Whether it was due in time; what wakes this up may be left over from calls that took too long."""
