@@ -33,7 +33,7 @@ def load(path: Path) -> dict[str, Any]:
 CI: Final = load(ROOT / ".github" / "workflows" / "ci.yml")
 
 
-def variable(name: str) -> list[str]:
+def env_name(name: str) -> list[str]:
     """Give the words of a variable of the Makefile."""
     found = re.search(rf"(?m)^{name} [:?]= ((?:.*\\\n)*.*)$", MAKEFILE)
     assert found is not None
@@ -142,7 +142,7 @@ def test_all_green__is_so_where_all_succeeded(results: tuple[str, ...]) -> None:
 
 def test_pythons__are_the_same_everywhere() -> None:
     """CI, the Makefile and pyproject.toml name the same versions of Python; the image has one of them."""
-    pythons = variable("PYTHONS")
+    pythons = env_name("PYTHONS")
     prefix = "Programming Language :: Python :: "
     named = [line.removeprefix(prefix) for line in PROJECT["project"]["classifiers"] if line.startswith(prefix)]
     assert CI["jobs"]["test"]["strategy"]["matrix"]["python"] == pythons == named
@@ -173,8 +173,8 @@ def test_make__help_lists_every_target() -> None:
 def test_hooks__are_the_linters_of_make() -> None:
     """Before a commit git runs what `make lint` runs: each linter's own target."""
     (local,) = load(ROOT / ".pre-commit-config.yaml")["repos"]
-    assert [hook["id"] for hook in local["hooks"]] == variable("LINTS")
-    assert set(variable("LINTS")) == set(re.findall(r"(?m)^(lint-[a-z]+):", MAKEFILE))
+    assert [hook["id"] for hook in local["hooks"]] == env_name("LINTS")
+    assert set(env_name("LINTS")) == set(re.findall(r"(?m)^(lint-[a-z]+):", MAKEFILE))
     assert re.search(r"(?m)^lint: \$\(LINTS\) ##", MAKEFILE)
     for hook in local["hooks"]:
         assert (hook["entry"], hook["language"], hook["pass_filenames"]) == (f"make {hook['id']}", "system", False)
