@@ -8,7 +8,7 @@ import sys
 # Isolated, Python imports nothing from beside its script, nor from the folder that it starts in (the user's checkout).
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))  # noqa: PTH120 - pathlib takes long to import
 
-from fini_gate.waiting import InterruptibleExecutor
+from fini_gate.executor import InterruptibleExecutor
 
 if __name__ == "__main__":
     # The variables of earlier steps come along. By these OpenSSL would load code out of a file that one of them names,

@@ -7,7 +7,7 @@ from random import Random
 from typing import Final, Protocol, TypeAlias
 
 from bench.traces import Trace
-from fini_gate.schedule import CompletionRate, interval_seconds
+from fini_gate.pacing import CompletionRate, interval_seconds
 
 SHORTEST_SECONDS: Final = 1.0
 LONGEST_SECONDS: Final = 30.0

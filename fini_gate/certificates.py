@@ -7,8 +7,8 @@ from typing import Final
 
 from fini_gate.errors import UsageError
 from fini_gate.escaping import redact
+from fini_gate.files import resolve
 from fini_gate.inputs import Inputs, quote
-from fini_gate.workspace import resolve
 
 # All authorities that browsers trust make a quarter of it.
 MAX_BUNDLE_BYTES: Final = 1024**2

@@ -12,21 +12,21 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from fini_gate import report
 from fini_gate.certificates import read_ca_bundle
 from fini_gate.client import Article, FiniClient, Transport, look_up_articles
 from fini_gate.errors import CancelledError, GateError, InternalError, UsageError
-from fini_gate.gate import FINAL_POLL_GRACE_SECONDS, Progress, wait_for_jobs
-from fini_gate.github import Runner
+from fini_gate.executor import InterruptibleExecutor
 from fini_gate.inputs import IfNoJobs, Inputs, api_key
 from fini_gate.job_ids import read_job_ids
-from fini_gate.jobs import Job
-from fini_gate.progress import ProgressLog
-from fini_gate.results_file import check_results_file, write_results_file
-from fini_gate.summary import summary
-from fini_gate.terminal import live_line
+from fini_gate.models import Job
+from fini_gate.output import report
+from fini_gate.output.log import ProgressLog
+from fini_gate.output.results import check_results_file, write_results_file
+from fini_gate.output.summary import summary
+from fini_gate.platforms.github import Runner
+from fini_gate.platforms.terminal import live_line
+from fini_gate.poller import FINAL_POLL_GRACE_SECONDS, Progress, wait_for_jobs
 from fini_gate.verdict import Result, Verdict, decide
-from fini_gate.waiting import InterruptibleExecutor
 
 # With more, the outputs could not hold them all, and the workflow would learn of it only at the end.
 MAX_JOBS_WITHOUT_RESULTS_FILE: Final = 10_000

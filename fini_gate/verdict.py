@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Final
 
 from fini_gate.errors import CancelledError, GateError
-from fini_gate.jobs import Job, JobState
+from fini_gate.models import Job, JobState
 
 
 class Result(StrEnum):

@@ -13,8 +13,8 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from fini_gate.jobs import Job, JobState
-from fini_gate.summary import summary
+from fini_gate.models import Job, JobState
+from fini_gate.output.summary import summary
 from fini_gate.verdict import Limit, decide
 
 FOLDER: Final = Path(__file__).resolve().parent

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from fini_gate.client.answers import decode
+from fini_gate.client.responses import decode
 from fini_gate.client.transport import Failure, Response, Transport
 
 

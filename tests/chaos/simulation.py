@@ -15,8 +15,8 @@ from typing import Any
 from unittest.mock import patch
 
 from fini_gate import main
-from fini_gate.gate import Progress, wait_for_jobs
-from fini_gate.jobs import Job
+from fini_gate.models import Job
+from fini_gate.poller import Progress, wait_for_jobs
 from fini_gate.verdict import Verdict
 
 from .faults import FAULTS, KEY, say

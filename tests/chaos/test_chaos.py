@@ -14,8 +14,8 @@ from typing import Any, TypeAlias
 import pytest
 
 from fini_gate.client import FiniClient
-from fini_gate.gate import wait_for_jobs
-from fini_gate.jobs import STATE_BY_STATUS, Job, JobState, PollResult
+from fini_gate.models import STATE_BY_STATUS, Job, JobState, PollResult
+from fini_gate.poller import wait_for_jobs
 from fini_gate.verdict import Result, Verdict, decide
 
 from . import command
@@ -181,7 +181,7 @@ BROKEN: Mapping[Kind, Mapping[str, tuple[Scenario, Sabotage]]] = {
     Kind.VERDICT: {
         "takes a running job for a completed one": (
             NEVER_ENDS,
-            _patched({**STATE_BY_STATUS, "IN_PROGRESS": JobState.COMPLETED}, "jobs.STATE_BY_STATUS"),
+            _patched({**STATE_BY_STATUS, "IN_PROGRESS": JobState.COMPLETED}, "models.STATE_BY_STATUS"),
         ),
         "loses a job": (PASSES, _loop(lambda jobs, *others, **parts: wait_for_jobs([*jobs][1:], *others, **parts))),
         "passes with an unreadable job": (POISONED, _saying(outcome=Result.SUCCESS, exit_code=0)),
@@ -206,23 +206,28 @@ BROKEN: Mapping[Kind, Mapping[str, tuple[Scenario, Sabotage]]] = {
             MANY,
             _patched(lambda **parts: FiniClient(**{**parts, "batch_size": 100}), "main.FiniClient"),
         ),
-        "does not heed Retry-After": (ASKS_FOR_PATIENCE, _patched(lambda _: 0, "client.answers._retry_after_seconds")),
+        "does not heed Retry-After": (
+            ASKS_FOR_PATIENCE,
+            _patched(lambda _: 0, "client.responses._retry_after_seconds"),
+        ),
     },
     Kind.KEY: {
         # Either would do: what comes of the API is freed of the key, and so is what goes to the runner.
-        "prints the key": (TELLS_THE_KEY, _patched(_same, "client.answers.redact", "github.redact")),
-        "does not mask the key": (PASSES, _patched(_same, "github.core.set_secret")),
+        "prints the key": (TELLS_THE_KEY, _patched(_same, "client.responses.redact", "platforms.github.redact")),
+        "does not mask the key": (PASSES, _patched(_same, "platforms.github.core.set_secret")),
     },
-    Kind.TEXT: {"prints a job's error as it came": (TELLS_A_COMMAND, _patched(_same, "github.escape_control"))},
+    Kind.TEXT: {
+        "prints a job's error as it came": (TELLS_A_COMMAND, _patched(_same, "platforms.github.escape_control")),
+    },
     Kind.OUTPUTS: {
-        "writes no outputs": (PASSES, _patched(_same, "github.Runner.set_outputs")),
+        "writes no outputs": (PASSES, _patched(_same, "platforms.github.Runner.set_outputs")),
         "reports the jobs in another order": (
             PASSES,
             _loop(lambda jobs, *others, **parts: wait_for_jobs([*jobs][::-1], *others, **parts)),
         ),
-        "ends without an error's annotation": (NEVER_ENDS, _patched(_same, "github.Runner.error")),
+        "ends without an error's annotation": (NEVER_ENDS, _patched(_same, "platforms.github.Runner.error")),
     },
-    Kind.TRACEBACK: {"crashes": (PASSES, _patched(None, "gate.decide"))},
+    Kind.TRACEBACK: {"crashes": (PASSES, _patched(None, "poller.decide"))},
 }
 
 

@@ -13,8 +13,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from fini_gate.gate import Progress, wait_for_jobs
-from fini_gate.jobs import Job, JobState
+from fini_gate.models import Job, JobState
+from fini_gate.poller import Progress, wait_for_jobs
 from fini_gate.verdict import Verdict
 
 from . import simulation

@@ -7,9 +7,11 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from fini_gate import certificates, errors, inputs, job_ids, main, report
-from fini_gate.client import answers, transport
-from fini_gate.jobs import STATE_BY_STATUS, JobState
+from fini_gate import certificates, errors, inputs, main
+from fini_gate.client import responses, transport
+from fini_gate.job_ids import load as job_ids
+from fini_gate.models import STATE_BY_STATUS, JobState
+from fini_gate.output import report
 from fini_gate.verdict import EXIT_CODES, Result, decide
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -116,7 +118,7 @@ def test_readme__lists_the_limits_of_the_code() -> None:
         f"YAML {job_ids.MAX_YAML_BYTES // 1024**2} MiB",
         f"{job_ids.MAX_DEPTH} levels",
         f"JSON {job_ids.MAX_CONTAINERS:,} lists and objects",
-        f"{answers.MAX_VALUES:,} values",
+        f"{responses.MAX_VALUES:,} values",
         f"{transport.MAX_BODY_BYTES // 1024**2} MiB, unpacked",
         f"{inputs.MAX_DURATION_HOURS:,} h",
         f"a file of {certificates.MAX_BUNDLE_BYTES // 1024**2} MiB",

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fini_gate.errors import CancelledError, OutageError
-from fini_gate.jobs import Job, JobState
-from fini_gate.report import results_document
-from fini_gate.results_file import write_results_file
+from fini_gate.models import Job, JobState
+from fini_gate.output.report import results_document
+from fini_gate.output.results import write_results_file
 from fini_gate.verdict import Limit, Result, decide
 
 SCHEMA = json.loads((Path(__file__).resolve().parents[2] / "docs" / "results.schema.json").read_text(encoding="utf-8"))

@@ -23,13 +23,13 @@ from requests.structures import CaseInsensitiveDict
 from urllib3.util import parse_url
 
 from fini_gate import inputs as gate_inputs
-from fini_gate import job_ids as gate_job_ids
 from fini_gate import main
-from fini_gate.client import Transport, answers
+from fini_gate.client import Transport, responses
 from fini_gate.client.transport import STATUS_ROUTE, Failure, Response
 from fini_gate.errors import RequestRefusedError, UsageError
-from fini_gate.jobs import Job, worse_of
-from fini_gate.waiting import InterruptibleExecutor
+from fini_gate.executor import InterruptibleExecutor
+from fini_gate.job_ids import load as gate_job_ids
+from fini_gate.models import Job, worse_of
 from tests.chaos.faults import KEY
 from tests.chaos.model import Clock, Meaning, meaning_of
 from tests.chaos.oracle import (
@@ -244,7 +244,7 @@ def check_answer(case: make.AnswerCase) -> Finding:
     meaning = meaning_of(reply.status)
     response = Response(reply.status, CaseInsensitiveDict(reply.headers), body)
     try:
-        answer = answers.classify(response, case.job_ids, secret=KEY)
+        answer = responses.classify(response, case.job_ids, secret=KEY)
     except RequestRefusedError as error:
         wrong = [Wrong(Kind.VERDICT, f"HTTP {reply.status} refused")] * (meaning is not Meaning.FATAL)
         return REFUSED, [*_leaks("the error", error), *wrong]

@@ -4,9 +4,11 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from fini_gate import gate, github, inputs, job_ids, jobs
-from fini_gate.client import answers
-from fini_gate.jobs import JobState
+from fini_gate import inputs, models, poller
+from fini_gate.client import responses
+from fini_gate.job_ids import load as job_ids
+from fini_gate.models import JobState
+from fini_gate.platforms import github
 from tests.chaos.oracle import Kind
 
 from . import command
@@ -34,13 +36,13 @@ BROKEN: dict[str, Broken] = {
     "a parser that lets an error through": ("ids", Kind.TRACEBACK, job_ids, "_checked", _let_numbers_through),
     "IDs cut in two": ("ids", Kind.VERDICT, job_ids, "_SEPARATORS", lambda _: re.compile(r"[\s,-]+")),
     "durations as Python reads numbers": ("inputs", Kind.VERDICT, inputs, "parse_duration", lambda _: float),
-    "an answer that holds the key": ("answers", Kind.KEY, answers, "redact", lambda _: lambda text, _: text),
+    "an answer that holds the key": ("answers", Kind.KEY, responses, "redact", lambda _: lambda text, _: text),
     "an unknown status that passes": (
-        *("answers", Kind.VERDICT, jobs, "_state_of"),
+        *("answers", Kind.VERDICT, models, "_state_of"),
         lambda state_of: lambda status: state_of(status) or JobState.COMPLETED,
     ),
     "a pass with a pending job": (
-        *("runs", Kind.VERDICT, gate, "decide"),
+        *("runs", Kind.VERDICT, poller, "decide"),
         lambda classify: (
             lambda found, **parts: classify([job._replace(state=JobState.COMPLETED) for job in found], **parts)
         ),

@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 
 from fake_fini import FakeFini
+from fini_gate.executor import InterruptibleExecutor
 from fini_gate.main import MAX_STATUS_WARNINGS, GateRun
-from fini_gate.report import outputs
-from fini_gate.terminal import live_line
+from fini_gate.output.report import outputs
+from fini_gate.platforms.terminal import live_line
 from fini_gate.verdict import decide
-from fini_gate.waiting import InterruptibleExecutor
 from tests.integration.gates import COVERAGE, ENTRYPOINT, KEY, Gate, inputs_for
 
 DONE = {"id": "done", "article-id": "article-1"}
@@ -420,7 +420,7 @@ def test_terminal__redraws_the_progress_line(gate: Gate, serve: Serve) -> None:
 
 def test_terminal__does_without_rich(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the extra is not installed, lines are printed one after the other."""
-    monkeypatch.setattr("fini_gate.terminal.is_terminal", lambda: True)
+    monkeypatch.setattr("fini_gate.platforms.terminal.is_terminal", lambda: True)
     monkeypatch.setitem(sys.modules, "rich.live", None)
     with live_line() as show:
         assert show is None

@@ -13,7 +13,7 @@ import requests.adapters
 import trustme
 
 from fini_gate.client.transport import Failure, Response, Transport
-from fini_gate.waiting import InterruptibleExecutor
+from fini_gate.executor import InterruptibleExecutor
 from tests.integration.gates import COVERAGE, Gate
 from tests.integration.servers import OK, Connection, ParsedResponse, Server, ending, sending, tunnelling, whole
 

@@ -23,7 +23,7 @@ import urllib3.exceptions
 from fake_fini import FakeFini, Scenario
 from fini_gate.client.transport import ARTICLES_ROUTE, MAX_BODY_BYTES, STATUS_ROUTE, Failure, Response, Transport
 from fini_gate.errors import CancelledError, UsageError
-from fini_gate.waiting import InterruptibleExecutor
+from fini_gate.executor import InterruptibleExecutor
 from tests.integration.servers import (
     OK,
     Connection,

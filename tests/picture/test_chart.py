@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from docs.picture.draw import FOLDER, draw, filled, in_page, run_page
-from fini_gate.jobs import Job, JobState
-from fini_gate.summary import MAX_CHART_JOBS, summary
+from fini_gate.models import Job, JobState
+from fini_gate.output.summary import MAX_CHART_JOBS, summary
 from fini_gate.verdict import decide
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]

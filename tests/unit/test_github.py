@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fini_gate.escaping import escape_markdown
-from fini_gate.github import Runner
+from fini_gate.platforms.github import Runner
 
 MakeRunner: TypeAlias = Callable[..., Runner]
 Captured: TypeAlias = pytest.CaptureFixture[str]

@@ -12,10 +12,10 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fini_gate import job_ids
 from fini_gate.errors import UsageError
 from fini_gate.inputs import Inputs
-from fini_gate.job_ids import JobIds, read_job_ids
+from fini_gate.job_ids import load as job_ids
+from fini_gate.job_ids.load import JobIds, read_job_ids
 
 Pair: TypeAlias = tuple[str, str | None]
 Draw: TypeAlias = Callable[[st.SearchStrategy[Any]], Any]

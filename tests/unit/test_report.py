@@ -9,11 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fini_gate import report
 from fini_gate.errors import CancelledError, GateError, InternalError, OutageError, RequestRefusedError, UsageError
 from fini_gate.inputs import Inputs
 from fini_gate.job_ids import read_job_ids
-from fini_gate.jobs import Job, JobState
+from fini_gate.models import Job, JobState
+from fini_gate.output import report
 from fini_gate.verdict import Limit, Verdict, decide
 
 LIMIT = 450_000

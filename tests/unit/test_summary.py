@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fini_gate.errors import CancelledError, OutageError, UsageError
-from fini_gate.jobs import Job, JobState
-from fini_gate.report import advice
-from fini_gate.summary import MAX_CHART_JOBS, MAX_SUMMARY_BYTES, summary
-from fini_gate.timeline import job_timings, percentile
+from fini_gate.models import Job, JobState
+from fini_gate.output.report import advice
+from fini_gate.output.summary import MAX_CHART_JOBS, MAX_SUMMARY_BYTES, summary
+from fini_gate.output.timing import job_timings, percentile
 from fini_gate.verdict import Limit, Verdict, decide
 
 HOSTILE = "\n::error::planted\r##[error]<b>@team `|` [x](http://y) ```\n</details>\x1b[2K\u2028"

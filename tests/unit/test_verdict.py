@@ -14,7 +14,7 @@ from fini_gate.errors import (
     RequestRefusedError,
     UsageError,
 )
-from fini_gate.jobs import Job, JobState
+from fini_gate.models import Job, JobState
 from fini_gate.verdict import Limit, decide
 
 STATES = {"c": JobState.COMPLETED, "f": JobState.FAILED, "p": JobState.PENDING}

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from fini_gate.errors import UsageError
+from fini_gate.files import resolve
 from fini_gate.inputs import quote
-from fini_gate.workspace import resolve
 
 # As one text the document would take as much memory as all that is known of the jobs.
 _JOBS_IN_A_PIECE: Final = 1000

@@ -3,10 +3,10 @@ from dataclasses import replace
 
 import pytest
 
-from fini_gate.gate import Progress, wait_for_jobs
 from fini_gate.inputs import Inputs
-from fini_gate.jobs import Job, JobState, PollResult, StatusRow
-from fini_gate.progress import ProgressLog
+from fini_gate.models import Job, JobState, PollResult, StatusRow
+from fini_gate.output.log import ProgressLog
+from fini_gate.poller import Progress, wait_for_jobs
 
 PENDING = Job(id="slow", status="IN_PROGRESS")
 DONE = Job(id="done", state=JobState.COMPLETED)

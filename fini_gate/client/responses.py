@@ -14,7 +14,7 @@ from typing import Final
 from fini_gate.client.transport import Failure, Response
 from fini_gate.errors import RequestRefusedError
 from fini_gate.escaping import redact
-from fini_gate.jobs import StatusRow
+from fini_gate.models import StatusRow
 
 _REQUEST_ID_HEADERS: Final = (
     *("x-request-id", "request-id", "x-correlation-id", "x-amzn-requestid", "x-amzn-trace-id"),

@@ -8,7 +8,7 @@ from typing import TypeVar
 import pytest
 
 from fini_gate.errors import CancelledError
-from fini_gate.waiting import InterruptibleExecutor
+from fini_gate.executor import InterruptibleExecutor
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _Result = TypeVar("_Result")

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from bench.policies import fini_gate, wait
 from bench.rhythm import goals, outcomes
 from bench.traces import traces
-from fini_gate.gate import wait_for_jobs
 from fini_gate.inputs import Inputs
-from fini_gate.jobs import Job, PollResult, StatusRow
-from fini_gate.schedule import CompletionRate, interval_seconds
+from fini_gate.models import Job, PollResult, StatusRow
+from fini_gate.pacing import CompletionRate, interval_seconds
+from fini_gate.poller import wait_for_jobs
 
 SECONDS = st.floats(0.1, 3600)
 LIMITS = st.tuples(SECONDS, SECONDS).map(sorted)

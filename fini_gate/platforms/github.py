@@ -16,7 +16,7 @@ from actions_toolkit import core
 from fini_gate import escaping
 from fini_gate.escaping import escape_control, redact
 from fini_gate.inputs import is_api_key
-from fini_gate.terminal import is_terminal
+from fini_gate.platforms.terminal import is_terminal
 
 # What a mask hides is hidden in the whole log: a shorter one would make it unreadable, and no key is that short.
 MIN_MASK_CHARACTERS: Final = 4

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from requests.structures import CaseInsensitiveDict
 
 from fini_gate.client import FiniClient, Transport
-from fini_gate.client.client import (
+from fini_gate.client.api import (
     MAX_RETRIES_BEFORE_DEFERRAL,
     MIN_FAILED_IDS_FOR_OUTAGE,
     MIN_RESPONSE_SECONDS_PER_REQUEST,
 )
 from fini_gate.client.transport import Failure, Response
 from fini_gate.errors import CancelledError, RequestRefusedError
-from fini_gate.jobs import PollResult
+from fini_gate.models import PollResult
 
 KEY = "fini_0123456789abcdef"
 HUNG_UP = Failure("it hung up", is_broken_connection=True)

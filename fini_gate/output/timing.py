@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from fini_gate.jobs import Job
+from fini_gate.models import Job
 
 
 class JobTiming(NamedTuple):

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from requests.structures import CaseInsensitiveDict
 
-from fini_gate.client.answers import ParsedResponse, ResponseKind, classify
+from fini_gate.client.responses import ParsedResponse, ResponseKind, classify
 from fini_gate.client.transport import Failure, Response
 from fini_gate.errors import RequestRefusedError
-from fini_gate.jobs import StatusRow
+from fini_gate.models import StatusRow
 
 SECRET = "fini_0123456789abcdef"
 DONE = {"id": "a", "jobStatus": "COMPLETED"}

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fini_gate.jobs import Job, JobState, StatusRow, worse_of
+from fini_gate.models import Job, JobState, StatusRow, worse_of
 
 COMPLETED = ("COMPLETED", "SUCCEEDED", "SUCCESS", "DONE", "FINISHED")
 FAILED = (

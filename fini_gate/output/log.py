@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Final
 
-from fini_gate.gate import Progress
 from fini_gate.inputs import format_duration
-from fini_gate.jobs import Job, JobState
-from fini_gate.report import MAX_LISTED_JOBS, PROBLEM_STATES, counts_text, describe_job
+from fini_gate.models import Job, JobState
+from fini_gate.output.report import MAX_LISTED_JOBS, PROBLEM_STATES, counts_text, describe_job
+from fini_gate.poller import Progress
 
 # Of silence, after which a line says that the gate still waits; each one longer than the last, up to the longest.
 MIN_HEARTBEAT_SECONDS: Final = 15.0

@@ -16,8 +16,8 @@ from typing import Any, Final, TypeAlias
 
 from fini_gate.errors import UsageError
 from fini_gate.escaping import redact
+from fini_gate.files import resolve
 from fini_gate.inputs import Inputs, quote
-from fini_gate.workspace import resolve
 
 MAX_ID_CHARACTERS: Final = 200
 MAX_FILE_BYTES: Final = 32 * 1024**2

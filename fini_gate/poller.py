@@ -8,8 +8,8 @@ from typing import Final, Protocol
 
 from fini_gate.errors import GateError, OutageError
 from fini_gate.inputs import Inputs, format_duration
-from fini_gate.jobs import Job, JobState, PollResult, StatusRow, worse_of
-from fini_gate.schedule import CompletionRate, interval_seconds
+from fini_gate.models import Job, JobState, PollResult, StatusRow, worse_of
+from fini_gate.pacing import CompletionRate, interval_seconds
 from fini_gate.verdict import Limit, Verdict, decide
 
 # The gate has to end within 5 s of its deadline. A request that is under way at the deadline may take a share of them,

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
-from fini_gate.client.answers import ParsedResponse, ResponseKind, classify
+from fini_gate.client.responses import ParsedResponse, ResponseKind, classify
 from fini_gate.client.transport import Failure, Request, Transport
 from fini_gate.errors import GateError, RequestRefusedError
-from fini_gate.jobs import PollResult, StatusRow
+from fini_gate.models import PollResult, StatusRow
 
 # How often a request that met a 5xx is tried again before it is narrowed: Fini's reference says once for a 500; the
 # other ones are a proxy's, and more often over in a moment.

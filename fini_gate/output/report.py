@@ -8,7 +8,7 @@ from typing import Final
 from fini_gate.errors import UsageError
 from fini_gate.escaping import escape_control
 from fini_gate.inputs import Inputs, format_duration
-from fini_gate.jobs import Job, JobState
+from fini_gate.models import Job, JobState
 from fini_gate.verdict import Limit, Result, Verdict
 
 # All outputs together: GitHub allows 1 MB a job, counted in units of UTF-16, and others want their share.

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from fini_gate.client import FiniClient, Transport
 from fini_gate.client.transport import Response
 from fini_gate.errors import CancelledError, GateError, OutageError, RequestRefusedError
-from fini_gate.gate import Progress, StatusClient, wait_for_jobs
 from fini_gate.inputs import Inputs
-from fini_gate.jobs import Job, JobState, PollResult, StatusRow
+from fini_gate.models import Job, JobState, PollResult, StatusRow
+from fini_gate.poller import Progress, StatusClient, wait_for_jobs
 from fini_gate.verdict import Result, Verdict
 
 STARTED_AT = 5000.0
