@@ -189,8 +189,8 @@ class GateRun:
             lines = lines[1:]
         for line in lines:
             self._runner.info(line)
-        if progress.trouble is not None:
-            self._runner.info(report.trouble_line(progress.trouble))
+        if progress.incomplete_reason is not None:
+            self._runner.info(report.incomplete_line(progress.incomplete_reason))
         for job in progress.changed:
             if len(self._warned_statuses) == MAX_STATUS_WARNINGS:
                 break

@@ -129,7 +129,7 @@ class PollResult:
     """Job ID → its rows, nearly always one."""
     omitted: set[str] = field(default_factory=set)
     """Asked for in a request that was answered, without a row of its own."""
-    unknown: dict[str, str] = field(default_factory=dict)
+    not_found: dict[str, str] = field(default_factory=dict)
     """Answered 404 when asked for alone → what the API said."""
     malformed: dict[str, str] = field(default_factory=dict)
     """Answered 400 when asked for alone → what the API said."""
@@ -137,7 +137,7 @@ class PollResult:
     """Answered 5xx when asked for alone → what the API said."""
     last_response_at: float | None = None
     """When the last usable answer came, on the gate's clock."""
-    trouble: str | None = None
+    incomplete_reason: str | None = None
     """What cut the look short."""
     retry_after_seconds: float = 0
     """How long the API asked to be left alone, with the trouble."""
@@ -149,7 +149,7 @@ class PollResult:
     @property
     def should_stop(self) -> bool:
         """Whether nothing more is to be asked."""
-        return self.trouble is not None or self.found_failure
+        return self.incomplete_reason is not None or self.found_failure
 
 
 def worse_of(first: Job, second: Job) -> Job:

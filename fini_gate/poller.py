@@ -46,7 +46,7 @@ class Progress:
     elapsed_seconds: float
     eta_seconds: float | None = None
     """Until the last job ends, by the pace so far, where there is telling."""
-    trouble: str | None
+    incomplete_reason: str | None
     """What kept the API from answering for all of them."""
 
 
@@ -187,7 +187,9 @@ class _Gate:
         if self._poll_result.last_response_at is not None:
             self._last_response_at = self._poll_result.last_response_at
             # A pause is no outage: where nothing was amiss, the next one counts from the next look.
-            self._outage_started_at = math.inf if self._poll_result.trouble is None else self._last_response_at
+            self._outage_started_at = (
+                math.inf if self._poll_result.incomplete_reason is None else self._last_response_at
+            )
         now = self._polled_at = self._clock()
         for tracked in unfinished:
             self._apply(tracked, began_at=began_at, now=now)
@@ -208,7 +210,7 @@ class _Gate:
             changed=changed,
             elapsed_seconds=now - self._started_at,
             eta_seconds=self._expected_end - now if self._expected_end > now else None,
-            trouble=self._poll_result.trouble,
+            incomplete_reason=self._poll_result.incomplete_reason,
         )
 
     def _ends_at(self, began_at: float) -> float:
@@ -229,7 +231,7 @@ class _Gate:
             tracked.seen(reduce(worse_of, sightings), now)
         elif problem := poll.malformed.get(job.id):
             tracked.decide(JobState.MISSING, f"the API rejects the ID as malformed ({problem})")
-        elif problem := poll.unknown.get(job.id):
+        elif problem := poll.not_found.get(job.id):
             if (
                 tracked.record_absence(began_at=began_at, now=now, is_unknown=True)
                 >= self._inputs.not_found_grace_seconds
@@ -265,15 +267,19 @@ class _Gate:
             return True
         now = self._clock()
         if self._poll_result.last_response_at is None and now >= self._outage_deadline:
-            problem = self._poll_result.trouble or next(iter(self._poll_result.server_errors.values()), "no answer")
+            problem = self._poll_result.incomplete_reason or next(
+                iter(self._poll_result.server_errors.values()), "no answer"
+            )
             raise OutageError(
                 f"The API gave no usable answer for {format_duration(self._inputs.outage_tolerance_seconds)}:"
                 f" {problem}. Check api-url, the network and the API's state, or raise outage-tolerance."
             )
         if self._is_final_poll:
-            self.limit = Limit("timeout", self._inputs.timeout_seconds, self._poll_result.trouble)
+            self.limit = Limit("timeout", self._inputs.timeout_seconds, self._poll_result.incomplete_reason)
         elif now >= self._stall_deadline:
-            self.limit = Limit("stall-timeout", self._inputs.stall_timeout_seconds or 0, self._poll_result.trouble)
+            self.limit = Limit(
+                "stall-timeout", self._inputs.stall_timeout_seconds or 0, self._poll_result.incomplete_reason
+            )
         return self.limit is not None
 
     def may_poll(self) -> bool:

@@ -30,7 +30,7 @@ class Limit:
 
     input_name: str
     seconds: float
-    trouble: str | None = None
+    incomplete_reason: str | None = None
     """What kept the last look from being answered, where it was not."""
 
 

@@ -148,7 +148,7 @@ class FiniClient:
                 size = min(size, self._batch_size, len(waiting))
                 asked.append(self._begin(_take_batch(waiting, size, poll), limits))
             if not asked:
-                poll.trouble = OUT_OF_TIME
+                poll.incomplete_reason = OUT_OF_TIME
             answered = self._next_answers(asked, poll)
             try:
                 while answered and not poll.should_stop:
@@ -161,7 +161,7 @@ class FiniClient:
                     if answer.kind is ResponseKind.OK:
                         size *= 2
                     elif answer.kind is ResponseKind.RETRYABLE and others_wait and not answer.retry_after_seconds:
-                        deferred, poll.trouble = answer, None
+                        deferred, poll.incomplete_reason = answer, None
                     elif answer.kind is ResponseKind.TOO_LARGE:
                         waiting.extendleft(reversed(group))
                     elif len(group) > 1:
@@ -171,8 +171,8 @@ class FiniClient:
             finally:
                 for group, answer in answered:  # nothing goes into them any more, but they are answers
                     self._record(answer, group, poll)
-        if deferred is not None and poll.trouble is None:
-            poll.trouble = deferred.problem
+        if deferred is not None and poll.incomplete_reason is None:
+            poll.incomplete_reason = deferred.problem
 
     def _next_answers(self, asked: list[_InFlight], poll: PollResult) -> deque[tuple[Sequence[str], ParsedResponse]]:
         """Wait for the first answer; where that is amiss, for all that are under way.
@@ -309,7 +309,7 @@ class FiniClient:
         if answer.is_usable:
             poll.last_response_at = self._clock()
         if answer.kind is ResponseKind.RETRYABLE:
-            poll.trouble = answer.problem
+            poll.incomplete_reason = answer.problem
             poll.retry_after_seconds = max(poll.retry_after_seconds, answer.retry_after_seconds)
         elif answer.kind is ResponseKind.OK:
             poll.rows.update(answer.rows)
@@ -323,13 +323,13 @@ class FiniClient:
         self._suspect_ids.pop(job_id, None)
         self._suspect_ids[job_id] = None
         if answer.kind is ResponseKind.NOT_FOUND:
-            poll.unknown[job_id] = answer.problem
+            poll.not_found[job_id] = answer.problem
         elif answer.kind is ResponseKind.BAD_REQUEST:
             poll.malformed[job_id] = answer.problem
         else:
             poll.server_errors[job_id] = answer.problem
             if poll.last_response_at is None and len(poll.server_errors) >= MIN_FAILED_IDS_FOR_OUTAGE:
-                poll.trouble = answer.problem
+                poll.incomplete_reason = answer.problem
 
 
 def _take_batch(waiting: deque[str], size: int, poll: PollResult) -> list[str]:

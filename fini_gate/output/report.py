@@ -70,8 +70,8 @@ def message(verdict: Verdict) -> str:
         *_what_happened(verdict),
         f"{counts_text(verdict.jobs)}, after {format_duration(verdict.elapsed_seconds)}.",
     ]
-    if verdict.limit is not None and verdict.limit.trouble is not None:
-        sentences.append(f"The last look was not answered in full: {verdict.limit.trouble}.")
+    if verdict.limit is not None and verdict.limit.incomplete_reason is not None:
+        sentences.append(f"The last look was not answered in full: {verdict.limit.incomplete_reason}.")
     return escape_control(" ".join(sentences))
 
 
@@ -128,7 +128,7 @@ def retry_line(problem: str, wait_seconds: float) -> str:
     return f"        no usable answer: {problem}; trying again {when}"
 
 
-def trouble_line(problem: str) -> str:
+def incomplete_line(problem: str) -> str:
     """The log's line for a look that was cut short."""
     return f"        not all jobs were answered for: {problem}"
 

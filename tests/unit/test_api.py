@@ -158,7 +158,7 @@ def _statuses(poll: PollResult) -> dict[str, str]:
     tables: dict[str, Iterable[str]] = {
         "row": poll.rows,
         "left out": poll.omitted,
-        "unknown": poll.unknown,
+        "unknown": poll.not_found,
         "malformed": poll.malformed,
         "failing": poll.server_errors,
     }
@@ -200,7 +200,7 @@ def test_poll__asks_for_each_job_once_in_batches(count: int, batch_size: int, si
     assert client.api.sizes == sizes
     assert [job_id for request in client.api.requests for job_id in request] == _ids(count)
     assert list(poll.rows) == _ids(count)
-    assert poll.trouble is None
+    assert poll.incomplete_reason is None
 
 
 def test_poll__tells_jobs_left_out_from_jobs_with_rows() -> None:
@@ -245,7 +245,7 @@ def test_try__is_repeated_where_time_may_heal(problem: Response | Failure) -> No
     poll = client.poll(_ids(3))
     assert client.api.sizes == [3, 3]
     assert list(poll.rows) == _ids(3)
-    assert poll.trouble is None
+    assert poll.incomplete_reason is None
     assert [wait for _, wait in client.retries] == client.clock.sleeps
     assert client.retries[0][0]
 
@@ -297,7 +297,7 @@ def test_group__without_an_answer_does_not_keep_the_others_waiting() -> None:
     client.api.script = [None, *[HUNG_UP] * (MAX_RETRIES_BEFORE_DEFERRAL + 1), None]
     poll = client.poll(["a", "b", "c"], retry_for=300)
     assert _statuses(poll) == {"a": "row", "c": "row"}
-    assert poll.trouble == HUNG_UP.problem
+    assert poll.incomplete_reason == HUNG_UP.problem
 
 
 def test_group__next_to_poison_is_answered_all_the_same() -> None:
@@ -314,7 +314,7 @@ def test_group__next_to_several_poisonous_ids_is_not_taken_for_an_outage() -> No
     client = Client()
     client.api.bad[500] = set(_ids(MIN_FAILED_IDS_FOR_OUTAGE))
     poll = client.poll(_ids(64))
-    assert poll.trouble is None
+    assert poll.incomplete_reason is None
     assert set(poll.server_errors) == client.api.bad[500]
     assert len(poll.rows) == 64 - MIN_FAILED_IDS_FOR_OUTAGE
     assert client.api.requests[client.api.requests.index(("job-0",)) + 1] == ("job-63",)
@@ -351,7 +351,7 @@ def test_try__never_waits_past_the_limit(problem: Response | Failure, retry_for:
     assert client.clock.now <= began_at + retry_for
     assert set(client.api.sizes) == {100}
     assert len(client.api.requests) == len(client.retries) + 1
-    assert poll.trouble in {"HTTP 429: It said why", TOO_SLOW.problem, HUNG_UP.problem}
+    assert poll.incomplete_reason in {"HTTP 429: It said why", TOO_SLOW.problem, HUNG_UP.problem}
     assert (_statuses(poll), poll.last_response_at) == ({}, None)
 
 
@@ -359,7 +359,7 @@ def test_try__makes_use_of_the_time_that_it_has() -> None:
     """An API that is back before the limit is asked again before the limit."""
     client = Client()
     client.api.script = [_answer(503, Retry_After="60")] * 4
-    assert client.poll(["a"], retry_for=240.0).trouble is None
+    assert client.poll(["a"], retry_for=240.0).incomplete_reason is None
     assert client.clock.now == 1240.0
 
 
@@ -432,8 +432,8 @@ def test_limits__nothing_is_asked_past_the_end() -> None:
     poll = client.poll(_ids(4), retry_for=0, ends_in=40)
     assert client.api.sizes == [1, 1]
     assert list(poll.rows) == ["job-0", "job-1"]
-    assert poll.trouble is not None
-    assert poll.trouble == "the time ran out before all jobs were asked for"
+    assert poll.incomplete_reason is not None
+    assert poll.incomplete_reason == "the time ran out before all jobs were asked for"
     assert poll.last_response_at == 1040
 
 
@@ -444,7 +444,7 @@ def test_limits__a_look_without_time_asks_nothing(ends_in: float) -> None:
     poll = client.poll(_ids(3), retry_for=ends_in, ends_in=ends_in)
     assert client.api.requests == []
     assert client.clock.sleeps == []
-    assert poll.trouble is not None
+    assert poll.incomplete_reason is not None
 
 
 @pytest.mark.parametrize("kind", [404, 500])
@@ -457,7 +457,7 @@ def test_limits__hold_while_narrowing(kind: int) -> None:
     began_at = client.clock.now
     poll = client.poll(_ids(100), retry_for=30, ends_in=30)
     assert client.clock.now <= began_at + 30
-    assert poll.trouble is not None
+    assert poll.incomplete_reason is not None
     told = _statuses(poll)
     assert 0 < len(told) < 100
     assert all((status == "row") is (job_id not in bad) for job_id, status in told.items())
@@ -472,7 +472,9 @@ def test_limits__that_leave_no_time_for_the_last_of_a_search_are_told(ends_in: f
     poll = client.poll(_ids(2), ends_in=ends_in)
     assert client.api.timeouts == timeouts
     assert _statuses(poll) == {"job-0": "row"}
-    assert poll.trouble == (TOO_SLOW.problem if ends_in > 2 else "the time ran out before all jobs were asked for")
+    assert poll.incomplete_reason == (
+        TOO_SLOW.problem if ends_in > 2 else "the time ran out before all jobs were asked for"
+    )
 
 
 # --- Narrowing -----------------------------------------------------------------------------------------------------
@@ -489,11 +491,11 @@ def test_narrowing__finds_one_bad_id_among_a_hundred(status: int, position: int)
     client.api.bad[status] = {bad}
     poll = client.poll(_ids(100))
     assert _statuses(poll) == {job_id: NAMES[status] if job_id == bad else "row" for job_id in _ids(100)}
-    assert poll.trouble is None
+    assert poll.incomplete_reason is None
     tries = 1 + len(client.retries)
     # Down to the bad one by halves, and at worst up again from single ones by doubling.
     assert len(client.api.requests) <= tries + 2 * math.log2(100) + 1
-    assert "HTTP" in {**poll.malformed, **poll.unknown, **poll.server_errors}[bad]
+    assert "HTTP" in {**poll.malformed, **poll.not_found, **poll.server_errors}[bad]
 
 
 @pytest.mark.parametrize("status", NAMES)
@@ -547,7 +549,7 @@ def test_narrowing__waits_for_what_time_heals_for_as_long_as_it_may() -> None:
     client.api.bad[404] = {"job-0"}
     client.api.script = [None, *[_answer(429)] * (MAX_RETRIES_BEFORE_DEFERRAL + 3)]
     poll = client.poll(_ids(8))
-    assert poll.trouble is None
+    assert poll.incomplete_reason is None
     assert len(_statuses(poll)) == 8
 
 
@@ -603,7 +605,7 @@ def test_narrowing__is_not_begun_for_what_time_heals() -> None:
     client.api.script = [None, _answer(429)]
     poll = client.poll(_ids(8))
     assert client.api.sizes[:4] == [8, 4, 4, 2]
-    assert list(poll.unknown) == ["job-0"]
+    assert list(poll.not_found) == ["job-0"]
 
 
 def test_narrowing__is_cut_short_by_trouble() -> None:
@@ -615,7 +617,7 @@ def test_narrowing__is_cut_short_by_trouble() -> None:
     poll = client.poll(_ids(200), retry_for=0)
     assert client.api.sizes == [100, 50, 25, 12]
     assert _statuses(poll) == dict.fromkeys(_ids(25), "left out")
-    assert poll.trouble == "HTTP 429: It said why"
+    assert poll.incomplete_reason == "HTTP 429: It said why"
 
 
 def test_narrowing__that_finds_no_bad_id_blames_the_size() -> None:
@@ -648,7 +650,7 @@ def test_narrowing__passes_over_an_outage_of_a_moment() -> None:
     client.api.script = [_answer(500), _answer(500)]
     poll = client.poll(_ids(100))
     assert set(_statuses(poll).values()) == {"row"}
-    assert poll.trouble is None
+    assert poll.incomplete_reason is None
 
 
 # --- Too large -----------------------------------------------------------------------------------------------------
@@ -706,7 +708,7 @@ def test_outage__is_told_by_few_requests(status: int, count: int) -> None:
     client = Client()
     client.api.down = _answer(status)
     poll = client.poll(_ids(count))
-    assert poll.trouble == f"HTTP {status}: It said why"
+    assert poll.incomplete_reason == f"HTTP {status}: It said why"
     assert poll.last_response_at is None
     assert len(client.api.requests) <= 20
     assert len(poll.server_errors) == 3
@@ -718,7 +720,7 @@ def test_outage__costs_no_more_when_it_lasts() -> None:
     client.api.down = _answer(500)
     for _ in range(5):
         client.api.forget()
-        assert client.poll(_ids(1000)).trouble is not None
+        assert client.poll(_ids(1000)).incomplete_reason is not None
         assert len(client.api.requests) <= 20
 
 
@@ -728,7 +730,7 @@ def test_outage__of_a_single_job_is_that_jobs_failure() -> None:
     client.api.down = _answer(500)
     poll = client.poll(["a"])
     assert list(poll.server_errors) == ["a"]
-    assert (poll.trouble, poll.last_response_at) == (None, None)
+    assert (poll.incomplete_reason, poll.last_response_at) == (None, None)
 
 
 def test_outage__is_none_where_something_is_answered() -> None:
@@ -736,7 +738,7 @@ def test_outage__is_none_where_something_is_answered() -> None:
     client = Client(batch_size=10)
     client.api.bad[500] = set(_ids(30)[10:])
     poll = client.poll(_ids(30))
-    assert poll.trouble is None
+    assert poll.incomplete_reason is None
     assert set(poll.server_errors) == client.api.bad[500]
 
 
@@ -899,10 +901,10 @@ def test_poll__classifies_every_id_rightly(
         polls += 1
         told = _statuses(poll)
         assert told.items() <= truth.items()
-        named = {*poll.unknown, *poll.malformed, *poll.server_errors}
+        named = {*poll.not_found, *poll.malformed, *poll.server_errors}
         assert named <= {request[0] for request in client.api.requests if len(request) == 1}
         assert all(len(request) <= batch_size for request in client.api.requests)
-        if poll.trouble is None:
+        if poll.incomplete_reason is None:
             break
         assert poll.last_response_at is None
         assert len(poll.server_errors) == MIN_FAILED_IDS_FOR_OUTAGE
@@ -954,7 +956,7 @@ def test_poll__gives_rows_of_good_ids_alone_whatever_happens(  # noqa: PLR0913, 
     assert client.clock.now <= began_at + retry_for + extra + 1e-6
     told = _statuses(poll)
     assert all(truth[job_id] == "row" for job_id in poll.rows)
-    assert told.keys() == truth.keys() or poll.trouble is not None or poll.error is not None
+    assert told.keys() == truth.keys() or poll.incomplete_reason is not None or poll.error is not None
 
 
 def test_parallel__batches_are_asked_for_side_by_side() -> None:
@@ -1074,7 +1076,7 @@ def test_parallel__an_answer_that_comes_as_time_runs_out_counts() -> None:
     client.api.script = [_answer(429), _answer(404), None]
     poll = client.poll(_ids(3), retry_for=0, ends_in=100)
     assert _statuses(poll) == {"job-1": "unknown", "job-2": "row"}
-    assert poll.trouble is not None
+    assert poll.incomplete_reason is not None
 
 
 def test_parallel__an_answer_that_is_not_gone_into_shows_that_the_api_is_there() -> None:
@@ -1083,7 +1085,7 @@ def test_parallel__an_answer_that_is_not_gone_into_shows_that_the_api_is_there()
     client.api.script = [_answer(429, Retry_After="60"), _answer(404)]
     poll = client.poll(_ids(4), retry_for=10)
     assert (_statuses(poll), poll.last_response_at) == ({}, 1000)
-    assert (poll.trouble, poll.retry_after_seconds) == ("HTTP 429: It said why", 60)
+    assert (poll.incomplete_reason, poll.retry_after_seconds) == ("HTTP 429: It said why", 60)
 
 
 def test_parallel__what_was_answered_beside_a_failure_counts() -> None:

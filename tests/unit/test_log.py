@@ -19,7 +19,7 @@ def _many(job: Job, count: int) -> tuple[Job, ...]:
 
 
 def _progress(*jobs: Job, at: float = 12, changed: tuple[Job, ...] | None = None) -> Progress:
-    return Progress(jobs=jobs, changed=jobs if changed is None else changed, elapsed_seconds=at, trouble=None)
+    return Progress(jobs=jobs, changed=jobs if changed is None else changed, elapsed_seconds=at, incomplete_reason=None)
 
 
 def test_line__tells_how_far_the_jobs_are() -> None:

@@ -102,7 +102,7 @@ class Api:
         if error := self.raises.get(len(self.polls) - 1):
             raise error
         if self.is_down(at):
-            return PollResult(trouble="HTTP 429", retry_after_seconds=self.retry_after_seconds)
+            return PollResult(incomplete_reason="HTTP 429", retry_after_seconds=self.retry_after_seconds)
         poll = PollResult()
         for job_id in job_ids:
             self._say(job_id, self.says(job_id, at), poll)
@@ -118,7 +118,7 @@ class Api:
 
     def _say(self, job_id: str, said: Said, poll: PollResult) -> None:
         if said == SILENT:
-            poll.trouble, poll.retry_after_seconds = "HTTP 429", self.retry_after_seconds
+            poll.incomplete_reason, poll.retry_after_seconds = "HTTP 429", self.retry_after_seconds
             return
         self.said[job_id] = said
         if said == FAILING:
@@ -130,7 +130,7 @@ class Api:
         elif said == LEFT_OUT:
             poll.omitted.add(job_id)
         else:
-            {UNKNOWN: poll.unknown, MALFORMED: poll.malformed}[said][job_id] = f"HTTP {said}"
+            {UNKNOWN: poll.not_found, MALFORMED: poll.malformed}[said][job_id] = f"HTTP {said}"
 
 
 @dataclass(frozen=True)
@@ -268,7 +268,8 @@ def test_gate__tells_an_observer_of_each_look(run: RunGate) -> None:
         max_poll_interval_seconds=1,
     )
     told = [
-        (told.elapsed_seconds, [(job.id, job.status) for job in told.changed], told.trouble) for told in gate.progress
+        (told.elapsed_seconds, [(job.id, job.status) for job in told.changed], told.incomplete_reason)
+        for told in gate.progress
     ]
     assert told == [
         (0, [("a", "PENDING"), ("b", "PENDING")], None),
@@ -436,7 +437,7 @@ def test_timeout_of_zero__tells_what_kept_it_from_an_answer(run: RunGate) -> Non
     assert gate.look_times == [0]
     assert gate.ending == TIMED_OUT
     assert gate.verdict.limit is not None
-    assert gate.verdict.limit.trouble == "HTTP 429"
+    assert gate.verdict.limit.incomplete_reason == "HTTP 429"
 
 
 @pytest.mark.parametrize("look_seconds", [0.0, 0.4, 3.0, 40.0, 1000.0])
@@ -722,7 +723,7 @@ def test_outage__that_began_amid_a_look_counts_from_its_last_answer(run: RunGate
         max_poll_interval_seconds=1,
         outage_tolerance_seconds=30,
     )
-    cut_at = next(progress.elapsed_seconds for progress in gate.progress if progress.trouble)
+    cut_at = next(progress.elapsed_seconds for progress in gate.progress if progress.incomplete_reason)
     assert gate.ending == NO_ANSWER
     assert gate.api.polls[-1].retry_until == pytest.approx(cut_at + 30)
 
@@ -876,7 +877,7 @@ def test_stall__is_told_with_the_trouble_that_came_with_it(run: RunGate) -> None
     """An API that is down changes nothing either, and the limit says so."""
     gate = run({"a": PENDING}, {"down": [(5, math.inf)]}, stall_timeout_seconds=20, outage_tolerance_seconds=100)
     assert gate.verdict.limit is not None
-    assert (gate.verdict.limit.input_name, gate.verdict.limit.trouble) == ("stall-timeout", "HTTP 429")
+    assert (gate.verdict.limit.input_name, gate.verdict.limit.incomplete_reason) == ("stall-timeout", "HTTP 429")
 
 
 # --- Endings by an error -------------------------------------------------------------------------------------------

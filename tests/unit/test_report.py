@@ -85,7 +85,7 @@ def _many(job: Job, count: int) -> list[Job]:
             "Not all jobs ended within 30m (timeout): 1 of 2 jobs completed, 1 pending, after 30m.",
         ),
         (
-            _verdict(PENDING, limit=replace(TIMEOUT, trouble="HTTP 502"), seconds=30),
+            _verdict(PENDING, limit=replace(TIMEOUT, incomplete_reason="HTTP 502"), seconds=30),
             (
                 f"{report.message(_verdict(PENDING, limit=TIMEOUT, seconds=30))}"
                 " The last look was not answered in full: HTTP 502."
@@ -268,9 +268,9 @@ def test_retry_line__says_when_it_is_tried_again() -> None:
     assert "HTTP 502; trying again at once" in report.retry_line("HTTP 502", 0)
 
 
-def test_trouble_line__says_what_was_wrong() -> None:
+def test_incomplete_line__says_what_was_wrong() -> None:
     """A look that was cut short is told with its problem."""
-    assert "HTTP 502" in report.trouble_line("HTTP 502")
+    assert "HTTP 502" in report.incomplete_line("HTTP 502")
 
 
 def test_unknown_status_text__names_job_and_status() -> None:
