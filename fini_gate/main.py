@@ -19,9 +19,10 @@ from fini_gate.executor import InterruptibleExecutor
 from fini_gate.inputs import IfNoJobs, Inputs, api_key
 from fini_gate.job_ids import read_job_ids
 from fini_gate.models import Job
-from fini_gate.output import report
+from fini_gate.output import log, messages
 from fini_gate.output.log import ProgressLog
-from fini_gate.output.results import check_results_file, write_results_file
+from fini_gate.output.outputs import step_outputs
+from fini_gate.output.results import check_results_file, results_document, write_results_file
 from fini_gate.output.summary import summary
 from fini_gate.platforms.github import Runner
 from fini_gate.platforms.terminal import live_line
@@ -67,7 +68,7 @@ class GateRun:
             if not self._jobs:
                 return self._judge_no_jobs(inputs)
             until = datetime.now(UTC) + timedelta(seconds=inputs.timeout_seconds)
-            self._runner.info(report.opening_line(self._jobs, inputs, until=until))
+            self._runner.info(log.opening_line(self._jobs, inputs, until=until))
             transport = Transport(
                 api_url=inputs.api_url,
                 api_key=inputs.api_key,
@@ -102,13 +103,13 @@ class GateRun:
         if self._inputs is None or self._inputs.job_summary:
             self._runner.append_summary(summary(verdict, results_file=results_file))
         if verdict.result is not Result.SUCCESS:
-            self._runner.error(f"Fini gate: {report.title(verdict)}", report.error_text(verdict))
-            for title, text in report.job_errors(verdict):
+            self._runner.error(f"Fini gate: {messages.title(verdict)}", messages.error_text(verdict))
+            for title, text in messages.job_errors(verdict):
                 self._runner.error(title, text)
         elif verdict.jobs:
-            self._runner.notice(f"Fini gate: {report.title(verdict)}", report.message(verdict))
-        self._runner.listing("Jobs that did not complete", report.attention_lines(verdict))
-        self._runner.info(report.closing_line(verdict))
+            self._runner.notice(f"Fini gate: {messages.title(verdict)}", messages.message(verdict))
+        self._runner.listing("Jobs that did not complete", messages.attention_lines(verdict))
+        self._runner.info(messages.closing_line(verdict))
         return verdict
 
     @property
@@ -135,7 +136,7 @@ class GateRun:
             )
         verdict = decide((), elapsed_seconds=self._elapsed_seconds)
         if inputs.if_no_jobs is IfNoJobs.WARN:
-            self._runner.warning(report.message(verdict))
+            self._runner.warning(messages.message(verdict))
         return verdict
 
     def _judge_error(self, error: GateError) -> Verdict:
@@ -162,7 +163,7 @@ class GateRun:
         except CancelledError:  # the verdict is not lost: that it was cancelled is found when it is published
             return verdict
         if problem is not None:
-            self._runner.warning(report.no_titles_text(problem))
+            self._runner.warning(messages.no_titles_text(problem))
         return replace(verdict, jobs=tuple(_titled(job, found) for job in verdict.jobs))
 
     def _client(self, inputs: Inputs, transport: Transport) -> FiniClient:
@@ -174,8 +175,8 @@ class GateRun:
             request_timeout_seconds=inputs.request_timeout_seconds,
             clock=time.monotonic,
             sleep=self.executor.sleep,
-            on_request=lambda *request: self._runner.debug(report.request_line(*request)),
-            on_retry=lambda problem, wait_seconds: self._runner.info(report.retry_line(problem, wait_seconds)),
+            on_request=lambda *request: self._runner.debug(log.request_line(*request)),
+            on_retry=lambda problem, wait_seconds: self._runner.info(log.retry_line(problem, wait_seconds)),
         )
 
     def _pause(self, seconds: float) -> None:
@@ -190,21 +191,21 @@ class GateRun:
         for line in lines:
             self._runner.info(line)
         if progress.incomplete_reason is not None:
-            self._runner.info(report.incomplete_line(progress.incomplete_reason))
+            self._runner.info(log.incomplete_line(progress.incomplete_reason))
         for job in progress.changed:
             if len(self._warned_statuses) == MAX_STATUS_WARNINGS:
                 break
             if job.has_unknown_status and job.status not in self._warned_statuses:
                 self._warned_statuses.add(job.status)
-                self._runner.warning(report.unknown_status_text(job))
+                self._runner.warning(messages.unknown_status_text(job))
 
     def _write_outputs(self, verdict: Verdict) -> str:
         """Write the outputs and the results file, and return the path of the latter as given, where it was written."""
         written = self._write_results_file(verdict)
-        outputs, dropped = report.outputs(verdict, results_file=written)
+        outputs, dropped = step_outputs(verdict, results_file=written)
         self._runner.set_outputs(outputs)
         if dropped:
-            self._runner.warning(report.dropped_outputs_warning(dropped, written))
+            self._runner.warning(messages.dropped_outputs_warning(dropped, written))
         return written
 
     def _write_results_file(self, verdict: Verdict) -> str:
@@ -213,7 +214,7 @@ class GateRun:
             return ""
         given = self._inputs.results_file
         try:
-            write_results_file(self._inputs.workspace, given, report.results_document(verdict))
+            write_results_file(self._inputs.workspace, given, results_document(verdict))
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
             self._runner.warning(

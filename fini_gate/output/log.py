@@ -1,18 +1,44 @@
 """The log's lines while the gate waits: one when something changed, else one now and then. Pure, but for its memory."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 
-from fini_gate.inputs import format_duration
+from fini_gate.inputs import Inputs, format_duration
 from fini_gate.models import Job, JobState
-from fini_gate.output.report import MAX_LISTED_JOBS, PROBLEM_STATES, counts_text, describe_job
+from fini_gate.output.messages import PROBLEM_STATES, counts_text, describe_job, pluralize
 from fini_gate.poller import Progress
 
 # Of silence, after which a line says that the gate still waits; each one longer than the last, up to the longest.
 MIN_HEARTBEAT_SECONDS: Final = 15.0
 MAX_HEARTBEAT_SECONDS: Final = 60.0
+MAX_LISTED_JOBS: Final = 20
 _NAMED_IN_A_LINE: Final = 3
 _BAR_CHARACTERS: Final = 20
+
+
+def opening_line(jobs: Sequence[Job], inputs: Inputs, *, until: datetime) -> str:
+    """The log's first line: what is waited for, and until when at most, in UTC."""
+    named = ", ".join(job.id for job in jobs[:3]) + ", …" * (len(jobs) > 3)  # noqa: PLR2004 - a length for the eye
+    how_long = f"until {until:%Y-%m-%d %H:%M:%S} UTC ({format_duration(inputs.timeout_seconds)}) at most"
+    limit = how_long if inputs.timeout_seconds else "looking once"
+    return f"Waiting for {pluralize(len(jobs), 'job')} ({named}) at {inputs.api_url}, {limit}."
+
+
+def request_line(job_count: int, answer: str, seconds: float) -> str:
+    """The debug log's line for a request."""
+    return f"asked for {pluralize(job_count, 'job')}: {answer}, after {seconds:.3f} s"
+
+
+def retry_line(problem: str, wait_seconds: float) -> str:
+    """The log's line for a request that failed."""
+    when = f"in {format_duration(wait_seconds)}" if wait_seconds else "at once"
+    return f"        no usable answer: {problem}; trying again {when}"
+
+
+def incomplete_line(problem: str) -> str:
+    """The log's line for a look that was cut short."""
+    return f"        not all jobs were answered for: {problem}"
 
 
 class ProgressLog:

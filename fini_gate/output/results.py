@@ -11,9 +11,38 @@ from typing import Any, Final
 from fini_gate.errors import UsageError
 from fini_gate.files import resolve
 from fini_gate.inputs import quote
+from fini_gate.output.messages import message
+from fini_gate.verdict import Verdict
+
+RESULTS_VERSION: Final = 1
 
 # As one text the document would take as much memory as all that is known of the jobs.
 _JOBS_IN_A_PIECE: Final = 1000
+
+
+def results_document(verdict: Verdict) -> dict[str, object]:
+    """What the results file holds; null is what is not known."""
+    return {
+        "version": RESULTS_VERSION,
+        "result": str(verdict.result),
+        "message": message(verdict),
+        "elapsedSeconds": round(verdict.elapsed_seconds, 1),
+        "jobs": [
+            {
+                "id": job.id,
+                "state": str(job.state),
+                "jobStatus": job.status or None,
+                "articleId": job.article_id,
+                "articleTitle": job.article_title,
+                "documentId": job.document_id,
+                "createdAt": job.created_at,
+                "startedAt": job.started_at,
+                "completedAt": job.completed_at,
+                "reason": job.reason,
+            }
+            for job in verdict.jobs
+        ],
+    }
 
 
 def check_results_file(workspace: Path, given: str) -> None:

@@ -11,7 +11,8 @@ from fini_gate import certificates, errors, inputs, main
 from fini_gate.client import responses, transport
 from fini_gate.job_ids import load as job_ids
 from fini_gate.models import STATE_BY_STATUS, JobState
-from fini_gate.output import report
+from fini_gate.output.outputs import MAX_OUTPUTS_UTF16_UNITS, step_outputs
+from fini_gate.output.results import results_document
 from fini_gate.verdict import EXIT_CODES, Result, decide
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -52,7 +53,7 @@ def quoted(cell: str) -> list[str]:
 
 def an_output() -> dict[str, str]:
     """Give the outputs of some ending."""
-    values, _ = report.outputs(decide((), elapsed_seconds=0), results_file="")
+    values, _ = step_outputs(decide((), elapsed_seconds=0), results_file="")
     return values
 
 
@@ -124,12 +125,12 @@ def test_readme__lists_the_limits_of_the_code() -> None:
         f"a file of {certificates.MAX_BUNDLE_BYTES // 1024**2} MiB",
     ):
         assert figure in limits
-    assert f"{report.MAX_OUTPUTS_UTF16_UNITS:,} characters" in README
+    assert f"{MAX_OUTPUTS_UTF16_UNITS:,} characters" in README
 
 
 def test_readme__names_the_fields_of_the_results_file() -> None:
     """The README names each field of the results file and of its jobs."""
-    document = report.results_document(decide((), elapsed_seconds=0))
+    document = results_document(decide((), elapsed_seconds=0))
     assert all(f'"{name}"' in README for name in document)
 
 

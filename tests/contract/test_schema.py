@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from fini_gate.errors import CancelledError, OutageError
 from fini_gate.models import Job, JobState
-from fini_gate.output.report import results_document
-from fini_gate.output.results import write_results_file
+from fini_gate.output.results import results_document, write_results_file
 from fini_gate.verdict import Limit, Result, decide
 
 SCHEMA = json.loads((Path(__file__).resolve().parents[2] / "docs" / "results.schema.json").read_text(encoding="utf-8"))

@@ -17,7 +17,7 @@ import pytest
 from fake_fini import FakeFini
 from fini_gate.executor import InterruptibleExecutor
 from fini_gate.main import MAX_STATUS_WARNINGS, GateRun
-from fini_gate.output.report import outputs
+from fini_gate.output.outputs import step_outputs
 from fini_gate.platforms.terminal import live_line
 from fini_gate.verdict import decide
 from tests.integration.gates import COVERAGE, ENTRYPOINT, KEY, Gate, inputs_for
@@ -190,7 +190,7 @@ def test_main__cancelled(gate: Gate, serve: Serve, number: signal.Signals, exit_
 def test_main__writes_all_outputs_on_every_ending(gate: Gate, serve: Serve, inputs: Mapping[str, str]) -> None:
     """However it ends, each output is there, once."""
     run = gate.run({"api-url": serve(DONE, FAILED, PENDING).url, **inputs})
-    values, _ = outputs(decide((), elapsed_seconds=0), results_file="")
+    values, _ = step_outputs(decide((), elapsed_seconds=0), results_file="")
     assert list(run.outputs) == list(values)
 
 

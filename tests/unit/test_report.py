@@ -13,7 +13,9 @@ from fini_gate.errors import CancelledError, GateError, InternalError, OutageErr
 from fini_gate.inputs import Inputs
 from fini_gate.job_ids import read_job_ids
 from fini_gate.models import Job, JobState
-from fini_gate.output import report
+from fini_gate.output import log, messages
+from fini_gate.output.outputs import step_outputs
+from fini_gate.output.results import results_document
 from fini_gate.verdict import Limit, Verdict, decide
 
 LIMIT = 450_000
@@ -52,7 +54,7 @@ def _verdict(*jobs: Job, error: GateError | None = None, limit: Limit | None = N
 
 
 def _outputs(*jobs: Job, **arguments: Any) -> dict[str, str]:  # noqa: ANN401 - those of `_verdict`
-    return report.outputs(_verdict(*jobs, **arguments), results_file="")[0]
+    return step_outputs(_verdict(*jobs, **arguments), results_file="")[0]
 
 
 def _utf16_units(text: str) -> int:
@@ -87,7 +89,7 @@ def _many(job: Job, count: int) -> list[Job]:
         (
             _verdict(PENDING, limit=replace(TIMEOUT, incomplete_reason="HTTP 502"), seconds=30),
             (
-                f"{report.message(_verdict(PENDING, limit=TIMEOUT, seconds=30))}"
+                f"{messages.message(_verdict(PENDING, limit=TIMEOUT, seconds=30))}"
                 " The last look was not answered in full: HTTP 502."
             ),
         ),
@@ -112,16 +114,16 @@ def _many(job: Job, count: int) -> list[Job]:
 )
 def test_message__says_what_happened_with_counts_and_time(verdict: Verdict, message: str) -> None:
     """The message tells the ending, how many jobs are in which state, and the time."""
-    assert report.message(verdict) == message
+    assert messages.message(verdict) == message
 
 
 @pytest.mark.parametrize("error", ERRORS)
 def test_message__of_an_error_before_there_were_jobs_says_what_happened(error: GateError) -> None:
     """An error that came before the job IDs were read is told, and not that there were none."""
     verdict = _verdict(error=error)
-    assert str(error) in report.message(verdict)
-    assert str(error) in report.error_text(verdict)
-    assert "no job IDs" not in report.message(verdict)
+    assert str(error) in messages.message(verdict)
+    assert str(error) in messages.error_text(verdict)
+    assert "no job IDs" not in messages.message(verdict)
 
 
 @pytest.mark.parametrize(
@@ -139,15 +141,15 @@ def test_message__of_an_error_before_there_were_jobs_says_what_happened(error: G
 )
 def test_error__says_what_happened_to_which_jobs_and_what_to_do(verdict: Verdict, words: list[str]) -> None:
     """The one error of an ending holds its message, the jobs concerned with their reasons, and advice."""
-    text = report.error_text(verdict)
-    assert text.startswith(report.message(verdict))
+    text = messages.error_text(verdict)
+    assert text.startswith(messages.message(verdict))
     assert [word for word in words if word not in text] == []
 
 
 @pytest.mark.parametrize(("count", "more"), [(5, ""), (6, "; and 1 more"), (10_000, "; and 9995 more")])
 def test_error__names_a_few_jobs_and_counts_the_rest(count: int, more: str) -> None:
     """However many jobs failed, the error names five."""
-    text = report.error_text(_verdict(*_many(FAILED, count)))
+    text = messages.error_text(_verdict(*_many(FAILED, count)))
     assert text.count("(document doc-2) failed: no text") == 5
     assert f"job bad-4 (document doc-2) failed: no text{more}. Queue" in text
 
@@ -156,15 +158,15 @@ def test_error__names_a_few_jobs_and_counts_the_rest(count: int, more: str) -> N
 def test_error__with_endless_texts_still_says_what_to_do(kind: Job) -> None:
     """The longest IDs, documents and reasons leave the advice within what an annotation can show."""
     job = kind._replace(id="i" * 190, document_id="d" * 5000, reason="r" * 5000)
-    text = report.error_text(_verdict(*_many(job, 9)))
+    text = messages.error_text(_verdict(*_many(job, 9)))
     assert len(text) <= 4096
-    assert text.endswith(report.advice(_verdict(job)))
+    assert text.endswith(messages.advice(_verdict(job)))
 
 
 @pytest.mark.parametrize("limit", [TIMEOUT, STALL])
 def test_error__names_no_job_where_all_are_pending(limit: Limit) -> None:
     """The jobs of a timeout are in the log and the outputs; the error counts them."""
-    assert "job slow" not in report.error_text(_verdict(PENDING, limit=limit))
+    assert "job slow" not in messages.error_text(_verdict(PENDING, limit=limit))
 
 
 @pytest.mark.parametrize(
@@ -182,12 +184,12 @@ def test_error__names_no_job_where_all_are_pending(limit: Limit) -> None:
 )
 def test_title__tells_the_ending_in_a_few_words(verdict: Verdict, title: str) -> None:
     """Every ending has a title."""
-    assert report.title(verdict) == title
+    assert messages.title(verdict) == title
 
 
 def test_advice__is_silent_where_all_is_well() -> None:
     """A success needs no advice."""
-    assert report.advice(_verdict(COMPLETED, NO_ARTICLE)) == ""
+    assert messages.advice(_verdict(COMPLETED, NO_ARTICLE)) == ""
 
 
 # --- The log
@@ -211,7 +213,7 @@ def test_opening_line__says_what_is_waited_for(
     """The first line names the first jobs, the API, and the time."""
     inputs = make_inputs(timeout_seconds=timeout, api_url="http://localhost:1")
     until = datetime(2026, 6, 11, 12, tzinfo=UTC)
-    assert report.opening_line(jobs, inputs, until=until) == line.format(url="http://localhost:1")
+    assert log.opening_line(jobs, inputs, until=until) == line.format(url="http://localhost:1")
 
 
 @pytest.mark.parametrize(
@@ -227,13 +229,13 @@ def test_opening_line__says_what_is_waited_for(
 )
 def test_closing_line__tells_how_it_ended(verdict: Verdict, line: str) -> None:
     """The very last line is the result and the message."""
-    assert report.closing_line(verdict).startswith(line)
-    assert report.closing_line(verdict).endswith(report.message(verdict))
+    assert messages.closing_line(verdict).startswith(line)
+    assert messages.closing_line(verdict).endswith(messages.message(verdict))
 
 
 def test_attention_lines__name_all_that_did_not_complete() -> None:
     """Every job but the completed ones, with its reason, the worst first."""
-    assert report.attention_lines(_verdict(*reversed(ALL))) == [
+    assert messages.attention_lines(_verdict(*reversed(ALL))) == [
         "job bad (document doc-2) failed: no text",
         "job gone is missing: the API does not know the ID (404)",
         "job dark is unreadable: HTTP 500",
@@ -243,39 +245,39 @@ def test_attention_lines__name_all_that_did_not_complete() -> None:
 
 def test_job_errors__are_nine_at_most() -> None:
     """Each of the first jobs that need attention has an error with a title; pending ones have none."""
-    assert report.job_errors(_verdict(*ALL)) == [
+    assert messages.job_errors(_verdict(*ALL)) == [
         ("Job bad failed", "job bad (document doc-2) failed: no text"),
         ("Job gone is missing", "job gone is missing: the API does not know the ID (404)"),
         ("Job dark is unreadable", "job dark is unreadable: HTTP 500"),
     ]
-    assert len(report.job_errors(_verdict(*_many(FAILED, 10)))) == 9
+    assert len(messages.job_errors(_verdict(*_many(FAILED, 10)))) == 9
 
 
 @pytest.mark.parametrize("error", ERRORS)
 def test_job_errors__are_left_out_where_the_jobs_were_not_the_reason(error: GateError) -> None:
     """An ending by an error has that one error alone."""
-    assert report.job_errors(_verdict(*ALL, error=error)) == []
+    assert messages.job_errors(_verdict(*ALL, error=error)) == []
 
 
 def test_request_line__tells_size_answer_and_time() -> None:
     """A request is told in a line of the debug log."""
-    assert report.request_line(2, "HTTP 200", 0.1234) == "asked for 2 jobs: HTTP 200, after 0.123 s"
+    assert log.request_line(2, "HTTP 200", 0.1234) == "asked for 2 jobs: HTTP 200, after 0.123 s"
 
 
 def test_retry_line__says_when_it_is_tried_again() -> None:
     """A request that failed is told with its problem and the pause."""
-    assert "no usable answer: HTTP 502; trying again in 2.5s" in report.retry_line("HTTP 502", 2.5)
-    assert "HTTP 502; trying again at once" in report.retry_line("HTTP 502", 0)
+    assert "no usable answer: HTTP 502; trying again in 2.5s" in log.retry_line("HTTP 502", 2.5)
+    assert "HTTP 502; trying again at once" in log.retry_line("HTTP 502", 0)
 
 
 def test_incomplete_line__says_what_was_wrong() -> None:
     """A look that was cut short is told with its problem."""
-    assert "HTTP 502" in report.incomplete_line("HTTP 502")
+    assert "HTTP 502" in log.incomplete_line("HTTP 502")
 
 
 def test_unknown_status_text__names_job_and_status() -> None:
     """The warning of a status never heard of names both, and says that the gate waits."""
-    text = report.unknown_status_text(PENDING._replace(status="QUEUED"))
+    text = messages.unknown_status_text(PENDING._replace(status="QUEUED"))
     assert all(word in text for word in ("slow", "QUEUED", "waits until"))
 
 
@@ -285,14 +287,14 @@ def test_unknown_status_text__names_job_and_status() -> None:
 def test_outputs__are_those_of_the_contract() -> None:
     """Every output has its value, in the form that is promised."""
     jobs = (NO_ARTICLE, COMPLETED._replace(id="é"), FAILED, PENDING, MISSING, UNREADABLE, COMPLETED)
-    values, dropped = report.outputs(_verdict(*jobs, seconds=65.26), results_file="out/results.json")
+    values, dropped = step_outputs(_verdict(*jobs, seconds=65.26), results_file="out/results.json")
     assert dropped == []
     assert {
         name: json.loads(value) if name.endswith(("-ids", "-job", "-count")) else value
         for name, value in values.items()
     } == {
         "result": "failure",
-        "message": report.message(_verdict(*jobs)),
+        "message": messages.message(_verdict(*jobs)),
         "article-ids": ["article-1"],
         "article-ids-lines": "article-1",
         "articles-by-job": {"nothing": None, "é": "article-1", "done": "article-1"},
@@ -380,7 +382,7 @@ def test_outputs__stay_below_the_limit(groups: list[tuple[JobState, int, int, st
         for number in range(count)
     ]
     verdict = _verdict(*jobs)
-    values, dropped = report.outputs(verdict, results_file="results.json")
+    values, dropped = step_outputs(verdict, results_file="results.json")
     size = sum(map(_utf16_units, values.values()))
     lines = "\n".join(verdict.article_ids)
     full = {
@@ -408,7 +410,7 @@ def test_outputs__that_do_not_fit_are_left_empty_in_order() -> None:
     """With far too much in every list all lists are left empty, in the contract's order; counts and message stay."""
     kinds = [Job(id=f"{state}-{'😀' * 180}", state=state) for state in JobState]
     jobs = [job._replace(article_id=f"{job.id}-article") for kind in kinds for job in _many(kind, 220)]
-    values, dropped = report.outputs(_verdict(*jobs), results_file="")
+    values, dropped = step_outputs(_verdict(*jobs), results_file="")
     assert dropped == LEFT_EMPTY_IN_ORDER
     assert [name for name, value in values.items() if not value and name != "results-file"] == [
         *("article-ids", "article-ids-lines", "articles-by-job"),
@@ -421,24 +423,24 @@ def test_outputs__that_do_not_fit_are_left_empty_in_order() -> None:
 @pytest.mark.parametrize(("size", "expected"), [(LIMIT - 1, []), (LIMIT, ["completed-job-ids"])])
 def test_outputs__are_measured_to_the_character(size: int, expected: list[str], results_file: str) -> None:
     """One character below the limit everything is there; at the limit the first list is left empty."""
-    values, _ = report.outputs(_verdict(Job(id="")), results_file=results_file)
+    values, _ = step_outputs(_verdict(Job(id="")), results_file=results_file)
     missing = size - sum(map(_utf16_units, values.values()))
-    _, dropped = report.outputs(_verdict(Job(id="x" * missing)), results_file=results_file)
+    _, dropped = step_outputs(_verdict(Job(id="x" * missing)), results_file=results_file)
     assert dropped == expected
 
 
 def test_outputs__that_are_empty_anyway_are_not_named_as_left_empty() -> None:
     """Without an article there are no lines of articles that could be missed."""
     jobs = _many(FAILED._replace(id="😀" * 190), 220)
-    _, dropped = report.outputs(_verdict(*jobs), results_file="")
+    _, dropped = step_outputs(_verdict(*jobs), results_file="")
     assert dropped == [name for name in LEFT_EMPTY_IN_ORDER[:-1] if name != "article-ids-lines"]
 
 
 def test_left_empty_text__names_outputs_and_results_file() -> None:
     """The warning names what is left empty, and the file that has it or the input that would."""
-    text = report.dropped_outputs_warning(["completed-job-ids", "articles-by-job"], "out/results.json")
+    text = messages.dropped_outputs_warning(["completed-job-ids", "articles-by-job"], "out/results.json")
     assert all(name in text for name in ("completed-job-ids, articles-by-job", "out/results.json"))
-    assert "give results-file" in report.dropped_outputs_warning(["completed-job-ids"], "")
+    assert "give results-file" in messages.dropped_outputs_warning(["completed-job-ids"], "")
 
 
 # --- The results file
@@ -455,10 +457,10 @@ def test_results_document__holds_all_that_is_known() -> None:
         ]
     )
     known = {"createdAt": "c", "startedAt": "s", "completedAt": "e"}
-    assert report.results_document(verdict) == {
+    assert results_document(verdict) == {
         "version": 1,
         "result": "failure",
-        "message": report.message(verdict),
+        "message": messages.message(verdict),
         "elapsedSeconds": 1.3,
         "jobs": [
             nothing
@@ -483,7 +485,7 @@ def test_results_document__holds_all_that_is_known() -> None:
 def test_results_document__is_json_at_every_ending(jobs: tuple[Job, ...], error: GateError | None) -> None:
     """Whatever the ending, the document is plain JSON that says the same as the outputs."""
     verdict = _verdict(*jobs, error=error)
-    document = report.results_document(verdict)
+    document = results_document(verdict)
     assert json.loads(json.dumps(document)) == document
     values = _outputs(*jobs, error=error)
     assert (document["result"], document["message"]) == (values["result"], values["message"])
@@ -494,5 +496,5 @@ def test_texts__of_any_words_are_one_line(words: str, reason: str) -> None:
     """Whatever an error or a job's reason says, the message is one printable line."""
     for error in (UsageError(words), OutageError(words)):
         verdict = _verdict(FAILED._replace(reason=reason), error=error)
-        assert report.message(verdict).isprintable()
-        assert report.closing_line(verdict).count("\n") == 0
+        assert messages.message(verdict).isprintable()
+        assert messages.closing_line(verdict).count("\n") == 0

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from fini_gate.errors import CancelledError, OutageError, UsageError
 from fini_gate.models import Job, JobState
-from fini_gate.output.report import advice
+from fini_gate.output.messages import advice
 from fini_gate.output.summary import MAX_CHART_JOBS, MAX_SUMMARY_BYTES, summary
 from fini_gate.output.timing import job_timings, percentile
 from fini_gate.verdict import Limit, Verdict, decide

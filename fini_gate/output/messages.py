@@ -1,35 +1,17 @@
-"""A verdict in words and data: log lines, outputs, results document. Pure strings and dicts."""
+"""A verdict in words: title, message, advice, errors, warnings. Pure."""
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from fini_gate.errors import UsageError
 from fini_gate.escaping import escape_control
-from fini_gate.inputs import Inputs, format_duration
+from fini_gate.inputs import format_duration
 from fini_gate.models import Job, JobState
 from fini_gate.verdict import Limit, Result, Verdict
-
-# All outputs together: GitHub allows 1 MB a job, counted in units of UTF-16, and others want their share.
-MAX_OUTPUTS_UTF16_UNITS: Final = 450_000
-# Left empty, in this order, until the rest fits.
-DROPPABLE_OUTPUTS: Final = (
-    "completed-job-ids",
-    "articles-by-job",
-    "article-ids-lines",
-    "pending-job-ids",
-    "missing-job-ids",
-    "unreadable-job-ids",
-    "failed-job-ids",
-    "article-ids",
-)
-RESULTS_VERSION: Final = 1
 
 # GitHub shows ten annotations of a kind in a step; one of them is the ending's own.
 MAX_JOB_ERRORS: Final = 9
 PROBLEM_STATES: Final = (JobState.FAILED, JobState.MISSING, JobState.UNREADABLE)
-MAX_LISTED_JOBS: Final = 20
 _NAMED_IN_AN_ERROR: Final = 5
 _TOLD_CHARACTERS: Final = 400
 _TITLES: Final = {
@@ -109,30 +91,6 @@ def job_errors(verdict: Verdict) -> list[tuple[str, str]]:
     ]
 
 
-def opening_line(jobs: Sequence[Job], inputs: Inputs, *, until: datetime) -> str:
-    """The log's first line: what is waited for, and until when at most, in UTC."""
-    named = ", ".join(job.id for job in jobs[:3]) + ", …" * (len(jobs) > 3)  # noqa: PLR2004 - a length for the eye
-    how_long = f"until {until:%Y-%m-%d %H:%M:%S} UTC ({format_duration(inputs.timeout_seconds)}) at most"
-    limit = how_long if inputs.timeout_seconds else "looking once"
-    return f"Waiting for {pluralize(len(jobs), 'job')} ({named}) at {inputs.api_url}, {limit}."
-
-
-def request_line(job_count: int, answer: str, seconds: float) -> str:
-    """The debug log's line for a request."""
-    return f"asked for {pluralize(job_count, 'job')}: {answer}, after {seconds:.3f} s"
-
-
-def retry_line(problem: str, wait_seconds: float) -> str:
-    """The log's line for a request that failed."""
-    when = f"in {format_duration(wait_seconds)}" if wait_seconds else "at once"
-    return f"        no usable answer: {problem}; trying again {when}"
-
-
-def incomplete_line(problem: str) -> str:
-    """The log's line for a look that was cut short."""
-    return f"        not all jobs were answered for: {problem}"
-
-
 def no_titles_text(problem: str) -> str:
     """The warning for articles whose titles could not be looked up."""
     return (
@@ -160,68 +118,10 @@ def closing_line(verdict: Verdict) -> str:
     return f"{RESULT_ICONS[verdict.result]} {verdict.result}: {message(verdict)}"
 
 
-def outputs(verdict: Verdict, *, results_file: str) -> tuple[dict[str, str], list[str]]:
-    """The step's outputs, and the names of those that had to be left empty for the rest to fit.
-
-    Args:
-        verdict: how the gate ended.
-        results_file: the path as given, where the file was written, else empty.
-    """
-    article_ids = verdict.article_ids
-    completed = verdict.in_state(JobState.COMPLETED)
-    values = {
-        "result": str(verdict.result),
-        "message": message(verdict),
-        "article-ids": _json(article_ids),
-        "article-ids-lines": "\n".join(map(escape_control, article_ids)),
-        "articles-by-job": _json({job.id: job.article_id for job in completed}),
-        **{f"{state}-job-ids": _json([job.id for job in verdict.in_state(state)]) for state in JobState},
-        "job-count": str(len(verdict.jobs)),
-        **{f"{state}-count": str(len(verdict.in_state(state))) for state in JobState},
-        "article-count": str(len(article_ids)),
-        "elapsed-seconds": f"{verdict.elapsed_seconds:.1f}",
-        "results-file": results_file,
-    }
-    dropped = []
-    units = {name: _utf16_units(value) for name, value in values.items()}
-    for name in DROPPABLE_OUTPUTS:
-        if sum(units.values()) < MAX_OUTPUTS_UTF16_UNITS:
-            break
-        if units[name]:
-            values[name], units[name] = "", 0
-            dropped.append(name)
-    return values, dropped
-
-
 def dropped_outputs_warning(names: Sequence[str], results_file: str) -> str:
     """The warning for outputs that had to be left empty."""
     where = f"they are in {results_file} (results-file)" if results_file else "give results-file to have them in a file"
     return f"More than GitHub lets a step hand on: the outputs {', '.join(names)} are left empty; {where}."
-
-
-def results_document(verdict: Verdict) -> dict[str, object]:
-    """What the results file holds; null is what is not known."""
-    return {
-        "version": RESULTS_VERSION,
-        "result": str(verdict.result),
-        "message": message(verdict),
-        "elapsedSeconds": round(verdict.elapsed_seconds, 1),
-        "jobs": [
-            {
-                "id": job.id,
-                "state": str(job.state),
-                "jobStatus": job.status or None,
-                "articleId": job.article_id,
-                "articleTitle": job.article_title,
-                "documentId": job.document_id,
-                "createdAt": job.created_at,
-                "startedAt": job.started_at,
-                "completedAt": job.completed_at,
-                "reason": job.reason,
-            }
-            for job in verdict.jobs
-        ],
-    }
 
 
 def _what_happened(verdict: Verdict) -> list[str]:
@@ -279,11 +179,3 @@ def describe_job(job: Job) -> str:
 def pluralize(count: int, noun: str) -> str:
     """A number of things, such as `1 job` or `2 jobs`."""
     return f"{count} {noun}{'s' * (count != 1)}"
-
-
-def _json(value: Sequence[str] | Mapping[str, str | None]) -> str:
-    return json.dumps(value, separators=(",", ":"))
-
-
-def _utf16_units(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode("utf-16-le", errors="surrogatepass")) // 2
