@@ -23,7 +23,7 @@ from fini_gate.output import log, messages
 from fini_gate.output.log import ProgressLog
 from fini_gate.output.outputs import step_outputs
 from fini_gate.output.results import check_results_file, results_document, write_results_file
-from fini_gate.output.summary import summary
+from fini_gate.output.summary import render_summary
 from fini_gate.platforms.github import Runner
 from fini_gate.platforms.terminal import live_line
 from fini_gate.poller import FINAL_POLL_GRACE_SECONDS, Progress, wait_for_jobs
@@ -101,7 +101,7 @@ class GateRun:
             verdict = decide(verdict.jobs, elapsed_seconds=self._elapsed_seconds, error=error)
             results_file = self._write_outputs(verdict)
         if self._inputs is None or self._inputs.job_summary:
-            self._runner.append_summary(summary(verdict, results_file=results_file))
+            self._runner.append_summary(render_summary(verdict, results_file=results_file))
         if verdict.result is not Result.SUCCESS:
             self._runner.error(f"Fini gate: {messages.title(verdict)}", messages.error_text(verdict))
             for title, text in messages.job_errors(verdict):

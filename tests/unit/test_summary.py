@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 from fini_gate.errors import CancelledError, OutageError, UsageError
 from fini_gate.models import Job, JobState
 from fini_gate.output.messages import advice
-from fini_gate.output.summary import MAX_CHART_JOBS, MAX_SUMMARY_BYTES, summary
-from fini_gate.output.timing import job_timings, percentile
+from fini_gate.output.summary import render_summary
+from fini_gate.output.summary.chart import MAX_CHART_JOBS
+from fini_gate.output.summary.page import MAX_SUMMARY_BYTES
+from fini_gate.output.summary.timing import job_timings, percentile
 from fini_gate.verdict import Limit, Verdict, decide
 
 HOSTILE = "\n::error::planted\r##[error]<b>@team `|` [x](http://y) ```\n</details>\x1b[2K\u2028"
@@ -47,7 +49,7 @@ def _changed(job: Job, **fields: Any) -> Job:  # noqa: ANN401 - each has its own
 
 
 def _summary(*jobs: Job, results_file: str = "", **how: Any) -> str:  # noqa: ANN401 - an error or a limit
-    return summary(_verdict(*jobs, **how), results_file=results_file)
+    return render_summary(_verdict(*jobs, **how), results_file=results_file)
 
 
 def _verdict(*jobs: Job, **how: Any) -> Verdict:  # noqa: ANN401 - an error or a limit
