@@ -82,23 +82,35 @@ def error_text(verdict: Verdict) -> str:
     return " ".join(filter(None, (message(verdict), f"{named}{more}." if named else "", advice(verdict))))
 
 
-def job_errors(verdict: Verdict) -> list[tuple[str, str]]:
-    """Title and text of an `::error` for each of the first jobs that need attention, where the jobs were the reason."""
-    if verdict.error is not None:
+def errors(verdict: Verdict) -> list[tuple[str, str]]:
+    """Return title and text of each error: one for the result, and one for each of the first problem jobs.
+
+    If the gate could not decide, the jobs are not the reason and have no errors of their own.
+    """
+    if verdict.result is Result.SUCCESS:
         return []
+    problems = problem_jobs(verdict)[:MAX_JOB_ERRORS] if verdict.error is None else []
     return [
-        (f"Job {job.id} {state_phrase(job.state)}", describe_job(job)) for job in problem_jobs(verdict)[:MAX_JOB_ERRORS]
+        (f"Fini gate: {title(verdict)}", error_text(verdict)),
+        *((f"Job {job.id} {state_phrase(job.state)}", describe_job(job)) for job in problems),
     ]
 
 
-def no_titles_text(problem: str) -> str:
+def notices(verdict: Verdict) -> list[tuple[str, str]]:
+    """Return title and text of the notice of a success."""
+    if verdict.result is not Result.SUCCESS or not verdict.jobs:
+        return []
+    return [(f"Fini gate: {title(verdict)}", message(verdict))]
+
+
+def no_titles_warning(problem: str) -> str:
     """The warning for articles whose titles could not be looked up."""
     return (
         f"Not all articles' titles could be looked up ({problem}): the summary shows IDs instead. The verdict stands."
     )
 
 
-def unknown_status_text(job: Job) -> str:
+def unknown_status_warning(job: Job) -> str:
     """The warning for a status that was never heard of."""
     return (
         f"Job {job.id} has {f'the status {job.status}' if job.status else 'no status'}, which fini-gate does not know:"
@@ -122,6 +134,12 @@ def dropped_outputs_warning(names: Sequence[str], results_file: str) -> str:
     """The warning for outputs that had to be left empty."""
     where = f"they are in {results_file} (results-file)" if results_file else "give results-file to have them in a file"
     return f"More than GitHub lets a step hand on: the outputs {', '.join(names)} are left empty; {where}."
+
+
+def results_file_warning(path: str, error: OSError | ValueError) -> str:
+    """The warning for a results file that could not be written."""
+    reason = getattr(error, "strerror", None) or error
+    return f"The results file {path} could not be written ({reason}); the outputs hold the results."
 
 
 def _what_happened(verdict: Verdict) -> list[str]:

@@ -20,8 +20,9 @@ FUNCTIONS = {
         "_fatal_message",
         "_which_limit",
         "dropped_outputs_warning",
-        "no_titles_text",
-        "unknown_status_text",
+        "no_titles_warning",
+        "results_file_warning",
+        "unknown_status_warning",
     ),
     *("_parse_json", "_parse_json_lines", "_parse_yaml", "_merged", "_reject_key"),
 }

@@ -11,15 +11,18 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fake_fini import FakeFini
 from fini_gate.executor import InterruptibleExecutor
-from fini_gate.main import MAX_STATUS_WARNINGS, GateRun
+from fini_gate.main import GateRun
+from fini_gate.output.log import MAX_STATUS_WARNINGS
 from fini_gate.output.outputs import step_outputs
 from fini_gate.platforms.terminal import live_line
-from fini_gate.verdict import decide
+from fini_gate.poller import wait_for_jobs
+from fini_gate.verdict import Verdict, decide
 from tests.integration.gates import COVERAGE, ENTRYPOINT, KEY, Gate, inputs_for
 
 DONE = {"id": "done", "article-id": "article-1"}
@@ -350,34 +353,40 @@ def test_main__timed_out_in_an_outage(gate: Gate, serve: Serve) -> None:
     assert "not all jobs were answered for: HTTP 429" in run.log
 
 
-@pytest.fixture
-def gate_run(gate: Gate, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> GateRun:
-    """Give a run of the gate in this process."""
+def _run_here(gate: Gate, api: FakeFini, monkeypatch: pytest.MonkeyPatch, **parts: Any) -> int:  # noqa: ANN401 - the gate's
+    """Run the gate in this process, and return its exit code."""
     monkeypatch.setenv("GITHUB_OUTPUT", str(gate.output))
-    environ = {f"INPUT_{name.upper()}": value for name, value in inputs_for(serve(DONE), "done").items()}
-    return GateRun({**environ, "INPUT_API-KEY": KEY, "GITHUB_OUTPUT": str(gate.output)}, InterruptibleExecutor())
+    environ = {f"INPUT_{name.upper()}": value for name, value in inputs_for(api, "done").items()}
+    executor = parts.pop("executor", InterruptibleExecutor())
+    environ |= {"INPUT_API-KEY": KEY, "GITHUB_OUTPUT": str(gate.output)}
+    return GateRun(environ, executor, **parts).run().exit_code
 
 
-def test_gate_run__is_cancelled_while_it_writes_its_outputs(gate: Gate, gate_run: GateRun) -> None:
+def test_gate_run__is_cancelled_while_it_writes_its_outputs(
+    gate: Gate, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A signal that comes after the verdict still counts, in the outputs and in the exit code."""
-    verdict = gate_run.decide()
-    assert verdict.exit_code == 0
-    gate_run.executor.signal_number = signal.SIGTERM
-    assert gate_run.publish(verdict).exit_code == 143
+    executor = InterruptibleExecutor()
+
+    def wait(*arguments: Any, **parts: Any) -> Verdict:  # noqa: ANN401 - the loop's
+        verdict = wait_for_jobs(*arguments, **parts)
+        executor.signal_number = signal.SIGTERM
+        return verdict
+
+    assert _run_here(gate, serve(DONE), monkeypatch, executor=executor, wait=wait) == 143
     assert gate.read_outputs()["result"] == "cancelled"
     assert json.loads(gate.read_outputs()["completed-job-ids"]) == ["done"]
 
 
 def test_gate_run__survives_its_own_defects(
-    gate: Gate, gate_run: GateRun, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    gate: Gate, serve: Serve, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """An exception that nobody thought of ends in one error that says where it was, without its text."""
 
     def fail(*_: object, **__: object) -> None:
         raise LookupError(f"hold on to {KEY}")
 
-    monkeypatch.setattr("fini_gate.main.wait_for_jobs", fail)
-    assert gate_run.publish(gate_run.decide()).exit_code == 4
+    assert _run_here(gate, serve(DONE), monkeypatch, wait=fail) == 4
     log = capsys.readouterr().out
     assert "fini-gate itself failed: LookupError in test_main.py, line " in log
     assert "hold on" not in log

@@ -5,7 +5,7 @@ import pytest
 
 from fini_gate.inputs import Inputs
 from fini_gate.models import Job, JobState, PollResult, StatusRow
-from fini_gate.output.log import ProgressLog
+from fini_gate.output.log import ProgressLog, progress_line
 from fini_gate.poller import Progress, wait_for_jobs
 
 PENDING = Job(id="slow", status="IN_PROGRESS")
@@ -22,9 +22,28 @@ def _progress(*jobs: Job, at: float = 12, changed: tuple[Job, ...] | None = None
     return Progress(jobs=jobs, changed=jobs if changed is None else changed, elapsed_seconds=at, incomplete_reason=None)
 
 
+class _Log(ProgressLog):
+    """A progress log that keeps its lines."""
+
+    def __init__(self) -> None:
+        super().__init__(self)
+        self.printed: list[str] = []
+
+    def info(self, line: str) -> None:
+        self.printed.append(line)
+
+    def warning(self, text: str) -> None:
+        self.printed.append(text)
+
+    def lines(self, progress: Progress) -> list[str]:
+        before = len(self.printed)
+        self.report(progress)
+        return self.printed[before:]
+
+
 def test_line__tells_how_far_the_jobs_are() -> None:
     """A look that changed something is a line: time, bar, ended of all, counts by state, and what is new to be said."""
-    (line, *concerned) = ProgressLog().lines(_progress(DONE, FAILED, MISSING, PENDING, at=75))
+    (line, *concerned) = _Log().lines(_progress(DONE, FAILED, MISSING, PENDING, at=75))
     assert line == (
         " 1m15s  ███████████████░░░░░ 3/4  1 of 4 jobs completed, 1 failed, 1 pending, 1 missing; failed: bad;"
         " no telling yet how long"
@@ -37,7 +56,7 @@ def test_line__tells_how_far_the_jobs_are() -> None:
 
 def test_line__names_a_failed_job_once() -> None:
     """It is named where it is first seen, and not again."""
-    log = ProgressLog()
+    log = _Log()
     assert "failed: bad" in log.lines(_progress(FAILED, PENDING))[0]
     assert "bad" not in log.lines(_progress(FAILED, DONE, changed=(DONE,)))[0]
 
@@ -47,13 +66,13 @@ def test_line__names_a_failed_job_once() -> None:
 )
 def test_line__names_few(count: int, named: str) -> None:
     """Of many that failed at once the first are named, and the rest is counted."""
-    assert named in ProgressLog().lines(_progress(PENDING, *_many(FAILED, count)))[0]
+    assert named in _Log().lines(_progress(PENDING, *_many(FAILED, count)))[0]
 
 
 @pytest.mark.parametrize(("count", "more"), [(20, 0), (21, 1), (5000, 4980)])
 def test_lines__are_few(count: int, more: int) -> None:
     """However many jobs fail at once, twenty have a line of their own."""
-    _, *concerned = ProgressLog().lines(_progress(*_many(FAILED, count)))
+    _, *concerned = _Log().lines(_progress(*_many(FAILED, count)))
     assert [line.strip() for line in concerned[20:]] == [f"and {more} more"] * bool(more)
 
 
@@ -69,13 +88,13 @@ def test_lines__are_few(count: int, more: int) -> None:
 def test_line__ends_with_the_estimate(pending: int, eta_seconds: float | None, told: str) -> None:
     """The time left stands where there is telling; where all have ended nothing does."""
     progress = replace(_progress(*_many(DONE, 2), *_many(PENDING, pending)), eta_seconds=eta_seconds)
-    assert ProgressLog().line(progress).endswith(told)
+    assert progress_line(progress).endswith(told)
 
 
 @pytest.mark.parametrize("look_seconds", [1, 7, 30])
 def test_silence__is_broken_at_growing_intervals(look_seconds: int) -> None:
     """Ten minutes in which nothing changes are about ten lines, however often the gate looks."""
-    log = ProgressLog()
+    log = _Log()
     told = [at for at in range(0, 601, look_seconds) if log.lines(_progress(PENDING, at=at, changed=()))]
     assert 8 <= len(told) <= 11
     assert told[0] in {15, 21, 30}
@@ -95,7 +114,7 @@ def test_gate__prints_about_ten_lines_in_ten_silent_minutes(make_inputs: Callabl
         nonlocal now
         now += seconds
 
-    log, polls = ProgressLog(), list[Progress]()
+    log, polls = _Log(), list[Progress]()
 
     def on_poll(progress: Progress) -> None:
         polls.append(progress)
@@ -118,7 +137,7 @@ def test_gate__prints_about_ten_lines_in_ten_silent_minutes(make_inputs: Callabl
 
 def test_silence__begins_anew_after_a_change() -> None:
     """After a change the next sign of life comes as soon as after the first."""
-    log = ProgressLog()
+    log = _Log()
     assert log.lines(_progress(PENDING, at=100))
     assert not log.lines(_progress(PENDING, at=114, changed=()))
     assert log.lines(_progress(PENDING, at=115, changed=()))

@@ -245,18 +245,18 @@ def test_attention_lines__name_all_that_did_not_complete() -> None:
 
 def test_job_errors__are_nine_at_most() -> None:
     """Each of the first jobs that need attention has an error with a title; pending ones have none."""
-    assert messages.job_errors(_verdict(*ALL)) == [
+    assert messages.errors(_verdict(*ALL))[1:] == [
         ("Job bad failed", "job bad (document doc-2) failed: no text"),
         ("Job gone is missing", "job gone is missing: the API does not know the ID (404)"),
         ("Job dark is unreadable", "job dark is unreadable: HTTP 500"),
     ]
-    assert len(messages.job_errors(_verdict(*_many(FAILED, 10)))) == 9
+    assert len(messages.errors(_verdict(*_many(FAILED, 10)))) == 10
 
 
 @pytest.mark.parametrize("error", ERRORS)
 def test_job_errors__are_left_out_where_the_jobs_were_not_the_reason(error: GateError) -> None:
     """An ending by an error has that one error alone."""
-    assert messages.job_errors(_verdict(*ALL, error=error)) == []
+    assert len(messages.errors(_verdict(*ALL, error=error))) == 1
 
 
 def test_request_line__tells_size_answer_and_time() -> None:
@@ -275,9 +275,9 @@ def test_incomplete_line__says_what_was_wrong() -> None:
     assert "HTTP 502" in log.incomplete_line("HTTP 502")
 
 
-def test_unknown_status_text__names_job_and_status() -> None:
+def test_unknown_status_warning__names_job_and_status() -> None:
     """The warning of a status never heard of names both, and says that the gate waits."""
-    text = messages.unknown_status_text(PENDING._replace(status="QUEUED"))
+    text = messages.unknown_status_warning(PENDING._replace(status="QUEUED"))
     assert all(word in text for word in ("slow", "QUEUED", "waits until"))
 
 
