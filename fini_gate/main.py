@@ -119,7 +119,7 @@ class GateRun:
         )
 
     def _sleep(self, seconds: float) -> None:
-        self._runner.debug(f"looking again in {seconds:.1f} s")
+        self._runner.debug(f"next poll in {seconds:.1f}s")
         self._executor.sleep(seconds)
 
     def _with_article_details(self, verdict: Verdict, inputs: Inputs, transport: Transport) -> Verdict:
@@ -149,8 +149,8 @@ class GateRun:
     def _without_jobs(self, inputs: Inputs) -> Verdict:
         if inputs.if_no_jobs is IfNoJobs.ERROR:
             raise UsageError(
-                "There are no job IDs: inputs job-ids and job-ids-file are empty, or what they name is. Check the step"
-                " that queues the jobs, or set if-no-jobs to warn or ignore."
+                "There are no job IDs: the inputs job-ids and job-ids-file contain none. Check the step that queues the"
+                " jobs, or set if-no-jobs to warn or ignore."
             )
         verdict = self._decide(())
         if inputs.if_no_jobs is IfNoJobs.WARN:
@@ -203,8 +203,8 @@ def _read_jobs(inputs: Inputs) -> tuple[Job, ...]:
     jobs = tuple(Job(id=job_id, document_id=document_id) for job_id, document_id in read_job_ids(inputs).items())
     if len(jobs) > MAX_JOBS_WITHOUT_RESULTS_FILE and not inputs.results_file:
         raise UsageError(
-            f"There are {len(jobs)} job IDs, and the outputs hold those of {MAX_JOBS_WITHOUT_RESULTS_FILE} at most:"
-            " give results-file, a path to write all results to."
+            f"There are {len(jobs)} job IDs, but the outputs hold at most {MAX_JOBS_WITHOUT_RESULTS_FILE}: set"
+            " results-file to the path of a file for all results."
         )
     return jobs
 

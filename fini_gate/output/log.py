@@ -78,8 +78,8 @@ class ProgressLog:
 def opening_line(jobs: Sequence[Job], inputs: Inputs, *, until: datetime) -> str:
     """Return the first line: which jobs the gate waits for, and until when."""
     named = ", ".join([*(job.id for job in jobs[:_MAX_NAMED_JOBS]), *(["…"] if len(jobs) > _MAX_NAMED_JOBS else [])])
-    how_long = f"until {until:%Y-%m-%d %H:%M:%S} UTC ({format_duration(inputs.timeout_seconds)}) at most"
-    limit = how_long if inputs.timeout_seconds else "looking once"
+    timeout = format_duration(inputs.timeout_seconds)
+    limit = f"until {until:%Y-%m-%d %H:%M:%S} UTC (timeout {timeout})" if inputs.timeout_seconds else "polling once"
     return f"Waiting for {pluralize(len(jobs), 'job')} ({named}) at {inputs.api_url}, {limit}."
 
 
@@ -95,25 +95,25 @@ def progress_line(progress: Progress) -> str:
         more = f" and {len(failed) - _MAX_NAMED_JOBS} more" if len(failed) > _MAX_NAMED_JOBS else ""
         parts.append(f"failed: {named}{more}")
     if finished < total:
-        eta = progress.eta_seconds
-        parts.append("no telling yet how long" if eta is None else f"about {format_duration(round(eta))} left")
+        eta_seconds = progress.eta_seconds
+        parts.append(f"ETA {'unknown' if eta_seconds is None else format_duration(round(eta_seconds))}")
     return "; ".join(parts)
 
 
-def request_line(job_count: int, answer: str, seconds: float) -> str:
+def request_line(job_count: int, outcome: str, seconds: float) -> str:
     """Return the debug log's line for a request."""
-    return f"asked for {pluralize(job_count, 'job')}: {answer}, after {seconds:.3f} s"
+    return f"request for {pluralize(job_count, 'job')}: {outcome} after {seconds:.3f}s"
 
 
 def retry_line(problem: str, wait_seconds: float) -> str:
     """Return the line for a request that failed and is sent again."""
-    when = f"in {format_duration(wait_seconds)}" if wait_seconds else "at once"
-    return f"        no usable answer: {problem}; trying again {when}"
+    when = f"in {format_duration(wait_seconds)}" if wait_seconds else "immediately"
+    return f"        no usable response: {problem}; retrying {when}"
 
 
 def incomplete_line(reason: str) -> str:
     """Return the line for a poll without a response for each job."""
-    return f"        not all jobs were answered for: {reason}"
+    return f"        incomplete poll: {reason}"
 
 
 def _problem_lines(changed: Sequence[Job]) -> list[str]:

@@ -1,6 +1,6 @@
 """A verdict in words: title, message, advice, errors, warnings. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from fini_gate.errors import UsageError
@@ -9,18 +9,10 @@ from fini_gate.inputs import format_duration
 from fini_gate.models import Job, JobState
 from fini_gate.verdict import Limit, Result, Verdict
 
-# GitHub shows ten annotations of a kind in a step; one of them is the ending's own.
+# GitHub shows ten annotations of a kind for each step; one of them is for the result.
 MAX_JOB_ERRORS: Final = 9
+# States that need attention, worst first.
 PROBLEM_STATES: Final = (JobState.FAILED, JobState.MISSING, JobState.UNREADABLE)
-_NAMED_IN_AN_ERROR: Final = 5
-_TOLD_CHARACTERS: Final = 400
-_TITLES: Final = {
-    Result.SUCCESS: "All jobs completed",
-    Result.FAILURE: "Not all jobs completed",
-    Result.TIMED_OUT: "Timed out",
-    Result.ERROR: "No verdict",
-    Result.CANCELLED: "Cancelled",
-}
 RESULT_ICONS: Final = {
     Result.SUCCESS: "✅",
     Result.FAILURE: "❌",
@@ -35,51 +27,53 @@ STATE_ICONS: Final = {
     JobState.MISSING: "❓",
     JobState.UNREADABLE: "⚠️",
 }
+_TITLES: Final = {
+    Result.SUCCESS: "All jobs completed",
+    Result.FAILURE: "Not all jobs completed",
+    Result.TIMED_OUT: "Timed out",
+    Result.ERROR: "No verdict",
+    Result.CANCELLED: "Cancelled",
+}
+# So that the advice at the end of an error is within what GitHub shows.
+_MAX_DESCRIBED_JOBS: Final = 5
+_MAX_DESCRIPTION_CHARACTERS: Final = 400
 
 
 def title(verdict: Verdict) -> str:
-    """The ending in a few words."""
-    return "Wrong input" if isinstance(verdict.error, UsageError) else _TITLES[verdict.result]
+    """Return the result in a few words."""
+    return "Invalid input" if isinstance(verdict.error, UsageError) else _TITLES[verdict.result]
 
 
 def message(verdict: Verdict) -> str:
-    """The output `message`: one line for people that says what happened, with counts and time."""
-    if verdict.error is not None and not verdict.jobs:
-        return escape_control(str(verdict.error))
+    """Return the output `message`: one line that says what happened, with counts and time."""
     if not verdict.jobs:
-        return "There were no job IDs, so there was nothing to wait for."
+        return escape_control(str(verdict.error or "There were no job IDs, so there was nothing to wait for."))
     sentences = [
-        *_what_happened(verdict),
+        *_introduction(verdict),
         f"{counts_text(verdict.jobs)}, after {format_duration(verdict.elapsed_seconds)}.",
     ]
     if verdict.limit is not None and verdict.limit.incomplete_reason is not None:
-        sentences.append(f"The last look was not answered in full: {verdict.limit.incomplete_reason}.")
+        sentences.append(f"The last poll was incomplete: {verdict.limit.incomplete_reason}.")
     return escape_control(" ".join(sentences))
 
 
 def advice(verdict: Verdict) -> str:
-    """What to do next; empty where there is nothing to do, and where the message says it."""
+    """Return what to do next; empty after a success, and if the message already says it."""
     if verdict.error is not None and verdict.result is not Result.CANCELLED:
         return ""
-    parts = []
+    sentences = []
     if verdict.in_state(JobState.FAILED):
-        parts.append("Queue the failed jobs again once their cause is removed.")
+        sentences.append("Fix the cause and queue the failed jobs again.")
     if verdict.in_state(JobState.MISSING):
-        parts.append("For missing ones check the IDs, that the key is of the workspace that queued them, and api-url.")
+        sentences.append(
+            "For missing jobs, check the IDs, api-url, and that the API key belongs to the workspace that queued them."
+        )
     if verdict.in_state(JobState.UNREADABLE):
-        parts.append("For unreadable ones ask Fini's support, or gate on them again later.")
+        sentences.append("For unreadable jobs, run another gate later or contact Fini's support.")
     if verdict.result in {Result.TIMED_OUT, Result.CANCELLED}:
-        parts.append("To go on waiting, hand pending-job-ids to another gate" + _or_raise(verdict))
-    return " ".join(parts)
-
-
-def error_text(verdict: Verdict) -> str:
-    """The one `::error` of an ending: what happened, to which jobs, and what to do."""
-    concerned = problem_jobs(verdict)
-    # Cut, so that the advice behind them is within what GitHub shows.
-    named = "; ".join(escape_control(describe_job(job))[:_TOLD_CHARACTERS] for job in concerned[:_NAMED_IN_AN_ERROR])
-    more = f"; and {len(concerned) - _NAMED_IN_AN_ERROR} more" * (len(concerned) > _NAMED_IN_AN_ERROR)
-    return " ".join(filter(None, (message(verdict), f"{named}{more}." if named else "", advice(verdict))))
+        raise_limit = f" or raise {verdict.limit.input_name}" if verdict.limit is not None else ""
+        sentences.append(f"To keep waiting, pass pending-job-ids to another gate{raise_limit}.")
+    return " ".join(sentences)
 
 
 def errors(verdict: Verdict) -> list[tuple[str, str]]:
@@ -91,109 +85,118 @@ def errors(verdict: Verdict) -> list[tuple[str, str]]:
         return []
     problems = problem_jobs(verdict)[:MAX_JOB_ERRORS] if verdict.error is None else []
     return [
-        (f"Fini gate: {title(verdict)}", error_text(verdict)),
+        (f"Fini gate: {title(verdict)}", _error_text(verdict)),
         *((f"Job {job.id} {state_phrase(job.state)}", describe_job(job)) for job in problems),
     ]
 
 
 def notices(verdict: Verdict) -> list[tuple[str, str]]:
-    """Return title and text of the notice of a success."""
+    """Return title and text of the notice about a success."""
     if verdict.result is not Result.SUCCESS or not verdict.jobs:
         return []
     return [(f"Fini gate: {title(verdict)}", message(verdict))]
 
 
-def no_titles_warning(problem: str) -> str:
-    """The warning for articles whose titles could not be looked up."""
-    return (
-        f"Not all articles' titles could be looked up ({problem}): the summary shows IDs instead. The verdict stands."
-    )
-
-
-def unknown_status_warning(job: Job) -> str:
-    """The warning for a status that was never heard of."""
-    return (
-        f"Job {job.id} has {f'the status {job.status}' if job.status else 'no status'}, which fini-gate does not know:"
-        " it waits until that changes."
-        " If it is a final one, please report it."
-    )
-
-
 def attention_lines(verdict: Verdict) -> list[str]:
-    """The log's list of all jobs that did not complete, the worst first."""
-    states = (*PROBLEM_STATES, JobState.PENDING)
-    return [describe_job(job) for state in states for job in verdict.in_state(state)]
+    """Return a line for each job that did not complete, worst first."""
+    return [describe_job(job) for job in [*problem_jobs(verdict), *verdict.in_state(JobState.PENDING)]]
 
 
 def closing_line(verdict: Verdict) -> str:
-    """The log's last line: how it ended."""
+    """Return the last line of the log: the result and the message."""
     return f"{RESULT_ICONS[verdict.result]} {verdict.result}: {message(verdict)}"
 
 
+def no_titles_warning(problem: str) -> str:
+    """Return the warning about articles whose titles could not be looked up."""
+    return f"Not all article titles could be looked up ({problem}): the summary shows IDs instead. The result stands."
+
+
+def unknown_status_warning(job: Job) -> str:
+    """Return the warning about a status that the gate does not recognize."""
+    status = f"the status {job.status}" if job.status else "no status"
+    return (
+        f"Job {job.id} has {status}, which fini-gate does not recognize: the job counts as pending."
+        " If the status is final, please report it."
+    )
+
+
 def dropped_outputs_warning(names: Sequence[str], results_file: str) -> str:
-    """The warning for outputs that had to be left empty."""
-    where = f"they are in {results_file} (results-file)" if results_file else "give results-file to have them in a file"
-    return f"More than GitHub lets a step hand on: the outputs {', '.join(names)} are left empty; {where}."
+    """Return the warning about outputs that were left empty."""
+    where = f"The results file {results_file} contains them" if results_file else "Set results-file to get them"
+    return f"The outputs exceed GitHub's size limit, so these are left empty: {', '.join(names)}. {where}."
 
 
 def results_file_warning(path: str, error: OSError | ValueError) -> str:
-    """The warning for a results file that could not be written."""
+    """Return the warning about a results file that could not be written."""
     reason = getattr(error, "strerror", None) or error
-    return f"The results file {path} could not be written ({reason}); the outputs hold the results."
+    return f"The results file {path} could not be written ({reason}): use the outputs instead."
 
 
-def _what_happened(verdict: Verdict) -> list[str]:
-    """What there is to say before the counts."""
+def counts_text(jobs: Sequence[Job]) -> str:
+    """Return how many jobs are in each state."""
+    states = [job.state for job in jobs]
+    parts = [f"{states.count(JobState.COMPLETED)} of {pluralize(len(states), 'job')} completed"]
+    others = (state for state in JobState if state is not JobState.COMPLETED and state in states)
+    parts.extend(f"{states.count(state)} {state}" for state in others)
+    return ", ".join(parts)
+
+
+def problem_jobs(verdict: Verdict) -> list[Job]:
+    """Return the jobs that need attention, worst first."""
+    return [job for state in PROBLEM_STATES for job in verdict.in_state(state)]
+
+
+def describe_job(job: Job) -> str:
+    """Return a job's ID, source, state and reason in one line."""
+    source = f" (source {job.document_id})" if job.document_id else ""
+    text = f"job {job.id}{source} {state_phrase(job.state)}"
+    reason = job.reason or job.status
+    return f"{text}: {reason}" if reason else text
+
+
+def state_phrase(state: JobState) -> str:
+    """Return a state as the predicate of a sentence, such as `failed` or `is missing`."""
+    return str(state) if state is JobState.FAILED else f"is {state}"
+
+
+def pluralize(count: int, noun: str) -> str:
+    """Return a count with its noun, such as `1 job` or `2 jobs`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _introduction(verdict: Verdict) -> list[str]:
+    """Return what comes before the counts in the message."""
     match verdict.result:
         case Result.SUCCESS:
-            return [f"{pluralize(len(verdict.article_ids), 'article')} made or updated:"]
+            return [f"{pluralize(len(verdict.article_ids), 'article')} created or updated:"]
         case Result.FAILURE:
             return []
         case Result.TIMED_OUT:
-            return [_which_limit(verdict.limit)]
+            return [_reached_limit(verdict.limit)]
         case Result.ERROR if verdict.error is None:
-            return ["The API failed to tell the status of some jobs:"]
+            return ["The API failed to return the status of some jobs:"]
         case _:
             return [str(verdict.error)]
 
 
-def _which_limit(limit: Limit | None) -> str:
+def _reached_limit(limit: Limit | None) -> str:
     if limit is None or not limit.seconds:
-        return "Not all jobs had ended when looked at once (timeout 0):"
+        return "Not all jobs had finished when polled once (timeout 0):"
     if limit.input_name == "stall-timeout":
-        return f"Nothing changed for {format_duration(limit.seconds)} (stall-timeout):"
-    return f"Not all jobs ended within {format_duration(limit.seconds)} (timeout):"
+        return f"No job changed for {format_duration(limit.seconds)} (stall-timeout):"
+    return f"Not all jobs finished within {format_duration(limit.seconds)} (timeout):"
 
 
-def _or_raise(verdict: Verdict) -> str:
-    return ", or raise " + verdict.limit.input_name + "." if verdict.limit is not None else "."
-
-
-def counts_text(jobs: Iterable[Job]) -> str:
-    """How many jobs are in each state."""
-    states = [job.state for job in jobs]
-    others = (state for state in JobState if state is not JobState.COMPLETED)
-    parts = [f"{states.count(state)} {state}" for state in others if state in states]
-    return ", ".join([f"{states.count(JobState.COMPLETED)} of {pluralize(len(states), 'job')} completed", *parts])
-
-
-def problem_jobs(verdict: Verdict) -> list[Job]:
-    """Return the jobs that need attention, the worst state first."""
-    return [job for state in PROBLEM_STATES for job in verdict.in_state(state)]
-
-
-def state_phrase(state: JobState) -> str:
-    """What a job did, or is, as a sentence goes on after its name."""
-    return str(state) if state is JobState.FAILED else f"is {state}"
-
-
-def describe_job(job: Job) -> str:
-    """A job, its state and why, in a line."""
-    source = f" (document {job.document_id})" if job.document_id else ""
-    reason = job.reason or job.status
-    return f"job {job.id}{source} {state_phrase(job.state)}" + (f": {reason}" if reason else "")
-
-
-def pluralize(count: int, noun: str) -> str:
-    """A number of things, such as `1 job` or `2 jobs`."""
-    return f"{count} {noun}{'s' * (count != 1)}"
+def _error_text(verdict: Verdict) -> str:
+    """Return what happened, to which jobs, and what to do."""
+    problems = problem_jobs(verdict)
+    descriptions = [
+        escape_control(describe_job(job))[:_MAX_DESCRIPTION_CHARACTERS] for job in problems[:_MAX_DESCRIBED_JOBS]
+    ]
+    if len(problems) > _MAX_DESCRIBED_JOBS:
+        descriptions.append(f"and {len(problems) - _MAX_DESCRIBED_JOBS} more")
+    parts = [message(verdict)]
+    if descriptions:
+        parts.append(f"Problems: {'; '.join(descriptions)}.")
+    return " ".join(filter(None, [*parts, advice(verdict)]))

@@ -106,12 +106,10 @@ class Runner:
             with Path(path).open("a", encoding="utf-8", newline="") as file:
                 file.write(markdown)
         except (OSError, ValueError) as error:
-            self.warning(
-                f"The job summary could not be written ({_reason(error)}): it is missing from this run's page."
-            )
+            self.warning(f"The job summary could not be written ({_reason(error)}): this run's page shows none.")
 
     def _log_outputs(self, outputs: Mapping[str, str], problem: str) -> None:
-        self.warning(f"No later step can read this step's outputs: {problem}. They are in the log instead.")
+        self.warning(f"Later steps cannot read this step's outputs: {problem}. They are in the log instead.")
         for name, value in outputs.items():
             text = redact(value, self._secret)
             if len(text) > MAX_LOGGED_OUTPUT_CHARACTERS:

@@ -18,7 +18,7 @@ FUNCTIONS = {
     *(
         "_describe",
         "_fatal_message",
-        "_which_limit",
+        "_reached_limit",
         "dropped_outputs_warning",
         "no_titles_warning",
         "results_file_warning",

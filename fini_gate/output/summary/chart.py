@@ -50,7 +50,7 @@ def render_chart(timings: Sequence[JobTiming]) -> list[str]:
         "```",
     ]
     which = "The slowest " if len(slowest) < len(drawable) else ""
-    title = f"{which}{pluralize(len(slowest), 'job')} over time: queued (grey), running (+: not ended)"
+    title = f"{which}{pluralize(len(slowest), 'job')} over time: queued (grey), running (+: not finished)"
     return details(title, lines)
 
 

@@ -32,7 +32,7 @@ def ellipsize(text: str, max_characters: int) -> str:
 
 def omitted_line(count: int, hint: str) -> list[str]:
     """Say how many entries are not shown and where to find them; nothing if all are shown."""
-    return ["", f"{count} more are left out here; {hint}."] if count else []
+    return ["", f"{count} more not shown; {hint}."] if count else []
 
 
 def take_fitting(lines: Iterable[str], max_bytes: int) -> list[str]:

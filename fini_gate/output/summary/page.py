@@ -34,7 +34,7 @@ def render_summary(verdict: Verdict, *, results_file: str) -> str:
     head = [headline, "", escape_markdown(message(verdict)), ""]
     if not timings:
         return "\n".join(head)
-    hint = f"all are in {escape_markdown(results_file)}" if results_file else "`results-file` would have them all"
+    hint = f"all are in {escape_markdown(results_file)}" if results_file else "set `results-file` to get all"
     before = [*head, *render_attention(timings, advice(verdict), hint)]
     after = [*_article_ids(verdict.article_ids, hint), *render_chart(timings), *_statistics(timings)]
     room_bytes = MAX_SUMMARY_BYTES - size_bytes(before) - size_bytes(after)
@@ -56,7 +56,7 @@ def _statistics(timings: Sequence[JobTiming]) -> list[str]:
     ran = [(seconds, timing) for timing in timings if (seconds := timing.ran_seconds) is not None]
     if not ran:
         return []
-    most_seconds, slowest = max(ran, key=operator.itemgetter(0))
-    median, most = (format_duration(percentile([seconds for seconds, _ in ran], share)) for share in (0.5, 0.95))
-    longest = f"{format_duration(most_seconds)} at the longest ({escape_markdown(slowest.job.id)})"
-    return [f"Jobs ran for {median} in the median, {most} at the 95th percentile, {longest}.", ""]
+    max_seconds, slowest = max(ran, key=operator.itemgetter(0))
+    median, p95 = (format_duration(percentile([seconds for seconds, _ in ran], share)) for share in (0.5, 0.95))
+    longest = f"maximum {format_duration(max_seconds)} ({escape_markdown(slowest.job.id)})"
+    return [f"Running time: median {median}, 95th percentile {p95}, {longest}.", ""]
