@@ -1,0 +1,127 @@
+"""Everything that a run leaves behind, compared with golden files.
+
+`REWRITE_GOLDEN=1 python -m pytest tests/unit/test_main.py` writes the files anew: read the difference before a commit.
+"""
+
+import itertools
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from fini_gate.models import Job
+from fini_gate.poller import Progress
+from fini_gate.verdict import Limit, Verdict
+from tests.integration.gates import Gate, Run
+from tests.unit import verdicts
+from tests.unit.verdicts import COMPLETED, ERRORS, FAILED, HOSTILE, QUEUED, RUNNING, many, verdict
+
+GOLDEN = Path(__file__).parent / "golden"
+UNKNOWN_STATUS = RUNNING._replace(status="PONDERING")
+
+
+def _poll(*jobs: Job, at: float, eta: float | None = None, changed: tuple[Job, ...] = (), reason: str = "") -> Progress:
+    return Progress(jobs=jobs, changed=changed, elapsed_seconds=at, eta_seconds=eta, incomplete_reason=reason or None)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A run: its inputs, what its loop observes, and the verdict of the loop."""
+
+    verdict: Verdict | None = None
+    polls: tuple[Progress, ...] = ()
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    environ: Mapping[str, str] = field(default_factory=dict)
+
+
+CASES = {
+    "success": Case(
+        verdict(COMPLETED._replace(article_title="All about *refunds*", article_is_draft=True), verdicts.NO_ARTICLE),
+        polls=(
+            _poll(QUEUED, RUNNING, at=0.2, changed=(QUEUED, RUNNING)),
+            _poll(COMPLETED, RUNNING, at=8, changed=(COMPLETED,), eta=3.6),
+            _poll(COMPLETED, verdicts.NO_ARTICLE, at=65, changed=(verdicts.NO_ARTICLE,)),
+        ),
+        inputs={"job-ids": "done nothing", "results-file": "out/results.json"},
+        environ={"RUNNER_DEBUG": "1"},
+    ),
+    "failure": Case(
+        verdict(*verdicts.ALL),
+        polls=(
+            _poll(*verdicts.ALL, at=30, changed=verdicts.ALL, eta=90),
+            _poll(UNKNOWN_STATUS, UNKNOWN_STATUS, at=61, changed=(UNKNOWN_STATUS,) * 2, reason="HTTP 502"),
+        ),
+        inputs={"job-ids": "done new dark slow nothing gone bad", "timeout": "0"},
+    ),
+    "many-failures": Case(
+        verdict(*many(FAILED, 22), *many(COMPLETED, 30)),
+        polls=(_poll(*many(FAILED, 22), *many(COMPLETED, 30), at=4, changed=many(FAILED, 22)),),
+        inputs={"job-ids": "done-0 done-1 done-2", "job-summary": "TRUE"},
+    ),
+    "timed-out": Case(
+        verdict(COMPLETED, RUNNING, limit=Limit("timeout", 1800, incomplete_reason="HTTP 429"), elapsed_seconds=1801.2),
+        inputs={"job-ids": "done slow", "job-summary": "false"},
+    ),
+    "outage": Case(verdict(COMPLETED, FAILED, QUEUED, error=ERRORS["outage"])),
+    "cancelled": Case(verdict(COMPLETED, QUEUED, error=ERRORS["cancelled"])),
+    "hostile": Case(
+        verdict(
+            FAILED._replace(id=HOSTILE, document_id=HOSTILE, reason=HOSTILE),
+            COMPLETED._replace(id=HOSTILE, document_id=HOSTILE, article_id=HOSTILE, article_title=HOSTILE),
+            RUNNING._replace(id=HOSTILE, status=HOSTILE),
+        ),
+        polls=(_poll(FAILED._replace(id=HOSTILE), at=1, changed=(FAILED._replace(id=HOSTILE, reason=HOSTILE),)),),
+        inputs={"job-ids": "a", "results-file": "results.json"},
+    ),
+    "invalid-input": Case(inputs={"timeout": "soon", "results-file": "results.json"}),
+    "no-jobs": Case(inputs={"job-ids": ""}),
+    "no-jobs-warn": Case(inputs={"job-ids": "", "if-no-jobs": "warn", "results-file": "results.json"}),
+    "no-jobs-ignore": Case(inputs={"job-ids": "", "if-no-jobs": "ignore"}),
+}
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Gate:
+    """Provide a gate to run."""
+    return Gate(tmp_path)
+
+
+def _run(gate: Gate, case: Case) -> Run:
+    def wait(*_: object, sleep: Callable[[float], None], on_poll: Callable[[Progress], None], **__: object) -> Verdict:
+        for progress in case.polls:
+            on_poll(progress)
+            sleep(1.25)
+        assert case.verdict is not None
+        return case.verdict
+
+    executor: Any = SimpleNamespace(signal_number=None, sleep=lambda _: None)
+    parts: dict[str, Any] = {"make_transport": lambda **_: None, "wait": wait}
+    inputs = {"job-ids": "job", **case.inputs}
+    return gate.run_here(inputs, case.environ, executor, clock=itertools.count(100).__next__, **parts)
+
+
+def _transcript(run: Run, workspace: Path) -> Iterator[str]:
+    yield f"===== log, exit code {run.exit_code}"
+    yield re.sub(r"until \S+ \S+ UTC", "until DATE TIME UTC", run.log)
+    yield "===== outputs"
+    yield from (f"{name} = {value}".rstrip() for name, value in run.outputs.items())
+    for path in sorted(path for path in workspace.rglob("*") if path.is_file()):
+        yield f"===== {path.relative_to(workspace)}"
+        yield path.read_text(encoding="utf-8")
+    yield "===== summary"
+    yield run.summary
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_run__leaves_what_the_golden_file_shows(gate: Gate, name: str) -> None:
+    """Log, outputs, results file and summary are those of the golden file, to the letter."""
+    text = "\n".join(_transcript(_run(gate, CASES[name]), gate.workspace))
+    golden = GOLDEN / f"{name}.txt"
+    if os.environ.get("REWRITE_GOLDEN"):
+        golden.write_text(text, encoding="utf-8")
+    assert text == golden.read_text(encoding="utf-8")

@@ -1,0 +1,146 @@
+import json
+from collections.abc import Callable
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fini_gate.errors import GateError
+from fini_gate.inputs import Inputs
+from fini_gate.job_ids import read_job_ids
+from fini_gate.models import Job, JobState
+from fini_gate.output.outputs import step_outputs
+from tests.unit import verdicts
+from tests.unit.verdicts import COMPLETED, ERRORS, FAILED, HOSTILE, many, verdict
+
+MAX_UNITS = 450_000
+DROPPED_IN_ORDER = [
+    *("completed-job-ids", "articles-by-job", "article-ids-lines", "pending-job-ids", "missing-job-ids"),
+    *("unreadable-job-ids", "failed-job-ids", "article-ids"),
+]
+NAMES = {
+    *("result", "message", "article-ids", "article-ids-lines", "articles-by-job", "completed-job-ids"),
+    *("failed-job-ids", "pending-job-ids", "missing-job-ids", "unreadable-job-ids", "job-count", "completed-count"),
+    *("failed-count", "pending-count", "missing-count", "unreadable-count", "article-count", "elapsed-seconds"),
+    "results-file",
+}
+
+
+def _utf16_units(text: str) -> int:
+    return len(text.encode("utf-16-le", errors="surrogatepass")) // 2
+
+
+@pytest.mark.parametrize("error", [None, *ERRORS.values()], ids=["no error", *ERRORS])
+@pytest.mark.parametrize("jobs", [(), (COMPLETED,), verdicts.ALL], ids=len)
+def test_outputs__are_all_written_with_every_result(jobs: tuple[Job, ...], error: GateError | None) -> None:
+    """Whatever the result, every output has a value: lists are JSON, counts are numbers, the message is one line."""
+    values, dropped = step_outputs(verdict(*jobs, error=error), results_file="")
+    assert values.keys() == NAMES
+    assert dropped == []
+    assert all(isinstance(json.loads(values[name]), list) for name in values if name.endswith("-ids"))
+    assert all(values[name].isdecimal() for name in values if name.endswith("-count"))
+    assert values["message"].isprintable()
+
+
+def test_outputs__list_each_article_once_in_the_order_of_the_jobs() -> None:
+    """Articles are unique; jobs keep their own article, whatever characters their IDs contain."""
+    jobs = [COMPLETED._replace(id=f"é{number}", article_id=f"a{number % 2}") for number in range(3)]
+    values, _ = step_outputs(verdict(*jobs, elapsed_seconds=65.26), results_file="out/results.json")
+    assert values["article-ids"] == '["a0","a1"]'
+    assert values["article-ids-lines"] == "a0\na1"
+    assert json.loads(values["articles-by-job"]) == {"é0": "a0", "é1": "a1", "é2": "a0"}
+    assert (values["article-count"], values["elapsed-seconds"]) == ("2", "65.3")
+
+
+@pytest.mark.parametrize("state", JobState)
+def test_outputs__of_hostile_text_stay_whole(state: JobState) -> None:
+    """Foreign text adds no line, and lists that contain it are JSON that can be written as UTF-8."""
+    job = Job(HOSTILE, HOSTILE, state=state, status=HOSTILE, article_id=HOSTILE, reason=HOSTILE)
+    values, _ = step_outputs(verdict(job), results_file="")
+    assert "\n" not in "".join(values.values()).encode().decode()
+    assert json.loads(values[f"{state}-job-ids"]) == [HOSTILE]
+
+
+@given(st.lists(st.text("aAbB ,#é😀\"'[]{}", min_size=1, max_size=20).filter(str.strip), unique_by=str.lower))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_outputs__of_pending_jobs_are_the_next_gates_input(make_inputs: Callable[..., Inputs], ids: list[str]) -> None:
+    """`pending-job-ids` gives the next gate the same jobs in the same order."""
+    values, _ = step_outputs(verdict(*(Job(id=job_id) for job_id in ids)), results_file="")
+    assert list(read_job_ids(make_inputs(job_ids=values["pending-job-ids"]))) == ids
+
+
+@given(
+    groups=st.lists(
+        st.tuples(
+            st.sampled_from(JobState),
+            st.integers(0, 150),
+            st.sampled_from([1, 36, 100, 190]),
+            st.sampled_from(["x", "é", "😀"]),
+            st.sampled_from([0, 1, 36, 300]),
+        ),
+        max_size=6,
+    ),
+)
+@settings(max_examples=50)
+def test_outputs__stay_below_the_limit(groups: list[tuple[JobState, int, int, str, int]]) -> None:
+    """Whatever the jobs, all outputs fit; lists are emptied whole, in order, and no more of them than needed."""
+    jobs = [
+        Job(
+            id=f"{group}-{number}-{letter * length}",
+            state=state,
+            article_id=f"{number}{'a' * article}" if article else None,
+        )
+        for group, (state, count, length, letter, article) in enumerate(groups)
+        for number in range(count)
+    ]
+    found = verdict(*jobs)
+    values, dropped = step_outputs(found, results_file="results.json")
+    by_job = {job.id: job.article_id for job in jobs if job.state is JobState.COMPLETED}
+    lists = {f"{state}-job-ids": [job.id for job in jobs if job.state is state] for state in JobState}
+    documents = {**lists, "articles-by-job": by_job, "article-ids": found.article_ids}
+    full = {name: json.dumps(document, separators=(",", ":")) for name, document in documents.items()}
+    full["article-ids-lines"] = "\n".join(found.article_ids)
+    total = sum(map(_utf16_units, values.values()))
+    assert total < MAX_UNITS
+    assert dropped == [name for name in DROPPED_IN_ORDER if full[name]][: len(dropped)]
+    assert {name: values[name] for name in full} == {**full, **dict.fromkeys(dropped, "")}
+    assert not dropped or total + _utf16_units(full[dropped[-1]]) >= MAX_UNITS
+    assert values["job-count"] == str(len(jobs))
+
+
+@pytest.mark.parametrize("results_file", ["results.json", "😀😀.json"])
+@pytest.mark.parametrize(("units", "expected"), [(MAX_UNITS - 1, []), (MAX_UNITS, ["completed-job-ids"])])
+def test_outputs__are_measured_exactly(units: int, expected: list[str], results_file: str) -> None:
+    """One unit below the limit everything is written; at the limit the first list is emptied."""
+    values, _ = step_outputs(verdict(Job(id="")), results_file=results_file)
+    missing = units - sum(map(_utf16_units, values.values()))
+    _, dropped = step_outputs(verdict(Job(id="x" * missing)), results_file=results_file)
+    assert dropped == expected
+
+
+@pytest.mark.parametrize(
+    ("kinds", "expected"),
+    [
+        ([Job(id=f"{state}-{'😀' * 180}", state=state) for state in JobState], DROPPED_IN_ORDER),
+        # Without articles there are no lines to empty.
+        (
+            [FAILED._replace(id="😀" * 190)],
+            [name for name in DROPPED_IN_ORDER if name not in {"article-ids-lines", "article-ids"}],
+        ),
+    ],
+    ids=["every state", "failed alone"],
+)
+def test_outputs__are_emptied_in_order(kinds: list[Job], expected: list[str]) -> None:
+    """Far too much in the lists empties them in the contract's order; the counts and the message stay."""
+    has_articles = len(kinds) > 1
+    jobs = [
+        job._replace(article_id=f"{job.id}-article" if has_articles else None)
+        for kind in kinds
+        for job in many(kind, 220)
+    ]
+    values, dropped = step_outputs(verdict(*jobs), results_file="")
+    assert dropped == expected
+    assert sorted(name for name, value in values.items() if not value) == sorted(
+        {*expected, "results-file", "article-ids-lines"}
+    )
+    assert values["failed-count"] == "220"
