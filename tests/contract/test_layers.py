@@ -15,7 +15,7 @@ LAYERS = {
     "escaping": set[str](),
     "durations": set[str](),
     "inputs": {"durations", "errors", "escaping"},
-    "files": set[str](),
+    "files": {"errors"},
     "job_ids": {"errors", "escaping", "files", "inputs"},
     "certificates": {"errors", "escaping", "files", "inputs"},
     "verdict": {"errors", "models"},
