@@ -7,7 +7,7 @@ from typing import Final
 
 from fini_gate.errors import UsageError
 from fini_gate.escaping import redact
-from fini_gate.files import resolve
+from fini_gate.files import read_bytes, resolve
 from fini_gate.inputs import Inputs, quote
 
 # All authorities that browsers trust make a quarter of it.
@@ -69,21 +69,6 @@ def _read_text(workspace: Path, given: str, name: str) -> str:
             f"Input ca-bundle is {name}: it must be PEM text, or the path of a PEM file inside the workspace, relative"
             " to it."
         ) from None
-    try:
-        # A device never ends, and a pipe may have nobody who writes to it.
-        if not path.is_file():
-            raise UsageError(
-                f"Input ca-bundle names {name}, which is no file in the workspace: check the path, and that an earlier"
-                " step of this job wrote it there."
-            )
-        with path.open("rb") as file:
-            content = file.read(MAX_BUNDLE_BYTES + 1)
-    except OSError as error:
-        raise UsageError(f"File {name} of ca-bundle cannot be read: {error.strerror}.") from None
-    if len(content) > MAX_BUNDLE_BYTES:
-        raise UsageError(
-            f"File {name} of ca-bundle is larger than {MAX_BUNDLE_BYTES // 1024**2} MiB: name one with"
-            " certificates alone."
-        )
+    content = read_bytes(path, MAX_BUNDLE_BYTES, name=name, input_name="ca-bundle")
     # Between the certificates, which are ASCII, anything may stand.
     return content.decode(errors="replace")

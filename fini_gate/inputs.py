@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
+from fini_gate.durations import parse_duration
 from fini_gate.errors import UsageError
 from fini_gate.escaping import redact
 
@@ -39,18 +40,10 @@ DEFAULTS: Final[Mapping[str, str]] = {
 }
 
 MIN_INTERVAL_SECONDS: Final = 0.1
-# Eleven years: beyond any job, and within what clocks, dates and the operating system's waits can hold.
-MAX_DURATION_HOURS: Final = 100_000
 BATCH_SIZES: Final = range(1, 1001)
 CONCURRENT_REQUESTS: Final = range(1, 17)
 
-_UNIT_SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_NUMBER: Final = r"[0-9]+(?:\.[0-9]+)?"
-_SPAN: Final = re.compile(rf"({_NUMBER})(ms|s|m|h)")
-_DURATION: Final = re.compile(rf"{_NUMBER}|(?:{_NUMBER}(?:ms|s|m|h))+")
 _HOST_AND_PORT: Final = re.compile(r"(?:\[[0-9a-f:.]+\]|(?:[a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}\.?)(?::[0-9]*)?")
-_DURATION_FORM: Final = "a number with a unit (ms, s, m, h), or several in a row, such as 90s, 15m or 1h30m"
-
 _Value = TypeVar("_Value")
 
 
@@ -158,31 +151,6 @@ def env_name(name: str) -> str:
 def quote(value: str) -> str:
     """A value as an error quotes it: on one line, and short."""
     return repr(value if len(value) <= 100 else f"{value[:99]}…")  # noqa: PLR2004 - a length for the eye
-
-
-def parse_duration(text: str) -> float:
-    """Seconds of a duration such as `500ms`, `90s`, `1h30m`; a bare number is seconds.
-
-    Raises:
-        ValueError: with what is allowed as its text.
-    """
-    if not _DURATION.fullmatch(text):
-        raise ValueError(_DURATION_FORM)
-    # In digits alone it would be looked for from each of them on.
-    spans = _SPAN.findall(text) if text[-1].isalpha() else [(text, "s")]
-    seconds = sum(float(number) * _UNIT_SECONDS[unit] for number, unit in spans)
-    if seconds > MAX_DURATION_HOURS * _UNIT_SECONDS["h"]:
-        raise ValueError(f"at most {MAX_DURATION_HOURS}h")
-    return seconds
-
-
-def format_duration(seconds: float) -> str:
-    """A duration as people read it, such as `1h30m` or `2m5s`; below a minute to a tenth, such as `0.4s`."""
-    if round(seconds, 1) < _UNIT_SECONDS["m"]:
-        return f"{seconds:.1f}".removesuffix(".0") + "s"
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}h" * bool(hours) + f"{minutes}m" * bool(minutes) + f"{seconds}s" * bool(seconds)
 
 
 def is_loopback(host: str) -> bool:

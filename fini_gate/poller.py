@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Final, Protocol
 
+from fini_gate.durations import format_duration
 from fini_gate.errors import GateError, OutageError
-from fini_gate.inputs import Inputs, format_duration
+from fini_gate.inputs import Inputs
 from fini_gate.models import Job, JobState, PollResult, StatusRow, worse_of
 from fini_gate.pacing import CompletionRate, interval_seconds
 from fini_gate.verdict import Limit, Verdict, decide

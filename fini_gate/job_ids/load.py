@@ -16,7 +16,7 @@ from typing import Any, Final, TypeAlias
 
 from fini_gate.errors import UsageError
 from fini_gate.escaping import redact
-from fini_gate.files import resolve
+from fini_gate.files import read_bytes, resolve
 from fini_gate.inputs import Inputs, quote
 
 MAX_ID_CHARACTERS: Final = 200
@@ -142,17 +142,8 @@ def _expand_glob(workspace: Path, pattern: str) -> Sequence[Path]:
 
 def _read_text(path: Path, name: str, workspace: Path) -> str:
     limit = MAX_YAML_BYTES if path.suffix.lower() in {".yaml", ".yml"} else MAX_FILE_BYTES
-    try:
-        # A device never ends, and a pipe may have nobody who writes to it.
-        if not path.is_file():
-            raise UsageError(f"Input job-ids-file names {quote(name)}, which is a folder or a device: name a file.")
-        _reject_escape(workspace, path, name)
-        with path.open("rb") as file:
-            content = file.read(limit + 1)
-    except OSError as error:
-        raise UsageError(f"File {quote(name)} of job-ids-file cannot be read: {error.strerror}.") from None
-    if len(content) > limit:
-        raise UsageError(f"File {quote(name)} of job-ids-file is larger than {limit // 1024**2} MiB: split it.")
+    _reject_escape(workspace, path, name)
+    content = read_bytes(path, limit, name=quote(name), input_name="job-ids-file")
     content = content.removeprefix(codecs.BOM_UTF8)
     try:
         return content.decode()
@@ -169,7 +160,7 @@ def _reject_escape(workspace: Path, path: Path, name: str) -> None:
     if Path(os.path.normpath(path)).is_relative_to(workspace):  # else it is by the workflow's own words
         try:
             resolve(workspace, str(path))
-        except ValueError:
+        except (OSError, ValueError):
             raise UsageError(
                 f"Input job-ids-file names {quote(name)}, which leads out of the workspace: name a file in there, or"
                 " one elsewhere by its full path."

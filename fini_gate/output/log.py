@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final, Protocol
 
-from fini_gate.inputs import Inputs, format_duration
+from fini_gate.durations import format_duration
+from fini_gate.inputs import Inputs
 from fini_gate.models import Job, JobState
 from fini_gate.output.messages import PROBLEM_STATES, counts_text, describe_job, pluralize, unknown_status_warning
 from fini_gate.poller import Progress

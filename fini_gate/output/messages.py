@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Final
 
+from fini_gate.durations import format_duration
 from fini_gate.errors import UsageError
 from fini_gate.escaping import escape_control
-from fini_gate.inputs import format_duration
 from fini_gate.models import Job, JobState
 from fini_gate.verdict import Limit, Result, Verdict
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from fini_gate import certificates, errors, inputs, main
+from fini_gate import certificates, durations, errors, inputs, main
 from fini_gate.client import responses, transport
 from fini_gate.job_ids import load as job_ids
 from fini_gate.models import STATE_BY_STATUS, JobState
@@ -121,7 +121,7 @@ def test_readme__lists_the_limits_of_the_code() -> None:
         f"JSON {job_ids.MAX_CONTAINERS:,} lists and objects",
         f"{responses.MAX_VALUES:,} values",
         f"{transport.MAX_BODY_BYTES // 1024**2} MiB, unpacked",
-        f"{inputs.MAX_DURATION_HOURS:,} h",
+        f"{durations.MAX_DURATION_HOURS:,} h",
         f"a file of {certificates.MAX_BUNDLE_BYTES // 1024**2} MiB",
     ):
         assert figure in limits

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from fini_gate.executor import InterruptibleExecutor
 from fini_gate.main import GateRun
 
 ENTRYPOINT = Path(__file__).resolve().parents[2] / "entrypoint.py"
+COMMAND = (sys.executable, "-I", "-u", str(ENTRYPOINT))
 # Lets coverage measure the process, too.
 COVERAGE = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
 KEY = "fini_secret_0123456789"
@@ -70,16 +71,22 @@ class Gate:
         }
 
     def start(
-        self, inputs: Mapping[str, str], environ: Mapping[str, str] | None = None, **popen: Any
+        self,
+        inputs: Mapping[str, str],
+        environ: Mapping[str, str] | None = None,
+        *,
+        command: Sequence[str] = COMMAND,
+        stdout: int = subprocess.PIPE,
     ) -> subprocess.Popen[str]:
         """Start the gate as a process."""
-        streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-        return subprocess.Popen(
-            [sys.executable, "-I", "-u", str(ENTRYPOINT)],
+        return subprocess.Popen(  # noqa: S603 - our own program
+            command,
             cwd=self.workspace,
             env={**COVERAGE, **self.environ(inputs, environ)},
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=subprocess.STDOUT,
             encoding="utf-8",
-            **{**streams, **popen},
         )
 
     def end(self, process: subprocess.Popen[str]) -> Run:
@@ -96,7 +103,7 @@ class Gate:
         inputs: Mapping[str, str],
         environ: Mapping[str, str] | None = None,
         executor: InterruptibleExecutor | None = None,
-        **parts: Any,
+        **parts: Any,  # noqa: ANN401 - each part has a type of its own
     ) -> Run:
         """Run the gate in this process, which is a lot faster; `parts` are those of GateRun."""
         variables = self.environ(inputs, environ)

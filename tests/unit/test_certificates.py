@@ -121,8 +121,8 @@ def test_ca_bundle__that_is_no_file_is_refused(read: Read, workspace: Path, give
     os.mkfifo(workspace / "pipe")
     (workspace / "nowhere.pem").symlink_to("missing.pem")
     assert refusal(read, given) == (
-        f"Input ca-bundle names {given!r}, which is no file in the workspace: check the path, and that an earlier step"
-        " of this job wrote it there."
+        f"Input ca-bundle names {given!r}, which is not a file: check the path, and that an earlier step of this job"
+        " created the file."
     )
 
 
@@ -136,7 +136,7 @@ def test_ca_bundle__that_cannot_be_read_is_refused(
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "open", refuse)
-    assert refusal(read, "a.pem") == "File 'a.pem' of ca-bundle cannot be read: Permission denied."
+    assert refusal(read, "a.pem") == "File 'a.pem' (input ca-bundle) cannot be read: Permission denied."
 
 
 def test_ca_bundle__of_a_megabyte_is_read_and_a_larger_one_is_refused(read: Read, workspace: Path) -> None:
@@ -145,9 +145,7 @@ def test_ca_bundle__of_a_megabyte_is_read_and_a_larger_one_is_refused(read: Read
     path.write_bytes(PEM.encode().ljust(MAX_BUNDLE_BYTES))
     assert authority_count(read("a.pem")) == 1
     path.write_bytes(PEM.encode().ljust(MAX_BUNDLE_BYTES + 1))
-    assert refusal(read, "a.pem") == (
-        "File 'a.pem' of ca-bundle is larger than 1 MiB: name one with certificates alone."
-    )
+    assert refusal(read, "a.pem") == ("File 'a.pem' (input ca-bundle) is larger than 1 MiB: use a smaller file.")
 
 
 def test_ca_bundle__that_grows_while_it_is_read_is_refused(

@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from fini_gate.durations import format_duration
 from fini_gate.escaping import escape_control
-from fini_gate.inputs import format_duration
 from fini_gate.models import JobState
 from fini_gate.output.messages import pluralize
 from fini_gate.output.summary.markdown import details, ellipsize

@@ -5,8 +5,8 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from fini_gate.durations import format_duration
 from fini_gate.escaping import escape_control, escape_markdown
-from fini_gate.inputs import format_duration
 from fini_gate.models import JobState
 from fini_gate.output.messages import RESULT_ICONS, advice, message, pluralize, title
 from fini_gate.output.summary.attention import render_attention

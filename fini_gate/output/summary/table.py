@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Final
 
+from fini_gate.durations import format_duration
 from fini_gate.escaping import escape_markdown
-from fini_gate.inputs import format_duration
 from fini_gate.models import Job, JobState
 from fini_gate.output.messages import STATE_ICONS, pluralize
 from fini_gate.output.summary.markdown import details, name, omitted_line, size_bytes, table_row, take_fitting
