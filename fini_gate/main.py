@@ -19,7 +19,7 @@ from fini_gate.models import Job
 from fini_gate.output import messages
 from fini_gate.output.log import ProgressLog, opening_line, request_line, retry_line
 from fini_gate.output.outputs import step_outputs
-from fini_gate.output.results import check_results_file, results_document, write_results_file
+from fini_gate.output.results import check_results_file, write_results_file
 from fini_gate.output.summary import render_summary
 from fini_gate.platforms.github import Runner
 from fini_gate.platforms.terminal import live_line, prepare_stdout
@@ -190,7 +190,7 @@ class GateRun:
         if inputs is None or not inputs.results_file or isinstance(verdict.error, UsageError):
             return ""
         try:
-            write_results_file(inputs.workspace, inputs.results_file, results_document(verdict))
+            write_results_file(inputs.workspace, inputs.results_file, verdict)
         except (OSError, ValueError) as error:
             self._runner.warning(messages.results_file_warning(inputs.results_file, error))
             return ""
