@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,10 @@ ENTRYPOINT = Path(__file__).resolve().parents[2] / "entrypoint.py"
 COMMAND = (sys.executable, "-I", "-u", str(ENTRYPOINT))
 # Lets coverage measure the process, too.
 COVERAGE = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
+Serve = Callable[..., FakeFini]
+DONE = {"id": "done", "article-id": "article-1"}
+FAILED = {"id": "failed", "ends-as": "FAILED", "error": "The source is empty."}
+PENDING = {"id": "pending", "runs-for": "never"}
 KEY = "fini_secret_0123456789"
 KEYS = {KEY: ["read"], "fini_writes_only_0123": ["write"]}
 
@@ -37,11 +41,6 @@ class Run:
     def errors(self) -> list[str]:
         """The errors about the result."""
         return [line for line in self.log.splitlines() if line.startswith("::error title=Fini gate")]
-
-    @property
-    def job_errors(self) -> list[str]:
-        """The errors about single jobs."""
-        return [line for line in self.log.splitlines() if line.startswith("::error title=Job")]
 
     def ids(self, state: str) -> list[str]:
         """Return the job IDs in a state."""
@@ -112,22 +111,26 @@ class Gate:
             verdict = GateRun(variables, executor or InterruptibleExecutor(), **parts).run()
         return self._run(verdict.exit_code, log.getvalue())
 
-    def read_outputs(self) -> dict[str, str]:
-        """Read the outputs as the runner does: `name<<delimiter`, lines, `delimiter`; nothing else."""
-        values: dict[str, str] = {}
-        delimiters = set()
-        lines = iter(self.output.read_text(encoding="utf-8").split("\n")[:-1])
-        for line in lines:
-            name, arrows, delimiter = line.partition("<<")
-            assert arrows
-            assert delimiter not in delimiters
-            delimiters.add(delimiter)
-            values[name] = "\n".join(iter(lambda: next(lines), delimiter))
-        return values
-
     def _run(self, exit_code: int, log: str) -> Run:
         summary = self.summary.read_text(encoding="utf-8") if self.summary.exists() else ""
-        return Run(exit_code, log, self.read_outputs() if self.output.is_file() else {}, summary)
+        return Run(exit_code, log, read_outputs(self.output) if self.output.is_file() else {}, summary)
+
+
+def read_outputs(path: Path) -> dict[str, str]:
+    """Read a file of outputs as strictly as any runner does: `name<<delimiter`, lines, `delimiter`; nothing else."""
+    values: dict[str, str] = {}
+    delimiters = set()
+    *lines, end = path.read_bytes().decode("utf-8").split("\n")
+    assert end == ""
+    rest = iter(lines)
+    for line in rest:
+        name, arrows, delimiter = line.partition("<<")
+        assert name
+        assert arrows
+        assert delimiter not in {"", *delimiters}
+        delimiters.add(delimiter)
+        values[name] = "\n".join(iter(lambda: next(rest), delimiter))
+    return values
 
 
 def inputs_for(api: FakeFini, *job_ids: str, **more: str) -> dict[str, str]:

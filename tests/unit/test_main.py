@@ -4,20 +4,25 @@
 """
 
 import itertools
+import json
 import os
 import re
+import signal
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
+from fini_gate.executor import InterruptibleExecutor
+from fini_gate.main import main
 from fini_gate.models import Job
 from fini_gate.poller import Progress
 from fini_gate.verdict import Limit, Verdict
-from tests.integration.gates import Gate, Run
+from tests.integration.gates import KEY, Gate, Run
 from tests.unit import verdicts
 from tests.unit.verdicts import COMPLETED, ERRORS, FAILED, HOSTILE, QUEUED, RUNNING, many, verdict
 
@@ -91,7 +96,7 @@ def gate(tmp_path: Path) -> Gate:
     return Gate(tmp_path)
 
 
-def _run(gate: Gate, case: Case) -> Run:
+def _run(gate: Gate, case: Case, executor: Any = None) -> Run:  # noqa: ANN401 - stands in for an executor
     def wait(*_: object, sleep: Callable[[float], None], on_poll: Callable[[Progress], None], **__: object) -> Verdict:
         for progress in case.polls:
             on_poll(progress)
@@ -99,7 +104,7 @@ def _run(gate: Gate, case: Case) -> Run:
         assert case.verdict is not None
         return case.verdict
 
-    executor: Any = SimpleNamespace(signal_number=None, sleep=lambda _: None)
+    executor = executor or SimpleNamespace(signal_number=None, sleep=lambda _: None)
     parts: dict[str, Any] = {"make_transport": lambda **_: None, "wait": wait}
     inputs = {"job-ids": "job", **case.inputs}
     return gate.run_here(inputs, case.environ, executor, clock=itertools.count(100).__next__, **parts)
@@ -125,3 +130,52 @@ def test_run__leaves_what_the_golden_file_shows(gate: Gate, name: str) -> None:
     if os.environ.get("REWRITE_GOLDEN"):
         golden.write_text(text, encoding="utf-8")
     assert text == golden.read_text(encoding="utf-8")
+
+
+def test_signal__after_the_last_wait_still_counts(gate: Gate) -> None:
+    """The outputs are written again, and the later values and the exit code say that the gate was cancelled."""
+    executor = SimpleNamespace(signal_number=None)
+    executor.sleep = lambda _: setattr(executor, "signal_number", signal.SIGTERM)
+    run = _run(gate, CASES["success"], executor)
+    assert (run.exit_code, run.outputs["result"]) == (143, "cancelled")
+    assert run.ids("completed") == ["done", "nothing"]
+    assert json.loads((gate.workspace / "out/results.json").read_text())["result"] == "cancelled"
+    assert run.log.endswith("cancelled: Cancelled by SIGTERM. 2 of 2 jobs completed, after 1s.\n")
+
+
+def test_bug__is_reported_without_its_text(gate: Gate) -> None:
+    """An unexpected exception is one error with its type and place; its text may contain anything."""
+
+    def fail(*_: object, **__: object) -> NoReturn:
+        raise LookupError(f"hold on to {KEY}")
+
+    run = gate.run_here({"job-ids": "done"}, wait=fail)
+    assert (run.exit_code, run.ids("pending")) == (4, ["done"])
+    assert re.search(r"fini-gate itself failed: LookupError in test_main\.py, line \d+\. Please report it\.", run.log)
+    assert "hold on" not in run.log
+
+
+def test_outputs__that_are_too_large_are_a_warning(gate: Gate) -> None:
+    """Lists that GitHub would not take are left empty, and the warning names them and the results file."""
+    jobs = many(COMPLETED._replace(id="x" * 180), 1500)
+    run = _run(gate, Case(verdict(*jobs), inputs={"results-file": "results.json", "job-summary": "false"}))
+    assert (run.exit_code, run.outputs["completed-job-ids"], run.outputs["completed-count"]) == (0, "", "1500")
+    assert run.log.count("::warning ") == 1
+    assert "left empty: completed-job-ids. The results file results.json contains them." in run.log
+
+
+def test_results_file__that_cannot_be_written_is_a_warning(gate: Gate) -> None:
+    """A folder in the file's place is a warning, and the result stays what it is."""
+    (gate.workspace / "results.json").mkdir()
+    run = _run(gate, Case(verdict(COMPLETED), inputs={"results-file": "results.json"}))
+    assert (run.exit_code, run.outputs["results-file"]) == (0, "")
+    assert run.log.count("::warning ") == 1
+    assert "The results file results.json could not be written (Is a directory)" in run.log
+
+
+def test_main__returns_the_exit_code(gate: Gate, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It prepares standard output, runs the gate with its real parts, and returns the exit code."""
+    with (tmp_path / "log").open("w", encoding="ascii") as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        assert main(gate.environ({"job-ids": "a", "timeout": "söon"}), InterruptibleExecutor()) == 2
+    assert "Input timeout is 'söon'" in (tmp_path / "log").read_text(encoding="utf-8")

@@ -1,55 +1,37 @@
 import json
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fini_gate.errors import GateError
 from fini_gate.inputs import Inputs
 from fini_gate.job_ids import read_job_ids
 from fini_gate.models import Job, JobState
 from fini_gate.output.outputs import step_outputs
-from tests.unit import verdicts
-from tests.unit.verdicts import COMPLETED, ERRORS, FAILED, HOSTILE, many, verdict
+from fini_gate.verdict import Verdict
+from tests.unit.verdicts import COMPLETED, HOSTILE, many, verdict
 
 MAX_UNITS = 450_000
 DROPPED_IN_ORDER = [
     *("completed-job-ids", "articles-by-job", "article-ids-lines", "pending-job-ids", "missing-job-ids"),
     *("unreadable-job-ids", "failed-job-ids", "article-ids"),
 ]
-NAMES = {
-    *("result", "message", "article-ids", "article-ids-lines", "articles-by-job", "completed-job-ids"),
-    *("failed-job-ids", "pending-job-ids", "missing-job-ids", "unreadable-job-ids", "job-count", "completed-count"),
-    *("failed-count", "pending-count", "missing-count", "unreadable-count", "article-count", "elapsed-seconds"),
-    "results-file",
-}
 
 
 def _utf16_units(text: str) -> int:
     return len(text.encode("utf-16-le", errors="surrogatepass")) // 2
 
 
-@pytest.mark.parametrize("error", [None, *ERRORS.values()], ids=["no error", *ERRORS])
-@pytest.mark.parametrize("jobs", [(), (COMPLETED,), verdicts.ALL], ids=len)
-def test_outputs__are_all_written_with_every_result(jobs: tuple[Job, ...], error: GateError | None) -> None:
-    """Whatever the result, every output has a value: lists are JSON, counts are numbers, the message is one line."""
-    values, dropped = step_outputs(verdict(*jobs, error=error), results_file="")
-    assert values.keys() == NAMES
-    assert dropped == []
-    assert all(isinstance(json.loads(values[name]), list) for name in values if name.endswith("-ids"))
-    assert all(values[name].isdecimal() for name in values if name.endswith("-count"))
-    assert values["message"].isprintable()
-
-
-def test_outputs__list_each_article_once_in_the_order_of_the_jobs() -> None:
-    """Articles are unique; jobs keep their own article, whatever characters their IDs contain."""
-    jobs = [COMPLETED._replace(id=f"é{number}", article_id=f"a{number % 2}") for number in range(3)]
-    values, _ = step_outputs(verdict(*jobs, elapsed_seconds=65.26), results_file="out/results.json")
-    assert values["article-ids"] == '["a0","a1"]'
-    assert values["article-ids-lines"] == "a0\na1"
-    assert json.loads(values["articles-by-job"]) == {"é0": "a0", "é1": "a1", "é2": "a0"}
-    assert (values["article-count"], values["elapsed-seconds"]) == ("2", "65.3")
+def _lists(found: Verdict) -> dict[str, str]:
+    """Return the outputs that can be emptied, as the contract describes them."""
+    by_job = {job.id: job.article_id for job in found.in_state(JobState.COMPLETED)}
+    articles = list(dict.fromkeys(article_id for article_id in by_job.values() if article_id is not None))
+    documents: dict[str, Any] = {"articles-by-job": by_job, "article-ids": articles}
+    documents |= {f"{state}-job-ids": [job.id for job in found.jobs if job.state is state] for state in JobState}
+    texts = {name: json.dumps(document, separators=(",", ":")) for name, document in documents.items()}
+    return {**texts, "article-ids-lines": "\n".join(articles)}
 
 
 @pytest.mark.parametrize("state", JobState)
@@ -86,7 +68,7 @@ def test_outputs__stay_below_the_limit(groups: list[tuple[JobState, int, int, st
     """Whatever the jobs, all outputs fit; lists are emptied whole, in order, and no more of them than needed."""
     jobs = [
         Job(
-            id=f"{group}-{number}-{letter * length}",
+            f"{group}-{number}-{letter * length}",
             state=state,
             article_id=f"{number}{'a' * article}" if article else None,
         )
@@ -95,17 +77,13 @@ def test_outputs__stay_below_the_limit(groups: list[tuple[JobState, int, int, st
     ]
     found = verdict(*jobs)
     values, dropped = step_outputs(found, results_file="results.json")
-    by_job = {job.id: job.article_id for job in jobs if job.state is JobState.COMPLETED}
-    lists = {f"{state}-job-ids": [job.id for job in jobs if job.state is state] for state in JobState}
-    documents = {**lists, "articles-by-job": by_job, "article-ids": found.article_ids}
-    full = {name: json.dumps(document, separators=(",", ":")) for name, document in documents.items()}
-    full["article-ids-lines"] = "\n".join(found.article_ids)
+    full = _lists(found)
     total = sum(map(_utf16_units, values.values()))
     assert total < MAX_UNITS
     assert dropped == [name for name in DROPPED_IN_ORDER if full[name]][: len(dropped)]
     assert {name: values[name] for name in full} == {**full, **dict.fromkeys(dropped, "")}
     assert not dropped or total + _utf16_units(full[dropped[-1]]) >= MAX_UNITS
-    assert values["job-count"] == str(len(jobs))
+    assert values["job-count"] == str(len(found.jobs))
 
 
 @pytest.mark.parametrize("results_file", ["results.json", "😀😀.json"])
@@ -118,29 +96,11 @@ def test_outputs__are_measured_exactly(units: int, expected: list[str], results_
     assert dropped == expected
 
 
-@pytest.mark.parametrize(
-    ("kinds", "expected"),
-    [
-        ([Job(id=f"{state}-{'😀' * 180}", state=state) for state in JobState], DROPPED_IN_ORDER),
-        # Without articles there are no lines to empty.
-        (
-            [FAILED._replace(id="😀" * 190)],
-            [name for name in DROPPED_IN_ORDER if name not in {"article-ids-lines", "article-ids"}],
-        ),
-    ],
-    ids=["every state", "failed alone"],
-)
-def test_outputs__are_emptied_in_order(kinds: list[Job], expected: list[str]) -> None:
-    """Far too much in the lists empties them in the contract's order; the counts and the message stay."""
-    has_articles = len(kinds) > 1
-    jobs = [
-        job._replace(article_id=f"{job.id}-article" if has_articles else None)
-        for kind in kinds
-        for job in many(kind, 220)
-    ]
-    values, dropped = step_outputs(verdict(*jobs), results_file="")
-    assert dropped == expected
-    assert sorted(name for name, value in values.items() if not value) == sorted(
-        {*expected, "results-file", "article-ids-lines"}
-    )
+def test_outputs__are_all_emptied_in_order() -> None:
+    """Far too much in every list empties all of them in the contract's order; the counts and the message stay."""
+    jobs = [COMPLETED._replace(id=f"{state}-{'😀' * 180}", state=state) for state in JobState]
+    jobs = [job._replace(article_id=f"{job.id}-article") for kind in jobs for job in many(kind, 220)]
+    values, dropped = step_outputs(verdict(*jobs), results_file="r")
+    assert dropped == DROPPED_IN_ORDER
+    assert sorted(name for name, value in values.items() if not value) == sorted(dropped)
     assert values["failed-count"] == "220"

@@ -154,14 +154,6 @@ def test_results_file__in_an_impossible_place_changes_nothing(workspace: Path, p
     assert (workspace / "file").read_text() == "before"
 
 
-def test_results_file__needs_a_workspace(workspace: Path) -> None:
-    """A workspace that no longer exists is an error, and is not made anew."""
-    workspace.rmdir()
-    with pytest.raises(FileNotFoundError):
-        write_results_file(workspace, "results.json", VERDICT)
-    assert not workspace.exists()
-
-
 @given(st.lists(st.sampled_from(["..", ".", "a", "in", "out", "", "\udcff", "é"]), max_size=6).map("/".join))
 def test_results_file__at_any_path_stays_inside_or_is_refused(
     tmp_path_factory: pytest.TempPathFactory, path: str
