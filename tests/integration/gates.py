@@ -119,7 +119,7 @@ class Gate:
 def read_outputs(path: Path) -> dict[str, str]:
     """Read a file of outputs as strictly as any runner does: `name<<delimiter`, lines, `delimiter`; nothing else."""
     values: dict[str, str] = {}
-    delimiters = set()
+    delimiters: set[str] = set()
     *lines, end = path.read_bytes().decode("utf-8").split("\n")
     assert end == ""
     rest = iter(lines)
