@@ -143,15 +143,25 @@ def test_signal__after_the_last_wait_still_counts(gate: Gate) -> None:
     assert run.log.endswith("cancelled: Cancelled by SIGTERM. 2 of 2 jobs completed, after 1s.\n")
 
 
-def test_bug__is_reported_without_its_text(gate: Gate) -> None:
-    """An unexpected exception is one error with its type and place; its text may contain anything."""
+@pytest.mark.parametrize(
+    ("error", "text", "exit_code", "job_count"),
+    [
+        (ERRORS["usage"], str(ERRORS["usage"]), 2, "0"),
+        (ERRORS["outage"], str(ERRORS["outage"]), 4, "1"),
+        (LookupError(f"hold on to {KEY}"), "fini-gate itself failed: LookupError in test_main.py, line ", 4, "1"),
+    ],
+)
+def test_error__outside_the_loop_is_reported(
+    gate: Gate, error: Exception, text: str, exit_code: int, job_count: str
+) -> None:
+    """A usage error has no jobs; of a bug its type and place are named, but not its text, which may be anything."""
 
     def fail(*_: object, **__: object) -> NoReturn:
-        raise LookupError(f"hold on to {KEY}")
+        raise error
 
     run = gate.run_here({"job-ids": "done"}, wait=fail)
-    assert (run.exit_code, run.ids("pending")) == (4, ["done"])
-    assert re.search(r"fini-gate itself failed: LookupError in test_main\.py, line \d+\. Please report it\.", run.log)
+    assert (run.exit_code, run.outputs["job-count"]) == (exit_code, job_count)
+    assert text in run.errors[0]
     assert "hold on" not in run.log
 
 
