@@ -73,7 +73,8 @@ CASES = {
         inputs={"job-ids": "done slow", "job-summary": "false"},
     ),
     "outage": Case(verdict(COMPLETED, FAILED, QUEUED, error=ERRORS["outage"])),
-    "cancelled": Case(verdict(COMPLETED, QUEUED, error=ERRORS["cancelled"])),
+    # No title is looked up, which this transport could not do.
+    "cancelled": Case(verdict(COMPLETED, QUEUED, error=ERRORS["cancelled"]), inputs={"article-details": "true"}),
     "hostile": Case(
         verdict(
             FAILED._replace(id=HOSTILE, document_id=HOSTILE, reason=HOSTILE),
