@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from fini_gate.certificates import read_ca_bundle
-from fini_gate.client import Article, FiniClient, Transport, look_up_articles
+from fini_gate.client import Article, ArticleLookup, FiniClient, Transport
 from fini_gate.errors import CancelledError, GateError, InternalError, UsageError
 from fini_gate.executor import InterruptibleExecutor
 from fini_gate.inputs import IfNoJobs, Inputs, api_key
@@ -71,7 +71,8 @@ class GateRun:
             transport = Transport(
                 api_url=inputs.api_url,
                 api_key=inputs.api_key,
-                calls=self.executor,
+                executor=self.executor,
+                clock=time.monotonic,
                 ca_certificates=ca_certificates,
             )
             with live_line() as self._show_line:
@@ -147,17 +148,16 @@ class GateRun:
         if not inputs.article_details or not verdict.article_ids or verdict.result is Result.CANCELLED:
             return verdict
         try:
-            found, problem = look_up_articles(
-                verdict.article_ids,
-                transport,
+            lookup = ArticleLookup(
+                transport=transport,
                 api_key=inputs.api_key,
                 batch_size=inputs.batch_size,
                 request_timeout_seconds=inputs.request_timeout_seconds,
-                ends_at=min(
-                    time.monotonic() + MAX_DETAILS_SECONDS,
-                    self._started_at + inputs.timeout_seconds + FINAL_POLL_GRACE_SECONDS,
-                ),
                 clock=time.monotonic,
+            )
+            latest_end = self._started_at + inputs.timeout_seconds + FINAL_POLL_GRACE_SECONDS
+            found, problem = lookup.find(
+                verdict.article_ids, end_at=min(time.monotonic() + MAX_DETAILS_SECONDS, latest_end)
             )
         except CancelledError:  # the verdict is not lost: that it was cancelled is found when it is published
             return verdict
@@ -173,7 +173,6 @@ class GateRun:
             max_parallel=inputs.max_parallel,
             request_timeout_seconds=inputs.request_timeout_seconds,
             clock=time.monotonic,
-            sleep=self.executor.sleep,
             on_request=lambda *request: self._runner.debug(report.request_line(*request)),
             on_retry=lambda problem, wait_seconds: self._runner.info(report.retry_line(problem, wait_seconds)),
         )

@@ -1,6 +1,7 @@
 """Jobs and what their status means. Pure."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -121,35 +122,37 @@ class Job(NamedTuple):
         )
 
 
+class PollLimits(NamedTuple):
+    """When a poll has to stop. Times are on the gate's clock."""
+
+    retry_until: float
+    """No retry is scheduled past this time."""
+    end_at: float
+    """No request runs past this time."""
+
+
 @dataclass(slots=True, kw_only=True)
 class PollResult:
-    """What one round of requests told of the jobs that it asked for. A job in none of these was not answered for."""
+    """What one poll says of the jobs it asked for. A job in none of the tables got no usable response."""
 
     rows: dict[str, list[StatusRow]] = field(default_factory=dict)
     """Job ID → its rows, nearly always one."""
     omitted: set[str] = field(default_factory=set)
-    """Asked for in a request that was answered, without a row of its own."""
+    """Jobs without a row in a response that should have held one."""
     not_found: dict[str, str] = field(default_factory=dict)
-    """Answered 404 when asked for alone → what the API said."""
+    """Job ID → the API's words, for 404."""
     malformed: dict[str, str] = field(default_factory=dict)
-    """Answered 400 when asked for alone → what the API said."""
+    """Job ID → the API's words, for 400."""
     server_errors: dict[str, str] = field(default_factory=dict)
-    """Answered 5xx when asked for alone → what the API said."""
+    """Job ID → the API's words, for 5xx."""
     last_response_at: float | None = None
-    """When the last usable answer came, on the gate's clock."""
+    """When the last usable response arrived, on the gate's clock."""
     incomplete_reason: str | None = None
-    """What cut the look short."""
-    retry_after_seconds: float = 0
-    """How long the API asked to be left alone, with the trouble."""
+    """Why some jobs got no usable response."""
+    retry_not_before: float = -math.inf
+    """The API asked for no request before this time, on the gate's clock."""
     error: GateError | None = None
-    """What ended the look, and the gate with it."""
-    found_failure: bool = False
-    """Whether it was ended by a job that failed or is malformed, since one is enough."""
-
-    @property
-    def should_stop(self) -> bool:
-        """Whether nothing more is to be asked."""
-        return self.incomplete_reason is not None or self.found_failure
+    """What ended the poll, and the gate with it."""
 
 
 def worse_of(first: Job, second: Job) -> Job:

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from fini_gate.errors import GateError, OutageError
 from fini_gate.inputs import Inputs, format_duration
-from fini_gate.models import Job, JobState, PollResult, StatusRow, worse_of
+from fini_gate.models import Job, JobState, PollLimits, PollResult, StatusRow, worse_of
 from fini_gate.pacing import CompletionRate, interval_seconds
 from fini_gate.verdict import Limit, Verdict, decide
 
@@ -26,14 +26,9 @@ class StatusClient(Protocol):
     """Asks for the status of jobs."""
 
     def poll(
-        self,
-        job_ids: Sequence[str],
-        *,
-        retry_until: float,
-        ends_at: float,
-        is_failure: Callable[[StatusRow], bool] | None,
+        self, job_ids: Sequence[str], limits: PollLimits, *, should_stop: Callable[[PollResult], bool]
     ) -> PollResult:
-        """Ask for each job, within limits on the gate's clock; where `is_failure` is given, until one failed by it."""
+        """Poll each job once, within limits, until the result is enough."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,9 +175,11 @@ class _Gate:
         unfinished.sort(key=lambda tracked: tracked.responded_at)
         self._poll_result = self._client.poll(
             [tracked.job.id for tracked in unfinished],
-            retry_until=min(self._deadline, self._outage_deadline, self._stall_deadline),
-            ends_at=self._ends_at(began_at),
-            is_failure=self._is_failure if self._inputs.fail_fast else None,
+            PollLimits(
+                retry_until=min(self._deadline, self._outage_deadline, self._stall_deadline),
+                end_at=self._ends_at(began_at),
+            ),
+            should_stop=self._should_stop_poll,
         )
         if self._poll_result.last_response_at is not None:
             self._last_response_at = self._poll_result.last_response_at
@@ -219,6 +216,12 @@ class _Gate:
         ends_at = self._deadline + share_seconds - self._reporting_seconds
         # Where the machine was suspended the last look is late, but not left out.
         return ends_at if ends_at > began_at else began_at + FINAL_POLL_GRACE_SECONDS
+
+    def _should_stop_poll(self, result: PollResult) -> bool:
+        if not self._inputs.fail_fast:
+            return False
+        rows = (row for rows in result.rows.values() for row in rows)
+        return bool(result.malformed) or any(map(self._is_failure, rows))
 
     def _is_failure(self, row: StatusRow) -> bool:
         return Job(id=row.id).updated_from(row, require_article=self._inputs.require_articles).state is JobState.FAILED
@@ -284,7 +287,7 @@ class _Gate:
 
     def may_poll(self) -> bool:
         """Whether the API does not ask to be left alone any more, or it is time for the last look all the same."""
-        return self._clock() >= min(self._polled_at + self._poll_result.retry_after_seconds, self._deadline)
+        return self._clock() >= min(self._poll_result.retry_not_before, self._deadline)
 
     def interval_seconds(self, jitter: float) -> float:
         """How long to wait before the next look; `chance` is a random number from 0 to 1."""
@@ -297,7 +300,7 @@ class _Gate:
             max_seconds=inputs.max_poll_interval_seconds,
             jitter=jitter,
         )
-        pause = max(pause, self._poll_result.retry_after_seconds)
+        pause = max(pause, self._poll_result.retry_not_before - now)
         # To notice in time that nothing changes, or that the API stays down.
         limits = (
             [self._stall_deadline, self._outage_deadline]
