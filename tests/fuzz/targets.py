@@ -271,6 +271,16 @@ def check_answer(case: make.AnswerCase) -> Finding:
 # --- whole runs ------------------------------------------------------------------------------------------------------
 
 
+@dataclass(eq=False)
+class _Asked:
+    """A request that is yet to be answered."""
+
+    api: "_Api"
+    job_ids: Sequence[str]
+    timeout_seconds: float
+    response: Response | Failure | None = None
+
+
 @dataclass
 class _Api:
     """Stands in for the transport, and remembers which jobs it said have completed, or have failed."""
@@ -281,13 +291,18 @@ class _Api:
     said: dict[str, set[str]] = field(default_factory=dict)
     was_refused: bool = False
 
-    def submit(self, job_ids: Sequence[str], *, timeout_seconds: float) -> Callable[[], Response | Failure]:
+    def submit(self, _route: str, document: Mapping[str, Any], *, timeout_seconds: float) -> "_Asked":
         """Take a request."""
-        return lambda: self._answer(job_ids, timeout_seconds)
+        return _Asked(self, document["jobIds"], timeout_seconds)
 
-    def wait_any(self, under_way: Sequence[Callable[[], Response | Failure]]) -> tuple[object, Response | Failure]:
-        """Answer the one that was asked first."""
-        return under_way[0], under_way[0]()
+    def wait_any(self, under_way: Sequence["_Asked"], until: float) -> "_Asked | None":
+        """Answer the one that was asked first, or let time pass."""
+        if not under_way:
+            self.clock.pass_time(until - self.clock.now)
+            return None
+        asked = under_way[0]
+        asked.response = self._answer(asked.job_ids, asked.timeout_seconds)
+        return asked
 
     def _answer(self, job_ids: Sequence[str], timeout_seconds: float) -> Response | Failure:
         """Answer as the case says."""
