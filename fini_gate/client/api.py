@@ -13,7 +13,7 @@ from typing import Final
 from fini_gate.client.responses import ParsedResponse, ResponseKind, classify
 from fini_gate.client.transport import Failure, Request, Transport
 from fini_gate.errors import GateError, RequestRefusedError
-from fini_gate.models import PollResult, StatusRow
+from fini_gate.models import PollLimits, PollResult
 
 # How often a request that met a 5xx is tried again before it is narrowed: Fini's reference says once for a 500; the
 # other ones are a proxy's, and more often over in a moment.
@@ -36,8 +36,8 @@ class _Limits:
     """Of one look; times are on the client's clock."""
 
     retry_until: float
-    ends_at: float
-    is_failure: Callable[[StatusRow], bool] | None
+    end_at: float
+    should_stop: Callable[[PollResult], bool]
 
 
 @dataclass(frozen=True)
@@ -101,12 +101,7 @@ class FiniClient:
         self._suspect_ids: dict[str, None] = {}
 
     def poll(
-        self,
-        job_ids: Sequence[str],
-        *,
-        retry_until: float,
-        ends_at: float,
-        is_failure: Callable[[StatusRow], bool] | None = None,
+        self, job_ids: Sequence[str], limits: PollLimits, *, should_stop: Callable[[PollResult], bool]
     ) -> PollResult:
         """Ask for each of the jobs.
 
@@ -115,19 +110,18 @@ class FiniClient:
 
         Args:
             job_ids: the jobs, each once.
-            retry_until: no wait for another try goes past it, on the clock.
-            ends_at: no request goes past it, on the clock.
-            is_failure: where given, one job that failed by it, or is malformed, ends the look.
+            limits: no retry and no request goes past these times.
+            should_stop: asked after each response; ends the poll early.
         """
         poll = PollResult()
-        limits = _Limits(min(retry_until, ends_at), ends_at, is_failure)
+        bounds = _Limits(limits.retry_until, limits.end_at, should_stop)
         asked = set(job_ids)
         suspects = [job_id for job_id in self._suspect_ids if job_id in asked]
         healthy_ids = [job_id for job_id in job_ids if job_id not in self._suspect_ids]
         try:
-            self._poll_batches(healthy_ids, self._batch_size, poll, limits, retry_5xx=True)
+            self._poll_batches(healthy_ids, self._batch_size, poll, bounds, retry_5xx=True)
             # Those that failed last time most likely fail again: begin with groups of one.
-            self._poll_batches(suspects, 1, poll, limits, retry_5xx=False)
+            self._poll_batches(suspects, 1, poll, bounds, retry_5xx=False)
         except GateError as error:  # what was answered before it is true all the same
             poll.error = error
         return poll
@@ -142,7 +136,7 @@ class FiniClient:
         waiting = deque(job_ids)
         asked: list[_InFlight] = []
         deferred: ParsedResponse | None = None
-        while (waiting or asked) and not poll.should_stop:
+        while (waiting or asked) and not _is_over(poll, limits):
             concurrency = min(self._concurrency, self._useful_concurrency) if self._goes_well else 1
             while waiting and len(asked) < concurrency and self._seconds_left(limits) > 0:
                 size = min(size, self._batch_size, len(waiting))
@@ -151,7 +145,7 @@ class FiniClient:
                 poll.incomplete_reason = OUT_OF_TIME
             answered = self._next_answers(asked, poll)
             try:
-                while answered and not poll.should_stop:
+                while answered and not _is_over(poll, limits):
                     group, answer = answered.popleft()
                     others_wait = bool(waiting or answered) and deferred is None
                     answer = self._send_with_retries(
@@ -199,14 +193,14 @@ class FiniClient:
             Those of the group that have not been answered for yet.
         """
         size, aside, group_was_asked = len(group), list[str](), True
-        while len(group) > 1 and not poll.should_stop:
+        while len(group) > 1 and not _is_over(poll, limits):
             left, right = group[: len(group) // 2], group[len(group) // 2 :]
             if self._send_with_retries(left, poll, limits).kind is ResponseKind.OK:
                 # So it is one of the others: no need to ask for them all to learn that they fail.
                 group, group_was_asked = right, False
             else:
                 group, aside, group_was_asked = left, [*right, *aside], True
-        if group_was_asked or poll.should_stop:
+        if group_was_asked or _is_over(poll, limits):
             return aside
         # Nothing is said of a single ID that was not asked for alone.
         if (
@@ -256,9 +250,6 @@ class FiniClient:
         if answer.kind is ResponseKind.TOO_LARGE:
             self._batch_size = max(1, min(self._batch_size, len(job_ids) // 2))
         self._record(answer, job_ids, poll)
-        if limits.is_failure is not None:
-            rows = (row for rows in answer.rows.values() for row in rows)
-            poll.found_failure = bool(poll.malformed) or any(map(limits.is_failure, rows))
         return answer
 
     def _send(self, job_ids: Sequence[str], limits: _Limits) -> ParsedResponse:
@@ -270,7 +261,7 @@ class FiniClient:
 
     def _seconds_left(self, limits: _Limits) -> float:
         """How long a request may take that begins now."""
-        return min(self._request_timeout_seconds, limits.ends_at - self._clock())
+        return min(self._request_timeout_seconds, limits.end_at - self._clock())
 
     def _begin(self, job_ids: Sequence[str], limits: _Limits) -> _InFlight:
         request = self._transport.submit(job_ids, timeout_seconds=self._seconds_left(limits))
@@ -310,7 +301,8 @@ class FiniClient:
             poll.last_response_at = self._clock()
         if answer.kind is ResponseKind.RETRYABLE:
             poll.incomplete_reason = answer.problem
-            poll.retry_after_seconds = max(poll.retry_after_seconds, answer.retry_after_seconds)
+            if answer.retry_after_seconds:
+                poll.retry_not_before = self._retry_not_before
         elif answer.kind is ResponseKind.OK:
             poll.rows.update(answer.rows)
             poll.omitted.update(job_id for job_id in job_ids if job_id not in answer.rows)
@@ -336,6 +328,10 @@ def _take_batch(waiting: deque[str], size: int, poll: PollResult) -> list[str]:
     # Where single IDs fail and nothing is answered, the next to try is far from those.
     take = waiting.pop if poll.server_errors and poll.last_response_at is None else waiting.popleft
     return [take() for _ in range(size)]
+
+
+def _is_over(poll: PollResult, limits: _Limits) -> bool:
+    return poll.incomplete_reason is not None or limits.should_stop(poll)
 
 
 def _is_complete(job_ids: Sequence[str], answer: ParsedResponse) -> bool:

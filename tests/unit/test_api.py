@@ -19,7 +19,7 @@ from fini_gate.client.api import (
 )
 from fini_gate.client.transport import Failure, Response
 from fini_gate.errors import CancelledError, RequestRefusedError
-from fini_gate.models import PollResult
+from fini_gate.models import PollLimits, PollResult
 
 KEY = "fini_0123456789abcdef"
 HUNG_UP = Failure("it hung up", is_broken_connection=True)
@@ -144,7 +144,8 @@ class Client:
     def poll(self, job_ids: Sequence[str], *, retry_for: float = math.inf, ends_in: float = math.inf) -> PollResult:
         """Look once, with limits that count from now."""
         now = self.clock.now
-        return self.client.poll(job_ids, retry_until=now + min(retry_for, ends_in), ends_at=now + ends_in)
+        limits = PollLimits(now + min(retry_for, ends_in), now + ends_in)
+        return self.client.poll(job_ids, limits, should_stop=lambda _: False)
 
 
 def _ids(count: int) -> list[str]:
@@ -370,14 +371,14 @@ def test_try__hands_on_a_time_beyond_the_limit(retry_after: str) -> None:
     client.api.down = _answer(429, Retry_After=retry_after)
     poll = client.poll(["a"], retry_for=10.0)
     assert client.clock.sleeps == []
-    assert poll.retry_after_seconds == float(retry_after)
+    assert poll.retry_not_before == client.clock.now + float(retry_after)
 
 
 def test_try__hands_on_no_time_where_all_is_well() -> None:
     """A `Retry-After` that has been heeded is past."""
     client = Client()
     client.api.script = [_answer(429, Retry_After="2")]
-    assert client.poll(["a"]).retry_after_seconds == 0
+    assert client.poll(["a"]).retry_not_before == -math.inf
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 401, 403, 405, 407, 422])
@@ -409,9 +410,9 @@ def test_failure__of_one_ends_a_look_that_is_told_what_a_failure_is() -> None:
     """A malformed ID counts as one too: the rest is not asked for."""
     client = Client(batch_size=1)
     client.api.bad[400] = {"job-1"}
-    poll = client.client.poll(_ids(4), retry_until=math.inf, ends_at=math.inf, is_failure=lambda _: False)
+    limits = PollLimits(math.inf, math.inf)
+    poll = client.client.poll(_ids(4), limits, should_stop=lambda poll: bool(poll.malformed))
     assert _statuses(poll) == {"job-0": "row", "job-1": "malformed"}
-    assert poll.found_failure
 
 
 # --- Limits of time ------------------------------------------------------------------------------------------------
@@ -1085,15 +1086,15 @@ def test_parallel__an_answer_that_is_not_gone_into_shows_that_the_api_is_there()
     client.api.script = [_answer(429, Retry_After="60"), _answer(404)]
     poll = client.poll(_ids(4), retry_for=10)
     assert (_statuses(poll), poll.last_response_at) == ({}, 1000)
-    assert (poll.incomplete_reason, poll.retry_after_seconds) == ("HTTP 429: It said why", 60)
+    assert (poll.incomplete_reason, poll.retry_not_before) == ("HTTP 429: It said why", 1060)
 
 
 def test_parallel__what_was_answered_beside_a_failure_counts() -> None:
     """A failure that ends the look loses nothing of what had come with it."""
     client = Client(batch_size=2, max_parallel=3)
     client.api.script = [_answer(404)]
-    poll = client.client.poll(_ids(6), retry_until=math.inf, ends_at=math.inf, is_failure=lambda _: True)
-    assert poll.found_failure
+    limits = PollLimits(math.inf, math.inf)
+    poll = client.client.poll(_ids(6), limits, should_stop=lambda poll: bool(poll.rows))
     assert _statuses(poll) == dict.fromkeys(_ids(6)[2:], "row")
     assert client.api.sizes == [2, 2, 2]
 

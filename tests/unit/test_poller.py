@@ -12,8 +12,8 @@ from fini_gate.client import FiniClient, Transport
 from fini_gate.client.transport import Response
 from fini_gate.errors import CancelledError, GateError, OutageError, RequestRefusedError
 from fini_gate.inputs import Inputs
-from fini_gate.models import Job, JobState, PollResult, StatusRow
-from fini_gate.poller import Progress, StatusClient, wait_for_jobs
+from fini_gate.models import Job, JobState, PollLimits, PollResult, StatusRow
+from fini_gate.poller import Timing, Progress, StatusClient, wait_for_jobs
 from fini_gate.verdict import Result, Verdict
 
 STARTED_AT = 5000.0
@@ -86,23 +86,17 @@ class Api:
     said: dict[str, Said] = field(default_factory=dict)
     """What it said last of each job, silence excepted."""
 
-    def poll(
-        self,
-        job_ids: Sequence[str],
-        *,
-        retry_until: float,
-        ends_at: float,
-        is_failure: Callable[[StatusRow], bool] | None,
-    ) -> PollResult:
+    def poll(self, job_ids: Sequence[str], limits: PollLimits, *, should_stop: Callable[[PollResult], bool]) -> PollResult:
         """Say what the timelines tell when the look begins; of a look ended by a failure the client's tests tell."""
-        assert is_failure is None or is_failure(StatusRow(id="any", status="FAILED"))
+        retry_until, ends_at = limits
+        is_failure = lambda row: should_stop(PollResult(rows={"any": [row]}))
         at = self.clock.elapsed
         self.polls.append(Asked(at, tuple(job_ids), retry_until - STARTED_AT, ends_at - STARTED_AT, is_failure))
         self.clock.now = max(self.clock.now, min(self.clock.now + self.look_seconds, ends_at))
         if error := self.raises.get(len(self.polls) - 1):
             raise error
         if self.is_down(at):
-            return PollResult(incomplete_reason="HTTP 429", retry_after_seconds=self.retry_after_seconds)
+            return PollResult(incomplete_reason="HTTP 429", retry_not_before=self.clock.now + self.retry_after_seconds)
         poll = PollResult()
         for job_id in job_ids:
             self._say(job_id, self.says(job_id, at), poll)
@@ -118,7 +112,7 @@ class Api:
 
     def _say(self, job_id: str, said: Said, poll: PollResult) -> None:
         if said == SILENT:
-            poll.incomplete_reason, poll.retry_after_seconds = "HTTP 429", self.retry_after_seconds
+            poll.incomplete_reason, poll.retry_not_before = "HTTP 429", self.clock.now + self.retry_after_seconds
             return
         self.said[job_id] = said
         if said == FAILING:
@@ -191,10 +185,7 @@ def make_run(make_inputs: Callable[..., Inputs]) -> RunGate:
             [Job(id=job_id) for job_id in timelines],
             model,
             make_inputs(**inputs),
-            started_at=STARTED_AT,
-            clock=clock,
-            sleep=clock.sleep,
-            random=lambda: jitter,
+            timing=Timing(started_at=STARTED_AT, clock=clock, sleep=clock.sleep, random=lambda: jitter),
             on_poll=progress.append,
         )
         assert verdict.elapsed_seconds == clock.elapsed
@@ -941,10 +932,7 @@ def _wait(
         [Job(id=job_id) for job_id in job_ids],
         client,
         inputs,
-        started_at=STARTED_AT,
-        clock=clock,
-        sleep=sleep or clock.sleep,
-        random=lambda: 0.0,
+        timing=Timing(started_at=STARTED_AT, clock=clock, sleep=sleep or clock.sleep, random=lambda: 0.0),
         on_poll=lambda _: None,
     )
 
