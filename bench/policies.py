@@ -60,9 +60,9 @@ def fini_gate(chance: Random) -> Rhythm:
 
     def rhythm(at: float, ended: int, pending: int) -> float:
         nonlocal pace
-        pace = CompletionRate.first_seen(at, ended) if pace is None else pace.seen(at, ended)
+        pace = CompletionRate.start(at, ended) if pace is None else pace.update(at, ended)
         return interval_seconds(
-            pace.end_of(pending) - at,
+            pace.expected_end(pending) - at,
             at,
             min_seconds=SHORTEST_SECONDS,
             max_seconds=LONGEST_SECONDS,

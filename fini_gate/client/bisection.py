@@ -7,7 +7,6 @@ from typing import Final, TypeAlias
 
 from fini_gate.client.responses import ParsedResponse, ResponseKind
 from fini_gate.client.retry import Retry, Send, Sending
-from fini_gate.errors import RequestRefusedError
 from fini_gate.models import PollResult
 
 # If this many single IDs meet server errors and nothing else succeeds, the API is down rather than the IDs bad.
@@ -89,11 +88,6 @@ class BatchPoller:
     def _send(self, part: Sequence[str], *, retry_server_errors: bool) -> Sending:
         response = yield from self.retry.send(part, retry_server_errors=retry_server_errors)
         if response.kind is ResponseKind.TOO_LARGE:
-            if len(part) == 1:
-                raise RequestRefusedError(
-                    f"The API rejects a request for a single job as too large: {response.problem}. Check any proxy in"
-                    " front of the API."
-                )
             self.retry.throttle.shrink_batches(len(part))
         self.record(part, response)
         return response

@@ -1,17 +1,17 @@
 """Run the batches of a poll side by side: send what each one yields, and pass the response back to it."""
 
-import contextlib
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
 
 from fini_gate.client.bisection import Polling
+from fini_gate.client.failures import Failure
 from fini_gate.client.responses import ParsedResponse
 from fini_gate.client.retry import Send
 from fini_gate.client.status_route import StatusRequest, StatusRoute
-from fini_gate.errors import RequestRefusedError
+from fini_gate.client.transport import Response
 from fini_gate.models import PollLimits, PollResult
 
 OUT_OF_TIME: Final = "time ran out before all jobs were polled"
@@ -42,7 +42,7 @@ class BatchScheduler:
     limits: PollLimits
     result: PollResult
     should_stop: Callable[[], bool]
-    """Whether the result is good enough to stop; asked after each response."""
+    """Whether the result is good enough to stop without waiting for what is in flight."""
     _active: list[_Batch] = field(default_factory=list)
     _abandoned_in_a_row: int = 0
     _is_stopped: bool = False
@@ -54,20 +54,22 @@ class BatchScheduler:
             GateError: the API refused a request, or a signal arrived.
         """
         waiting = iter(pollings)
-        while not self._is_stopped:
+        while not self._is_stopped and not self.should_stop():
             self._start(waiting)
             if not self._active:
                 return
             self._send_due()
             self._wait()
             self._receive()
+        while self._is_stopped and (unanswered := [each for each in self._in_flight() if each.response is None]):
+            # The API still works on these. They count towards its load, and their responses count too.
+            self.route.wait_any(unanswered, until=math.inf)
 
-    def unread_responses(self) -> Iterator[tuple[Sequence[str], ParsedResponse]]:
+    def unread_responses(self) -> Iterator[tuple[StatusRequest, Response | Failure]]:
         """Return the responses that arrived before the poll stopped, and reached no batch."""
         for request in self._in_flight():
             if (response := request.response) is not None:
-                with contextlib.suppress(RequestRefusedError):
-                    yield request.job_ids, self.route.parse(request, response)
+                yield request, response
 
     def _start(self, waiting: Iterator[Polling]) -> None:
         """Start as many batches as may be active."""
@@ -120,7 +122,6 @@ class BatchScheduler:
                 self._abandon(end.value)
         if self.route.throttle.not_before > self.limits.retry_until:
             self._stop(response.problem)
-        self._is_stopped |= self.should_stop()
 
     def _abandon(self, last_response: ParsedResponse) -> None:
         """Note that a batch has ended incomplete."""

@@ -70,5 +70,10 @@ class StatusRoute:
         parsed = classify(response, request.job_ids, secret=self.api_key)
         if parsed.kind is ResponseKind.FATAL:
             raise RequestRefusedError(parsed.problem)
+        if parsed.kind is ResponseKind.TOO_LARGE and len(request.job_ids) == 1:
+            raise RequestRefusedError(
+                f"The API rejects a request for a single job as too large: {parsed.problem}. Check any proxy in front of"
+                " the API."
+            )
         self.throttle.adapt(parsed, now=now, response_seconds=seconds, sent_concurrency=request.sent_concurrency)
         return parsed

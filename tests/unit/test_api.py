@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from fini_gate.client import FiniClient, Transport
 from fini_gate.client.bisection import MIN_FAILED_IDS_FOR_OUTAGE
 from fini_gate.client.failures import Failure
-from fini_gate.client.responses import Response
 from fini_gate.client.scheduler import MAX_ATTEMPTS_ALONE, OUT_OF_TIME
 from fini_gate.client.throttle import MIN_RESPONSE_SECONDS_PER_REQUEST
+from fini_gate.client.transport import Response
 from fini_gate.errors import CancelledError, RequestRefusedError
 from fini_gate.models import PollLimits, PollResult
 from tests.unit.fake_transport import HUNG_UP, STARTED_AT, TOO_SLOW, Clock, FakeTransport, respond

@@ -5,43 +5,35 @@ from typing import cast
 import pytest
 from requests.structures import CaseInsensitiveDict
 
-from fini_gate.client import Article, Transport, look_up_articles
-from fini_gate.client.transport import Failure, Response
+from fini_gate.client import Article, ArticleLookup, Transport
+from fini_gate.client.failures import Failure
+from fini_gate.client.transport import Response
+from tests.unit.fake_transport import Clock, FakeTransport
 
 KEY = "fini_0123456789abcdef"
 
 
-class Api:
-    """A transport that knows some articles; each request takes its time."""
+class Api(FakeTransport):
+    """A transport that knows every article; each request takes a second."""
 
-    def __init__(self, *answers: Response | Failure, seconds: float = 1) -> None:
-        self.answers = list(answers)
-        self.seconds = seconds
-        self.now = 0.0
-        self.asked: list[tuple[tuple[str, ...], float]] = []
+    def __init__(self, *script: Response | Failure, seconds: float = 1) -> None:
+        super().__init__(Clock(), list(script), request_seconds=seconds)
 
-    def wait_any(self, under_way: Sequence[Response | Failure]) -> tuple[object, Response | Failure]:
-        """Give an answer, which is there at once."""
-        (response,) = under_way
-        return None, response
+    def own_response(self, ids: Sequence[str]) -> Response:
+        """Respond with all that was asked for."""
+        return _answer([{"id": i, "title": f"About {i}"} for i in ids])
 
-    def submit_articles(self, article_ids: Sequence[str], *, timeout_seconds: float) -> Response | Failure:
-        """Answer from the script, and then with all that was asked for."""
-        self.asked.append((tuple(article_ids), timeout_seconds))
-        self.now += self.seconds
-        return self.answers.pop(0) if self.answers else _answer([{"id": i, "title": f"About {i}"} for i in article_ids])
-
-    def look_up(self, *article_ids: str, ends_at: float = 10) -> tuple[dict[str, Article], str | None]:
+    def look_up(self, *article_ids: str, end_in: float = 10) -> tuple[dict[str, Article], str | None]:
         """Look articles up, two in a request."""
-        return look_up_articles(
-            article_ids,
-            cast("Transport", self),
-            api_key=KEY,
-            batch_size=2,
-            request_timeout_seconds=5,
-            ends_at=ends_at,
-            clock=lambda: self.now,
+        lookup = ArticleLookup(
+            transport=cast("Transport", self), api_key=KEY, batch_size=2, request_timeout_seconds=5, clock=self.clock
         )
+        return lookup.find(article_ids, end_at=self.clock.now + end_in)
+
+    @property
+    def asked(self) -> list[tuple[tuple[str, ...], float]]:
+        """The requests and their timeouts."""
+        return list(zip(self.requests, self.timeouts, strict=True))
 
 
 def _answer(document: object, status: int = 200) -> Response:
@@ -97,7 +89,7 @@ def test_articles__never_hand_on_the_key() -> None:
 def test_articles__are_looked_up_in_the_time_that_is_left(ends_at: float, timeouts: list[float]) -> None:
     """A request may take as long as is left, and none is sent without."""
     api = Api(seconds=4)
-    found, problem = api.look_up("a", "b", "c", "d", "e", ends_at=ends_at)
+    found, problem = api.look_up("a", "b", "c", "d", "e", end_in=ends_at)
     assert [timeout for _, timeout in api.asked] == timeouts
     assert list(found) == ["a", "b", "c", "d"][: 2 * len(timeouts)]
     assert problem == "no time was left"

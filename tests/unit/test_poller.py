@@ -12,9 +12,10 @@ from fini_gate.client import FiniClient, Transport
 from fini_gate.client.transport import Response
 from fini_gate.errors import CancelledError, GateError, OutageError, RequestRefusedError
 from fini_gate.inputs import Inputs
-from fini_gate.models import Job, JobState, PollResult, StatusRow
-from fini_gate.poller import Progress, StatusClient, wait_for_jobs
+from fini_gate.models import Job, JobState, PollLimits, PollResult, StatusRow
+from fini_gate.poller import Progress, StatusClient, Timing, wait_for_jobs
 from fini_gate.verdict import Result, Verdict
+from tests.unit.fake_transport import FakeTransport
 
 STARTED_AT = 5000.0
 # The gate ends within so many seconds of its deadline, and has to write its outputs in them too.
@@ -87,22 +88,18 @@ class Api:
     """What it said last of each job, silence excepted."""
 
     def poll(
-        self,
-        job_ids: Sequence[str],
-        *,
-        retry_until: float,
-        ends_at: float,
-        is_failure: Callable[[StatusRow], bool] | None,
+        self, job_ids: Sequence[str], limits: PollLimits, *, should_stop: Callable[[PollResult], bool]
     ) -> PollResult:
         """Say what the timelines tell when the look begins; of a look ended by a failure the client's tests tell."""
-        assert is_failure is None or is_failure(StatusRow(id="any", status="FAILED"))
+        retry_until, ends_at = limits
+        is_failure = lambda row: should_stop(PollResult(rows={"any": [row]}))
         at = self.clock.elapsed
         self.polls.append(Asked(at, tuple(job_ids), retry_until - STARTED_AT, ends_at - STARTED_AT, is_failure))
         self.clock.now = max(self.clock.now, min(self.clock.now + self.look_seconds, ends_at))
         if error := self.raises.get(len(self.polls) - 1):
             raise error
         if self.is_down(at):
-            return PollResult(incomplete_reason="HTTP 429", retry_after_seconds=self.retry_after_seconds)
+            return PollResult(incomplete_reason="HTTP 429", retry_not_before=self.clock.now + self.retry_after_seconds)
         poll = PollResult()
         for job_id in job_ids:
             self._say(job_id, self.says(job_id, at), poll)
@@ -118,7 +115,7 @@ class Api:
 
     def _say(self, job_id: str, said: Said, poll: PollResult) -> None:
         if said == SILENT:
-            poll.incomplete_reason, poll.retry_after_seconds = "HTTP 429", self.retry_after_seconds
+            poll.incomplete_reason, poll.retry_not_before = "HTTP 429", self.clock.now + self.retry_after_seconds
             return
         self.said[job_id] = said
         if said == FAILING:
@@ -191,10 +188,7 @@ def make_run(make_inputs: Callable[..., Inputs]) -> RunGate:
             [Job(id=job_id) for job_id in timelines],
             model,
             make_inputs(**inputs),
-            started_at=STARTED_AT,
-            clock=clock,
-            sleep=clock.sleep,
-            random=lambda: jitter,
+            timing=Timing(started_at=STARTED_AT, clock=clock, sleep=clock.sleep, random=lambda: jitter),
             on_poll=progress.append,
         )
         assert verdict.elapsed_seconds == clock.elapsed
@@ -941,41 +935,27 @@ def _wait(
         [Job(id=job_id) for job_id in job_ids],
         client,
         inputs,
-        started_at=STARTED_AT,
-        clock=clock,
-        sleep=sleep or clock.sleep,
-        random=lambda: 0.0,
+        timing=Timing(started_at=STARTED_AT, clock=clock, sleep=sleep or clock.sleep, random=lambda: 0.0),
         on_poll=lambda _: None,
     )
 
 
-class Wire:
-    """A transport that answers by a function of the jobs asked for."""
+class Wire(FakeTransport):
+    """A transport that responds by a function of the jobs in a request."""
 
-    def __init__(self, answer: Callable[[Sequence[str]], Response]) -> None:
-        self._answer = answer
-
-    def submit(self, job_ids: Sequence[str], *, timeout_seconds: float) -> Response:
-        """Answer at once."""
-        assert timeout_seconds > 0
-        return self._answer(job_ids)
-
-    def wait_any(self, under_way: Sequence[Response]) -> tuple[Response, Response]:
-        """Give an answer."""
-        return under_way[0], under_way[0]
+    def __init__(self, clock: Clock, respond: Callable[[Sequence[str]], Response]) -> None:
+        super().__init__(clock)
+        self.own_response = respond  # type: ignore[method-assign, assignment]
 
 
-def _real_client(
-    clock: Clock, inputs: Inputs, answer: Callable[[Sequence[str]], Response], sleep: Callable[[float], None]
-) -> FiniClient:
+def _real_client(clock: Clock, inputs: Inputs, respond: Callable[[Sequence[str]], Response]) -> FiniClient:
     return FiniClient(
-        transport=cast("Transport", Wire(answer)),
+        transport=cast("Transport", Wire(clock, respond)),
         api_key=inputs.api_key,
         batch_size=inputs.batch_size,
         max_parallel=inputs.max_parallel,
         request_timeout_seconds=inputs.request_timeout_seconds,
         clock=clock,
-        sleep=sleep,
         on_request=lambda _count, _answer, _seconds: None,
         on_retry=lambda _problem, _seconds: None,
     )
@@ -999,7 +979,7 @@ def test_deadline__is_never_slept_past(
         assert clock.elapsed <= timeout
 
     headers = {} if retry_after is None else {"retry-after": retry_after}
-    client = _real_client(clock, inputs, lambda _: Response(429, headers, b""), sleep)
+    client = _real_client(clock, inputs, lambda _: Response(429, headers, b""))
     verdict = _wait(["a"], client, inputs, clock, sleep)
     assert verdict.result is Result.TIMED_OUT
     assert clock.elapsed == timeout
@@ -1045,7 +1025,7 @@ def test_fail_fast__ends_a_look_at_its_first_failure(
         rows = [{"id": job_id, "jobStatus": "FAILED" if job_id == "b" else "COMPLETED"} for job_id in job_ids]
         return Response(200, {}, json.dumps({"jobs": rows}).encode())
 
-    verdict = _wait(["a", "b", "c"], _real_client(clock, inputs, answer, clock.sleep), inputs, clock)
+    verdict = _wait(["a", "b", "c"], _real_client(clock, inputs, answer), inputs, clock)
     assert verdict.exit_code == 1
     assert asked == (["a", "b"] if fail_fast else ["a", "b", "c"])
     assert [str(job.state) for job in verdict.jobs] == ["completed", "failed", "pending" if fail_fast else "completed"]
@@ -1053,15 +1033,14 @@ def test_fail_fast__ends_a_look_at_its_first_failure(
 
 def test_cancellation__in_a_look_keeps_what_that_look_saw(make_inputs: Callable[..., Inputs]) -> None:
     """A signal while the second batch is retried leaves the first batch, already answered, as it was seen."""
-    clock, inputs = Clock(), make_inputs(batch_size=1)
+    clock, inputs = Clock(), make_inputs(batch_size=1, max_parallel=1)
 
     def answer(job_ids: Sequence[str]) -> Response:
-        return _completed(job_ids) if job_ids[0] == "a" else Response(429, {}, b"")
+        if job_ids[0] == "b":
+            raise CancelledError(15)
+        return _completed(job_ids)
 
-    def sleep(_seconds: float) -> None:
-        raise CancelledError(15)
-
-    verdict = _wait(["a", "b"], _real_client(clock, inputs, answer, sleep), inputs, clock, sleep)
+    verdict = _wait(["a", "b"], _real_client(clock, inputs, answer), inputs, clock)
     assert verdict.exit_code == 143
     assert [job.state for job in verdict.jobs] == [JobState.COMPLETED, JobState.PENDING]
 
@@ -1073,7 +1052,7 @@ def test_refusal__in_a_look_keeps_what_that_look_saw(make_inputs: Callable[..., 
     def answer(job_ids: Sequence[str]) -> Response:
         return _completed(job_ids) if job_ids[0] == "a" else Response(401, {}, b"")
 
-    verdict = _wait(["a", "b"], _real_client(clock, inputs, answer, clock.sleep), inputs, clock)
+    verdict = _wait(["a", "b"], _real_client(clock, inputs, answer), inputs, clock)
     assert verdict.exit_code == 4
     assert [job.state for job in verdict.jobs] == [JobState.COMPLETED, JobState.PENDING]
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from requests.structures import CaseInsensitiveDict
 
 from fini_gate.client.responses import ParsedResponse, ResponseKind, classify
-from fini_gate.client.transport import Failure, Response
+from fini_gate.client.failures import Failure
+from fini_gate.client.transport import Response
 from fini_gate.errors import RequestRefusedError
 from fini_gate.models import StatusRow
 
