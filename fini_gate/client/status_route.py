@@ -72,8 +72,8 @@ class StatusRoute:
             raise RequestRefusedError(parsed.problem)
         if parsed.kind is ResponseKind.TOO_LARGE and len(request.job_ids) == 1:
             raise RequestRefusedError(
-                f"The API rejects a request for a single job as too large: {parsed.problem}. Check any proxy in front of"
-                " the API."
+                f"The API rejects a request for a single job as too large: {parsed.problem}. Check any proxy in front"
+                " of the API."
             )
         self.throttle.adapt(parsed, now=now, response_seconds=seconds, sent_concurrency=request.sent_concurrency)
         return parsed

@@ -68,8 +68,8 @@ def test_articles__are_drafts_where_the_answer_tells(*, published: object, is_dr
         (Failure("it hung up"), "it hung up"),
         (_answer([], 500), "HTTP 500"),
         (_answer([], 302), "HTTP 302"),
-        (_answer({"articles": []}), "with no list of articles in it"),
-        (Response(200, CaseInsensitiveDict(), b"<html>"), "what came is no JSON"),
+        (_answer({"articles": []}), "no list of articles"),
+        (Response(200, CaseInsensitiveDict(), b"<html>"), "a body that is not JSON"),
     ],
 )
 def test_articles__keep_what_was_found_before_a_failure(answer: Response | Failure, problem: str) -> None:
@@ -92,4 +92,4 @@ def test_articles__are_looked_up_in_the_time_that_is_left(ends_at: float, timeou
     found, problem = api.look_up("a", "b", "c", "d", "e", end_in=ends_at)
     assert [timeout for _, timeout in api.asked] == timeouts
     assert list(found) == ["a", "b", "c", "d"][: 2 * len(timeouts)]
-    assert problem == "no time was left"
+    assert problem == "no time left"
