@@ -49,7 +49,7 @@ class TrackedJob:
         elif job_id in result.omitted:
             absent_seconds = self.record_absence(times, is_not_found=False)
             if absent_seconds >= inputs.not_found_grace_seconds and self.omission_count >= MIN_OMISSIONS:
-                self._set_state(JobState.MISSING, "the API's responses omit it")
+                self._set_state(JobState.MISSING, "the API's responses omit the job")
         elif problem := result.server_errors.get(job_id):
             self.record_server_error(problem, times, tolerance_seconds=inputs.outage_tolerance_seconds)
 

@@ -180,7 +180,7 @@ def test_rows__keep_what_can_be_written(fields: str, expected: StatusRow) -> Non
     [
         (error(404, "Some jobs do not exist"), {}, "HTTP 404: Some jobs do not exist"),
         (error(404, ["no jobIds", 5, None, "not an array"]), {}, "HTTP 404: no jobIds; not an array"),
-        *((error(404, message), {}, "HTTP 404") for message in ("", None, {"text": "no"}, [], 5)),
+        *((error(404, said), {}, "HTTP 404") for said in list[object](["", None, {"text": "no"}, [], 5])),
         *((body, {}, "HTTP 404") for body in (b"", b"<html>", b"null", b"[]", b"\xff", b'{"message": NaN}')),
         (error(404, "m" * 1000), {"X_Request_Id": "r" * 1000}, f"HTTP 404: {'m' * 300} (request ID {'r' * 300})"),
         *(
