@@ -30,7 +30,7 @@ LAYERS = {
 # Library → the one module that knows it.
 LIBRARIES = {
     "actions_toolkit": "platforms/github.py",
-    "backoff": "client/api.py",
+    "backoff": "client/retry.py",
     "requests": "client/transport.py",
     "rich": "platforms/terminal.py",
     "urllib3": None,  # but requests

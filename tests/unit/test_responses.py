@@ -190,10 +190,6 @@ def test_rows__keep_what_can_be_written(fields: str, expected: StatusRow) -> Non
                 *("X-Cloud-Trace-Context", "CF-RAY", "Traceparent"),
             )
         ),
-        *(
-            (b"", {name: "r1"}, "HTTP 404 (request ID r1)")
-            for name in ("X-Cloud-Trace-Context", "CF-RAY", "Traceparent")
-        ),
         (b"", {"cf-ray": "proxy", "X-Request-Id": "own", "Request-Id": "b"}, "HTTP 404 (request ID own)"),
         (b"", {"cf-ray": "proxy", "X-Request-Id": "", "Request-Id": "b"}, "HTTP 404 (request ID b)"),
         (error(404, [f"not {SECRET}", SECRET]), {"X_Request_Id": SECRET}, "HTTP 404: not ***; *** (request ID ***)"),
