@@ -1,19 +1,19 @@
 """Run the batches of a poll side by side: send what each one yields, and pass the response back to it."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
 
 from fini_gate.client.bisection import Polling
-from fini_gate.client.failures import Failure
-from fini_gate.client.responses import ParsedResponse
+from fini_gate.client.responses import ParsedResponse, ResponseKind
 from fini_gate.client.retry import Send
 from fini_gate.client.status_route import StatusRequest, StatusRoute
-from fini_gate.client.transport import Response
+from fini_gate.errors import RequestRefusedError
 from fini_gate.models import PollLimits, PollResult
 
+NO_RESPONSE: Final = ParsedResponse(kind=ResponseKind.RETRYABLE)
 OUT_OF_TIME: Final = "time ran out before all jobs were polled"
 # After as many attempts in a row, a batch lets another one start beside it.
 MAX_ATTEMPTS_ALONE: Final = 3
@@ -28,6 +28,7 @@ class _Batch:
     polling: Polling
     send: Send
     request: StatusRequest | None = None
+    last_response: ParsedResponse = NO_RESPONSE
 
 
 @dataclass(eq=False, slots=True)
@@ -65,11 +66,16 @@ class BatchScheduler:
             # The API still works on these. They count towards its load, and their responses count too.
             self.route.wait_any(unanswered, until=math.inf)
 
-    def unread_responses(self) -> Iterator[tuple[StatusRequest, Response | Failure]]:
-        """Return the responses that arrived before the poll stopped, and reached no batch."""
-        for request in self._in_flight():
-            if (response := request.response) is not None:
-                yield request, response
+    def unfinished(self) -> Iterator[tuple[Sequence[str], ParsedResponse]]:
+        """Return what the API last said about the batches that the poll has cut short."""
+        for batch in self._active:
+            if batch.request is None:
+                yield batch.send.job_ids, batch.last_response
+            elif (response := batch.request.response) is not None:
+                try:
+                    yield batch.send.job_ids, self.route.parse(batch.request, response)
+                except RequestRefusedError as error:
+                    self.result.error = self.result.error or error
 
     def _start(self, waiting: Iterator[Polling]) -> None:
         """Start as many batches as may be active."""
@@ -112,6 +118,7 @@ class BatchScheduler:
 
     def _resume(self, batch: _Batch, response: ParsedResponse) -> None:
         """Pass a batch its response, and let it run until it wants to send again."""
+        batch.last_response = response
         if response.is_usable:
             self._abandoned_in_a_row = 0
         try:
