@@ -7,13 +7,12 @@ from itertools import islice
 from typing import Final
 
 from fini_gate.client.bisection import Polling
-from fini_gate.client.responses import ParsedResponse, ResponseKind
+from fini_gate.client.responses import ParsedResponse
 from fini_gate.client.retry import Send
 from fini_gate.client.status_route import StatusRequest, StatusRoute
 from fini_gate.errors import RequestRefusedError
 from fini_gate.models import PollLimits, PollResult
 
-NO_RESPONSE: Final = ParsedResponse(kind=ResponseKind.RETRYABLE)
 OUT_OF_TIME: Final = "time ran out before all jobs were polled"
 # After as many attempts in a row, a batch lets another one start beside it.
 MAX_ATTEMPTS_ALONE: Final = 3
@@ -28,7 +27,8 @@ class _Batch:
     polling: Polling
     send: Send
     request: StatusRequest | None = None
-    last_response: ParsedResponse = NO_RESPONSE
+    retried_response: ParsedResponse | None = None
+    """What a batch that waits for a retry got from the attempt before."""
 
 
 @dataclass(eq=False, slots=True)
@@ -69,9 +69,9 @@ class BatchScheduler:
     def unfinished(self) -> Iterator[tuple[Sequence[str], ParsedResponse]]:
         """Return what the API last said about the batches that the poll has cut short."""
         for batch in self._active:
-            if batch.request is None:
-                yield batch.send.job_ids, batch.last_response
-            elif (response := batch.request.response) is not None:
+            if batch.retried_response is not None:
+                yield batch.send.job_ids, batch.retried_response
+            elif batch.request is not None and (response := batch.request.response) is not None:
                 try:
                     yield batch.send.job_ids, self.route.parse(batch.request, response)
                 except RequestRefusedError as error:
@@ -94,6 +94,7 @@ class BatchScheduler:
                     self._stop(self.result.incomplete_reason or OUT_OF_TIME)
                     return
                 batch.request = self.route.submit(batch.send.job_ids, end_at=self.limits.end_at)
+                batch.retried_response = None
 
     def _wait(self) -> None:
         """Wait until a response arrives or something is due."""
@@ -118,11 +119,11 @@ class BatchScheduler:
 
     def _resume(self, batch: _Batch, response: ParsedResponse) -> None:
         """Pass a batch its response, and let it run until it wants to send again."""
-        batch.last_response = response
         if response.is_usable:
             self._abandoned_in_a_row = 0
         try:
             batch.send = batch.polling.send(response)
+            batch.retried_response = response if batch.send.attempt > 1 else None
         except StopIteration as end:
             self._active.remove(batch)
             if end.value is not None:
