@@ -33,7 +33,7 @@ LIBRARIES = {
     "requests": "client/transport.py",
     "rich": "platforms/terminal.py",
     "urllib3": None,  # but requests
-    "yaml": "job_ids/load.py",
+    "yaml": "job_ids/yaml_parser.py",
 }
 
 

@@ -28,7 +28,7 @@ from fini_gate.client import Transport, responses
 from fini_gate.client.transport import STATUS_ROUTE, Failure, Response
 from fini_gate.errors import RequestRefusedError, UsageError
 from fini_gate.executor import InterruptibleExecutor
-from fini_gate.job_ids import load as gate_job_ids
+from fini_gate.job_ids import read_job_ids
 from fini_gate.models import Job, worse_of
 from tests.chaos.faults import KEY
 from tests.chaos.model import Clock, Meaning, meaning_of
@@ -100,7 +100,7 @@ def check_ids(case: make.IdsCase) -> Finding:
         environ = {**_environ(case, Path(folder)), "api-key": KEY}
         inputs = gate_inputs.Inputs.from_environ(_variables(environ, Path(folder)))
         try:
-            found = gate_job_ids.read_job_ids(inputs)
+            found = read_job_ids(inputs)
         except UsageError as error:
             wrongs = [*_leaks("the error", error)]
             return REFUSED, wrongs + [Wrong(Kind.VERDICT, f"refused: {error}")] * (expected is not None)
