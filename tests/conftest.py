@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from fini_gate.inputs import Inputs, is_loopback
+from fini_gate.addresses import is_loopback
+from fini_gate.inputs import Inputs
 
 settings.register_profile("fini-gate", deadline=None)
 settings.load_profile("fini-gate")

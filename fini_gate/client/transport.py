@@ -14,9 +14,9 @@ from ssl import SSLCertVerificationError
 from typing import Any, Final, Protocol, TypeVar
 from urllib.parse import urlsplit
 
+from fini_gate.addresses import is_loopback
 from fini_gate.durations import format_duration
 from fini_gate.errors import CancelledError, UsageError
-from fini_gate.inputs import is_loopback
 
 
 @contextmanager

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fini_gate.addresses import is_loopback
 from fini_gate.errors import UsageError
-from fini_gate.inputs import DEFAULTS, IfNoJobs, Inputs, api_key, is_loopback, quote
+from fini_gate.inputs import DEFAULTS, IfNoJobs, Inputs, api_key, quote
 
 ReadInputs: TypeAlias = Callable[[Mapping[str, str]], Inputs]
 
@@ -30,7 +31,7 @@ SWITCHES = {
 # Which any text may stand in, until it is read.
 READ_LATER = {"api-key", "job-ids", "job-ids-file", "results-file", "ca-bundle"}
 URL_FORM = (
-    "an https:// address, or an http:// one of this machine (localhost, 127.0.0.1), without user name, query or"
+    "an https:// address, or an http:// address of this machine (localhost, 127.0.0.1), without user name, query or"
     " fragment"
 )
 
