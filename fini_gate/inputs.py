@@ -40,13 +40,13 @@ class Input(NamedTuple):
 def _parse_api_key(text: str) -> str:
     if not text:
         raise UsageError(
-            "Input api-key is empty, and so is FINI_API_KEY in the environment: hand over a Fini API key with the read"
-            " scope, such as ${{ secrets.FINI_API_KEY }} (workflows of forks get no secrets)."
+            "Input api-key is empty, and so is the environment variable FINI_API_KEY: pass a Fini API key with the read"
+            " scope, such as ${{ secrets.FINI_API_KEY }}. Workflows that run for a fork get no secrets."
         )
     if not is_api_key(text):
         raise UsageError(
-            "Input api-key holds white space, a line break or a character that is not ASCII inside (it is not shown"
-            " here): store the key again, alone and whole."
+            "Input api-key contains a space, a line break or another character that a key cannot have (it is not shown"
+            " here): store the secret again, with nothing but the key."
         )
     return text
 
@@ -96,7 +96,7 @@ def _integer_between(minimum: int, maximum: int) -> Callable[[str], int]:
 
 def _parse_path(text: str) -> str:
     if text and not text.isprintable():
-        raise ValueError("one path, without line breaks and control characters")
+        raise ValueError("one path, without line breaks or control characters")
     return text
 
 
@@ -142,7 +142,7 @@ class Inputs:
         inputs = cls(**values, workspace=Path(environ.get("GITHUB_WORKSPACE") or Path.cwd()))
         if inputs.max_poll_interval_seconds < inputs.poll_interval_seconds:
             raise UsageError(
-                f"Input max-poll-interval is {quote(texts['max-poll-interval'])}: it must be no shorter than"
+                f"Input max-poll-interval is {quote(texts['max-poll-interval'])}: it must not be shorter than"
                 f" poll-interval, which is {quote(texts['poll-interval'])}."
             )
         return inputs

@@ -40,8 +40,7 @@ def _merge(inputs: Inputs) -> JobIds:
             job_ids[known] = job_ids.get(known) or document_id
             if len(job_ids) > MAX_JOBS:
                 raise UsageError(
-                    f"{source.name}: this makes more than {MAX_JOBS} job IDs, the most that one gate takes; use"
-                    " several."
+                    f"{source.name}: there are more than {MAX_JOBS} job IDs, the limit of one gate; use several gates."
                 )
     return job_ids
 
@@ -56,4 +55,4 @@ def _parse(source: Source) -> Iterator[Pair]:
 def _reject_key(place: str, text: str, api_key: str) -> None:
     """Reject a text that contains the API key. It would end up in requests, outputs and errors."""
     if redact(text, api_key) != text:
-        raise UsageError(f"{place}: the API key stands in there, where job IDs should; hand it over as api-key alone.")
+        raise UsageError(f"{place}: it contains the API key (not shown here); pass the key as api-key only.")

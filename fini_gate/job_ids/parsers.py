@@ -33,8 +33,8 @@ def parse_text(text: str) -> Iterator[Pair]:
 def parse_json(text: str) -> Iterator[Pair]:
     """Yield the job IDs in a JSON text."""
     if text.count("[") + text.count("{") > MAX_CONTAINERS:
-        raise DocumentError(f"it holds more than {MAX_CONTAINERS} lists and objects; hand over the job IDs alone")
-    document = _load_json(text, expected="it must be one JSON value")
+        raise DocumentError(f"it contains more than {MAX_CONTAINERS} lists and objects; pass only the job IDs")
+    document = _load_json(text, expected="expected one JSON value")
     try:
         yield from find_job_ids(document)
     except DocumentError as error:
@@ -46,7 +46,7 @@ def parse_json_lines(text: str) -> Iterator[Pair]:
     for number, line in enumerate(_split_lines(text), start=1):
         if line.strip():
             try:
-                yield from find_job_ids(_load_json(line, expected="each line must be one JSON value"))
+                yield from find_job_ids(_load_json(line, expected="expected one JSON value per line"))
             except DocumentError as error:
                 raise error.on_line(number) from None
 
@@ -57,7 +57,7 @@ def _load_json(text: str, *, expected: str) -> object:
         document: object = json.loads(text, parse_int=float)
     except json.JSONDecodeError as error:
         raise DocumentError(
-            f"no valid JSON ({error.msg}, column {error.colno}); {expected}", line=error.lineno
+            f"this is not valid JSON ({error.msg}, column {error.colno}); {expected}", line=error.lineno
         ) from None
     except RecursionError:
         raise depth_error() from None

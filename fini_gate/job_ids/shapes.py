@@ -10,8 +10,8 @@ MAX_DEPTH: Final = 100
 MAX_ID_CHARACTERS: Final = 200
 
 _SHAPES: Final = (
-    'an ID, a list of IDs, {"jobIds": […]}, {"backgroundJobId": …} or {"jobs": […]}, the last with a'
-    " backgroundJobId or an id each"
+    'a job ID, a list of job IDs, {"jobIds": […]}, {"backgroundJobId": …}, or {"jobs": […]} with a backgroundJobId or'
+    " an id in each job"
 )
 
 Pair: TypeAlias = tuple[str, str | None]
@@ -37,7 +37,7 @@ class DocumentError(ValueError):
 
 def depth_error(path: ValuePath = ()) -> DocumentError:
     """Return the error for a document that is nested too deeply."""
-    return DocumentError("nested too deeply", path=path)
+    return DocumentError(f"it is nested more than {MAX_DEPTH} levels deep; pass only the job IDs", path=path)
 
 
 def find_job_ids(document: object) -> Iterator[Pair]:
@@ -56,13 +56,13 @@ def check_job_id(job_id: object, path: ValuePath = ()) -> str:
         DocumentError: it cannot be a job ID.
     """
     if not isinstance(job_id, str):
-        raise DocumentError(f"found {_kind(job_id)}; a job ID must be text, in quotes", path=path)
+        raise DocumentError(f"found {_kind(job_id)}; expected a job ID in quotes", path=path)
     if not job_id.strip():
-        raise DocumentError("a job ID is empty", path=path)
+        raise DocumentError("a job ID is empty; remove it", path=path)
     if len(job_id) > MAX_ID_CHARACTERS:
         raise DocumentError(f"job ID {quote(job_id)} is longer than {MAX_ID_CHARACTERS} characters", path=path)
     if not job_id.isprintable() and any(unicodedata.category(character) in {"Cc", "Cs"} for character in job_id):
-        raise DocumentError(f"job ID {quote(job_id)} holds a control character", path=path)
+        raise DocumentError(f"job ID {quote(job_id)} contains a control character", path=path)
     return job_id
 
 
@@ -86,8 +86,8 @@ def _walk(value: object, path: ValuePath, visited: set[int]) -> Iterator[Pair]:
             yield from _walk_object(value, path, visited)
         case {"statusCode": _}:
             raise DocumentError(
-                "this is an error answer of the API, not job IDs: the step that queued the jobs failed (let it use"
-                " curl --fail-with-body)",
+                "this is an error response of the API, not job IDs; check the step that queued the jobs, and let it use"
+                " curl --fail-with-body",
                 path=path,
             )
         case _:

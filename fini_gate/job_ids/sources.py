@@ -61,11 +61,13 @@ def _expand_glob(workspace: Path, pattern: str) -> Sequence[Path]:
     # IndexError comes from "." in a folder that does not exist, RecursionError from hundreds of folders.
     except (OSError, ValueError, IndexError, RecursionError) as error:
         problem = error.strerror if isinstance(error, OSError) else error
-        raise UsageError(f"Input job-ids-file names {quote(pattern)}, which is no path or glob: {problem}.") from None
+        raise UsageError(
+            f"Input job-ids-file names {quote(pattern)}, which is not a valid path or glob: {problem}."
+        ) from None
     if not found:
         raise UsageError(
             f"Input job-ids-file names {quote(pattern)}, which matches no file in the workspace: check the path, and"
-            " that an earlier step of this job wrote it there."
+            " that an earlier step of this job created the file."
         )
     return found
 
@@ -76,7 +78,7 @@ def _read_source(workspace: Path, path: Path) -> Source:
     parser = PARSER_BY_SUFFIX.get(path.suffix.lower())
     max_bytes = MAX_YAML_BYTES if parser is parse_yaml else MAX_FILE_BYTES
     text = _decode(read_bytes(path, max_bytes, name=name, input_name="job-ids-file"), name)
-    return Source(f"File {name} of job-ids-file", text, parser or guess_parser(text, json_starts=("[", "{")))
+    return Source(f"File {name} (input job-ids-file)", text, parser or guess_parser(text, json_starts=("[", "{")))
 
 
 def _check_confined(workspace: Path, path: Path, name: str) -> None:
@@ -89,8 +91,8 @@ def _check_confined(workspace: Path, path: Path, name: str) -> None:
             resolve(workspace, str(path))
         except (OSError, ValueError):
             raise UsageError(
-                f"Input job-ids-file names {name}, which leads out of the workspace: name a file in there, or"
-                " one elsewhere by its full path."
+                f"Input job-ids-file names {name}, which leads outside the workspace through a link: name a file inside"
+                " it, or give the full path of one elsewhere."
             ) from None
 
 
@@ -101,6 +103,6 @@ def _decode(content: bytes, name: str) -> str:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise UsageError(
-            f"File {name} of job-ids-file, line {line}: byte 0x{content[error.start]:02x} is not UTF-8:"
-            " store the file as UTF-8."
+            f"File {name} (input job-ids-file), line {line}: byte 0x{content[error.start]:02x} is not UTF-8; save the"
+            " file as UTF-8."
         ) from None

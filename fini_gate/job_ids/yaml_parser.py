@@ -26,12 +26,10 @@ def parse_yaml(text: str) -> Iterator[Pair]:
     except yaml.MarkedYAMLError as error:
         # Not the mark's own line: YAML ends lines at some characters at which editors do not.
         line = line_at(text, error.problem_mark.index) if error.problem_mark else None
-        raise DocumentError(f"no valid YAML ({error.problem})", line=line) from None
+        raise DocumentError(f"this is not valid YAML ({error.problem})", line=line) from None
     except yaml.reader.ReaderError as error:
         line = text.encode()[: error.position].count(b"\n") + 1  # the position counts bytes
-        raise DocumentError(f"no valid YAML ({error.reason})", line=line) from None
-    except RecursionError:
-        raise depth_error() from None
+        raise DocumentError(f"this is not valid YAML ({error.reason})", line=line) from None
 
 
 def _check_depth(text: str) -> None:

@@ -135,7 +135,7 @@ def check_inputs(case: tuple[tuple[dict[str, str], frozenset[str]], str, str]) -
         inputs = gate_inputs.Inputs.from_environ(variables)
     except UsageError as error:
         wrongs = [*_leaks("the error", error)] if secret == KEY else []
-        named = re.match(r"Input ([a-z-]+) (?:is|holds) ", str(error))
+        named = re.match(r"Input ([a-z-]+) (?:is|contains) ", str(error))
         intervals = {"poll-interval", "max-poll-interval"}
         if not named or not ({named[1]} | (intervals if named[1] in intervals else set())) & (hostile | {"api-key"}):
             wrongs.append(Wrong(Kind.VERDICT, f"refused: {error}"))
