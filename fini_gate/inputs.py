@@ -137,7 +137,7 @@ class Inputs:
         texts = {name: environ.get(env_name(name), "").strip() or default for name, default in DEFAULTS.items()}
         texts["api-key"] = key
         values: dict[str, Any] = {
-            field_name: _parse(each, texts[each.name], key) for field_name, each in INPUTS.items()
+            field_name: _parse_input(each, texts[each.name], key) for field_name, each in INPUTS.items()
         }
         inputs = cls(**values, workspace=Path(environ.get("GITHUB_WORKSPACE") or Path.cwd()))
         if inputs.max_poll_interval_seconds < inputs.poll_interval_seconds:
@@ -180,7 +180,7 @@ def quote(value: str) -> str:
     return repr(value if is_short else f"{value[: MAX_QUOTED_CHARACTERS - 1]}…")
 
 
-def _parse(given: Input, text: str, key: str) -> object:
+def _parse_input(given: Input, text: str, key: str) -> object:
     try:
         return given.parse(text)
     except ValueError as error:

@@ -1,13 +1,11 @@
 """Read all job IDs that the workflow passes, and merge them."""
 
-from collections.abc import Iterator
 from typing import Final, TypeAlias
 
 from fini_gate.errors import UsageError
 from fini_gate.escaping import redact
 from fini_gate.inputs import Inputs
-from fini_gate.job_ids.shapes import DocumentError, Pair
-from fini_gate.job_ids.sources import Source, find_sources
+from fini_gate.job_ids.sources import find_sources
 
 MAX_JOBS: Final = 200_000
 
@@ -19,7 +17,7 @@ def read_job_ids(inputs: Inputs) -> JobIds:
     """Read the job IDs of `job-ids`, then those of the files that `job-ids-file` names.
 
     Raises:
-        UsageError: a file cannot be read, or a text holds something other than job IDs. The message says where.
+        UsageError: a file cannot be read, or a text contains something other than job IDs. The message says where.
     """
     try:
         return _merge(inputs)
@@ -34,7 +32,7 @@ def _merge(inputs: Inputs) -> JobIds:
     _reject_key("Input job-ids-file", "\n".join(inputs.job_id_paths), inputs.api_key)
     for source in find_sources(inputs):
         _reject_key(source.name, source.text, inputs.api_key)
-        for job_id, document_id in _parse(source):
+        for job_id, document_id in source.job_ids():
             _reject_key(source.name, f"{job_id}\n{document_id}", inputs.api_key)
             known = spellings.setdefault(job_id.lower(), job_id)
             job_ids[known] = job_ids.get(known) or document_id
@@ -43,13 +41,6 @@ def _merge(inputs: Inputs) -> JobIds:
                     f"{source.name}: there are more than {MAX_JOBS} job IDs, the limit of one gate; use several gates."
                 )
     return job_ids
-
-
-def _parse(source: Source) -> Iterator[Pair]:
-    try:
-        yield from source.parse(source.text)
-    except DocumentError as error:
-        raise source.error(error) from None
 
 
 def _reject_key(place: str, text: str, api_key: str) -> None:

@@ -1,4 +1,4 @@
-"""Parse text, JSON and JSON Lines into job IDs, and choose the parser for a text."""
+"""Parse text, JSON, JSON Lines and YAML into job IDs, and choose the parser for a text."""
 
 import json
 import re
@@ -7,7 +7,6 @@ from typing import Final, TypeAlias
 
 from fini_gate.job_ids.locations import line_in_json
 from fini_gate.job_ids.shapes import DocumentError, Pair, check_job_id, depth_error, find_job_ids
-from fini_gate.job_ids.yaml_parser import parse_yaml
 
 # Each list and object takes memory, and a job needs only one or a few.
 MAX_CONTAINERS: Final = 2_000_000
@@ -49,6 +48,13 @@ def parse_json_lines(text: str) -> Iterator[Pair]:
                 yield from find_job_ids(_load_json(line, expected="expected one JSON value per line"))
             except DocumentError as error:
                 raise error.on_line(number) from None
+
+
+def parse_yaml(text: str) -> Iterator[Pair]:
+    """Yield the job IDs in the documents of a YAML text."""
+    from fini_gate.job_ids import yaml_parser  # noqa: PLC0415 - PyYAML is slow to import, and rarely needed
+
+    return yaml_parser.parse_yaml(text)
 
 
 def _load_json(text: str, *, expected: str) -> object:

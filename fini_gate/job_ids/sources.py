@@ -1,4 +1,4 @@
-"""Find and read the texts that hold job IDs: the input `job-ids` and the files that `job-ids-file` names."""
+"""Find and read the texts that contain job IDs: the input `job-ids` and the files that `job-ids-file` names."""
 
 import codecs
 import os
@@ -10,9 +10,8 @@ from typing import Final
 from fini_gate.errors import UsageError
 from fini_gate.files import read_bytes, resolve
 from fini_gate.inputs import Inputs, quote
-from fini_gate.job_ids.parsers import PARSER_BY_SUFFIX, Parser, guess_parser
-from fini_gate.job_ids.shapes import DocumentError
-from fini_gate.job_ids.yaml_parser import parse_yaml
+from fini_gate.job_ids.parsers import PARSER_BY_SUFFIX, Parser, guess_parser, parse_yaml
+from fini_gate.job_ids.shapes import DocumentError, Pair
 
 MAX_FILE_BYTES: Final = 32 * 1024**2
 # Parsing YAML takes about a second per megabyte.
@@ -21,18 +20,25 @@ MAX_YAML_BYTES: Final = 4 * 1024**2
 
 @dataclass(frozen=True)
 class Source:
-    """A text that holds job IDs, with its name in errors and the parser that fits it."""
+    """A text that contains job IDs, with its name in errors and its parser."""
 
     name: str
     text: str
     parse: Parser
 
-    def error(self, problem: DocumentError) -> UsageError:
-        """Return the usage error that says where in this source a problem is."""
-        line = "" if problem.line is None else f", line {problem.line}"
-        steps = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in problem.path).lstrip(".")
-        place = f", at {steps}" if steps else ""
-        return UsageError(f"{self.name}{line}{place}: {problem}.")
+    def job_ids(self) -> Iterator[Pair]:
+        """Yield the job IDs in the text.
+
+        Raises:
+            UsageError: the text contains something else. The message says where.
+        """
+        try:
+            yield from self.parse(self.text)
+        except DocumentError as error:
+            line = "" if error.line is None else f", line {error.line}"
+            steps = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in error.path).lstrip(".")
+            place = f", at {steps}" if steps else ""
+            raise UsageError(f"{self.name}{line}{place}: {error}.") from None
 
 
 def find_sources(inputs: Inputs) -> Iterator[Source]:
@@ -49,7 +55,7 @@ def find_sources(inputs: Inputs) -> Iterator[Source]:
 
 
 def _expand_glob(workspace: Path, pattern: str) -> Sequence[Path]:
-    """Return the files that a path or glob stands for. A file whose name looks like a glob is that file."""
+    """Return the files that match a path or glob. A path that exists is that file, even if it looks like a glob."""
     literal = workspace / pattern
     try:
         if literal.exists():
@@ -82,9 +88,10 @@ def _read_source(workspace: Path, path: Path) -> Source:
 
 
 def _check_confined(workspace: Path, path: Path, name: str) -> None:
-    """Reject a path in the workspace that a link leads outside: a hostile checkout could show any file in errors.
+    """Reject a path in the workspace if a link leads it outside.
 
-    A path outside the workspace is fine if the workflow names it itself.
+    A hostile checkout could otherwise have any file quoted in errors. A path that is outside as the workflow wrote it
+    is accepted.
     """
     if Path(os.path.normpath(path)).is_relative_to(workspace):
         try:

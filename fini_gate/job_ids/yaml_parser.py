@@ -1,11 +1,10 @@
-"""Parse YAML into job IDs. Tags are ignored: everything is text, a list or a map, so no tag can run code.
-
-PyYAML is imported when it is needed, because importing it is slow and few runs need it.
-"""
+"""Parse YAML into job IDs. Tags are ignored: everything is text, a list or a map, so no tag can run code."""
 
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
+
+import yaml
 
 from fini_gate.job_ids.locations import line_at
 from fini_gate.job_ids.shapes import MAX_DEPTH, DocumentError, Pair, ValuePath, depth_error, find_job_ids
@@ -13,8 +12,6 @@ from fini_gate.job_ids.shapes import MAX_DEPTH, DocumentError, Pair, ValuePath, 
 
 def parse_yaml(text: str) -> Iterator[Pair]:
     """Yield the job IDs in the documents of a YAML text."""
-    import yaml  # noqa: PLC0415 - slow to import, and rarely needed
-
     try:
         _check_depth(text)
         # The base loader keeps scalars as written; the safe loader would turn the ID 012 into 10 and yes into true.
@@ -34,8 +31,6 @@ def parse_yaml(text: str) -> Iterator[Pair]:
 
 def _check_depth(text: str) -> None:
     """Raise an error if the text is nested too deeply. The loader, which is written in C, would crash on it."""
-    import yaml  # noqa: PLC0415 - slow to import, and rarely needed
-
     depth = 0
     for event in yaml.parse(text, Loader=yaml.CBaseLoader):
         if isinstance(event, yaml.CollectionStartEvent):
@@ -48,8 +43,6 @@ def _check_depth(text: str) -> None:
 
 def _line_of(text: str, document_number: int, path: ValuePath) -> int:
     """Return the line on which the value at a path begins, in a document that has been parsed."""
-    import yaml  # noqa: PLC0415 - slow to import, and rarely needed
-
     # Only up to that document: a later one may be invalid.
     node: Any = next(islice(yaml.compose_all(text, Loader=yaml.CBaseLoader), document_number, None))
     for step in path:
