@@ -3,8 +3,9 @@
 import math
 from typing import Final
 
+from fini_gate.durations import format_duration
 from fini_gate.errors import OutageError
-from fini_gate.inputs import Inputs, format_duration
+from fini_gate.inputs import Inputs
 from fini_gate.models import PollLimits, PollResult
 from fini_gate.verdict import Limit
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from fini_gate.inputs import format_duration
+from fini_gate.durations import format_duration
 from fini_gate.models import Job, JobState
 from fini_gate.output.report import MAX_LISTED_JOBS, PROBLEM_STATES, counts_text, describe_job
 from fini_gate.poller import Progress

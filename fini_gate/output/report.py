@@ -5,9 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
+from fini_gate.durations import format_duration
 from fini_gate.errors import UsageError
 from fini_gate.escaping import escape_control
-from fini_gate.inputs import Inputs, format_duration
+from fini_gate.inputs import Inputs
 from fini_gate.models import Job, JobState
 from fini_gate.verdict import Limit, Result, Verdict
 

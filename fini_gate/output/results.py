@@ -1,15 +1,12 @@
 """The file that `results-file` asks for: written whole or not at all, in the workspace, and owned as it is."""
 
-import contextlib
 import json
-import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from fini_gate.errors import UsageError
-from fini_gate.files import resolve
+from fini_gate.files import resolve, write_whole
 from fini_gate.inputs import quote
 
 # As one text the document would take as much memory as all that is known of the jobs.
@@ -37,22 +34,7 @@ def write_results_file(workspace: Path, given: str, document: Mapping[str, Any])
         OSError: it cannot be written; a file that stood there before still does.
         ValueError: the path leads out of the workspace by now.
     """
-    path = resolve(workspace, given)
-    owner = workspace.stat()
-    for folder in reversed([parent for parent in path.parents if not parent.exists()]):
-        folder.mkdir()
-        _give(folder, owner)
-    # Beside its place, since a file cannot be moved at once from one file system to another.
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".fini-gate.")
-    try:
-        with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - it opens a descriptor
-            file.writelines(_pieces(document))
-        Path(temporary).chmod(0o644)  # it was made for its owner's eyes alone
-        _give(Path(temporary), owner)
-        Path(temporary).replace(path)
-    except OSError:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_whole(workspace, given, _pieces(document))
 
 
 def _pieces(document: Mapping[str, Any]) -> Iterator[str]:
@@ -63,10 +45,3 @@ def _pieces(document: Mapping[str, Any]) -> Iterator[str]:
         piece = json.dumps(jobs[start : start + _JOBS_IN_A_PIECE])
         yield (",\n" if start else "") + piece[1:-1]
     yield "]}\n"
-
-
-def _give(path: Path, owner: os.stat_result) -> None:
-    # The container's root owns what it makes; on a self-hosted runner nobody else could remove it later. Not every
-    # file system knows owners.
-    with contextlib.suppress(OSError):
-        os.chown(path, owner.st_uid, owner.st_gid)

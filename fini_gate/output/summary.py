@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from fini_gate.durations import format_duration
 from fini_gate.escaping import escape_control, escape_markdown
-from fini_gate.inputs import format_duration
 from fini_gate.models import Job, JobState
 from fini_gate.output.report import RESULT_ICONS, STATE_ICONS, advice, message, pluralize, state_phrase, title
 from fini_gate.output.timing import JobTiming, job_timings, percentile

@@ -7,9 +7,9 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from fini_gate import certificates, errors, inputs, main
+from fini_gate import certificates, durations, errors, inputs, main
 from fini_gate.client import responses, transport
-from fini_gate.job_ids import load as job_ids
+from fini_gate.job_ids import load, parsers, shapes, sources
 from fini_gate.models import STATE_BY_STATUS, JobState
 from fini_gate.output import report
 from fini_gate.verdict import EXIT_CODES, Result, decide
@@ -111,16 +111,16 @@ def test_readme__lists_the_limits_of_the_code() -> None:
     """The README's limits are those that the code enforces."""
     limits = " ".join(limit for _, limit in table("what"))
     for figure in (
-        f"{job_ids.MAX_JOBS:,};",
+        f"{load.MAX_JOBS:,};",
         f"`results-file` {main.MAX_JOBS_WITHOUT_RESULTS_FILE:,}",
-        f"{job_ids.MAX_ID_CHARACTERS} characters",
-        f"{job_ids.MAX_FILE_BYTES // 1024**2} MiB",
-        f"YAML {job_ids.MAX_YAML_BYTES // 1024**2} MiB",
-        f"{job_ids.MAX_DEPTH} levels",
-        f"JSON {job_ids.MAX_CONTAINERS:,} lists and objects",
+        f"{shapes.MAX_ID_CHARACTERS} characters",
+        f"{sources.MAX_FILE_BYTES // 1024**2} MiB",
+        f"YAML {sources.MAX_YAML_BYTES // 1024**2} MiB",
+        f"{shapes.MAX_DEPTH} levels",
+        f"JSON {parsers.MAX_CONTAINERS:,} lists and objects",
         f"{responses.MAX_VALUES:,} values",
         f"{transport.MAX_BODY_BYTES // 1024**2} MiB, unpacked",
-        f"{inputs.MAX_DURATION_HOURS:,} h",
+        f"{durations.MAX_DURATION_HOURS:,} h",
         f"a file of {certificates.MAX_BUNDLE_BYTES // 1024**2} MiB",
     ):
         assert figure in limits

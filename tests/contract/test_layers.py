@@ -13,17 +13,19 @@ LAYERS = {
     "models": {"errors"},
     "pacing": set[str](),
     "escaping": set[str](),
-    "inputs": {"errors", "escaping"},
-    "files": set[str](),
+    "addresses": set[str](),
+    "durations": set[str](),
+    "inputs": {"addresses", "durations", "errors", "escaping"},
+    "files": {"errors"},
     "job_ids": {"errors", "escaping", "files", "inputs"},
     "certificates": {"errors", "escaping", "files", "inputs"},
     "verdict": {"errors", "models"},
     "executor": {"errors"},
     "tracking": {"inputs", "models"},
-    "deadlines": {"errors", "inputs", "models", "verdict"},
+    "deadlines": {"durations", "errors", "inputs", "models", "verdict"},
     "poller": {"deadlines", "errors", "inputs", "models", "pacing", "tracking", "verdict"},
-    "client": {"errors", "escaping", "inputs", "models"},
-    "output": {"errors", "escaping", "files", "inputs", "models", "poller", "verdict"},
+    "client": {"addresses", "durations", "errors", "escaping", "models"},
+    "output": {"durations", "errors", "escaping", "files", "inputs", "models", "poller", "verdict"},
     "platforms": {"escaping", "inputs"},
 }
 
@@ -34,7 +36,7 @@ LIBRARIES = {
     "requests": "client/transport.py",
     "rich": "platforms/terminal.py",
     "urllib3": None,  # but requests
-    "yaml": "job_ids/load.py",
+    "yaml": "job_ids/yaml_parser.py",
 }
 
 

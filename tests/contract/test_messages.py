@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # Who is handed the text of a message.
 SPEAKERS = {
     *("UsageError", "OutageError", "RequestRefusedError", "InternalError", "CancelledError"),
-    *("_ShapeError", "_NotJsonError", "warning"),
+    *("DocumentError", "warning"),
 }
 # Whose texts are messages, or the ends of one.
 FUNCTIONS = {
@@ -23,7 +23,6 @@ FUNCTIONS = {
         "no_titles_text",
         "unknown_status_text",
     ),
-    *("_parse_json", "_parse_json_lines", "_parse_yaml", "_merged", "_reject_key"),
 }
 
 

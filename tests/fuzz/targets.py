@@ -31,7 +31,7 @@ from fini_gate.client.status_route import STATUS_ROUTE
 from fini_gate.client.transport import Response
 from fini_gate.errors import UsageError
 from fini_gate.executor import InterruptibleExecutor
-from fini_gate.job_ids import load as gate_job_ids
+from fini_gate.job_ids import read_job_ids
 from fini_gate.models import Job, worse_of
 from tests.chaos.faults import KEY
 from tests.chaos.model import Clock, Meaning, meaning_of
@@ -103,7 +103,7 @@ def check_ids(case: make.IdsCase) -> Finding:
         environ = {**_environ(case, Path(folder)), "api-key": KEY}
         inputs = gate_inputs.Inputs.from_environ(_variables(environ, Path(folder)))
         try:
-            found = gate_job_ids.read_job_ids(inputs)
+            found = read_job_ids(inputs)
         except UsageError as error:
             wrongs = [*_leaks("the error", error)]
             return REFUSED, wrongs + [Wrong(Kind.VERDICT, f"refused: {error}")] * (expected is not None)
@@ -138,7 +138,7 @@ def check_inputs(case: tuple[tuple[dict[str, str], frozenset[str]], str, str]) -
         inputs = gate_inputs.Inputs.from_environ(variables)
     except UsageError as error:
         wrongs = [*_leaks("the error", error)] if secret == KEY else []
-        named = re.match(r"Input ([a-z-]+) (?:is|holds) ", str(error))
+        named = re.match(r"Input ([a-z-]+) (?:is|contains) ", str(error))
         intervals = {"poll-interval", "max-poll-interval"}
         if not named or not ({named[1]} | (intervals if named[1] in intervals else set())) & (hostile | {"api-key"}):
             wrongs.append(Wrong(Kind.VERDICT, f"refused: {error}"))

@@ -4,9 +4,9 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from fini_gate import inputs, models, poller
+from fini_gate import durations, models, poller
 from fini_gate.client import responses
-from fini_gate.job_ids import load as job_ids
+from fini_gate.job_ids import parsers, shapes
 from fini_gate.models import JobState
 from fini_gate.platforms import github
 from tests.chaos.oracle import Kind
@@ -33,9 +33,12 @@ def _let_numbers_through(read: Callable[[object, Any], str]) -> Callable[[object
 
 Broken: TypeAlias = tuple[str, Kind, Any, str, Callable[[Any], Any]]
 BROKEN: dict[str, Broken] = {
-    "a parser that lets an error through": ("ids", Kind.TRACEBACK, job_ids, "_checked", _let_numbers_through),
-    "IDs cut in two": ("ids", Kind.VERDICT, job_ids, "_SEPARATORS", lambda _: re.compile(r"[\s,-]+")),
-    "durations as Python reads numbers": ("inputs", Kind.VERDICT, inputs, "parse_duration", lambda _: float),
+    "a parser that lets an error through": ("ids", Kind.TRACEBACK, shapes, "check_job_id", _let_numbers_through),
+    "IDs cut in two": ("ids", Kind.VERDICT, parsers, "_SEPARATORS", lambda _: re.compile(r"[\s,-]+")),
+    "a minute of a hundred seconds": (
+        *("inputs", Kind.VERDICT, durations, "UNIT_SECONDS"),
+        lambda units: {**units, "m": 100.0},
+    ),
     "an answer that holds the key": ("answers", Kind.KEY, responses, "redact", lambda _: lambda text, _: text),
     "an unknown status that passes": (
         *("answers", Kind.VERDICT, models, "_state_of"),

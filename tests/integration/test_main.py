@@ -139,9 +139,9 @@ def test_main__unreadable(gate: Gate, serve: Serve) -> None:
         ({"job-ids-file": "nowhere.json"}, "'nowhere.json', which matches no file"),
         ({"job-ids": "a", "results-file": "../out.json"}, "Input results-file is '../out.json'"),
         ({"job-ids": " ".join(map(str, range(10_001)))}, "10001 job IDs"),
-        ({"job-ids": f"a {KEY}"}, "Input job-ids: the API key stands in there"),
+        ({"job-ids": f"a {KEY}"}, "Input job-ids: it contains the API key"),
         ({"job-ids": "a", "api-url": "http://fini.example"}, "Input api-url is 'http://fini.example'"),
-        ({"job-ids": "a", "api-key": "fini_with a space"}, "Input api-key holds white space"),
+        ({"job-ids": "a", "api-key": "fini_with a space"}, "Input api-key contains a space"),
     ],
 )
 def test_main__usage_error(gate: Gate, inputs: Mapping[str, str], named: str) -> None:
