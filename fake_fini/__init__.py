@@ -3,7 +3,7 @@
 In a test: `with FakeFini(Scenario.from_mapping({...})) as api:` and talk to `api.url`.
 On the command line: `python -m fake_fini --help`.
 
-The order in which to read the modules: `reading` → `scenario` (and `faults`) → `state` → `api` → `server`.
+The order in which to read the modules: `reading` → `scenario` (and `faults`) → `workspace` → `routes` → `server`.
 """
 
 from fake_fini.reading import ScenarioError

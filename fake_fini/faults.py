@@ -16,8 +16,8 @@ from functools import cache
 from typing import Any, Final, Protocol, Self, TypeAlias
 from uuid import uuid4
 
-from fake_fini.answers import JSON_TYPE, Answer, error_answer
 from fake_fini.reading import DURATION_FORM, Node
+from fake_fini.responses import JSON_TYPE, Response, error_response
 
 ROUTE_NAMES: Final = ("status", "articles", "generate", "bulk")
 
@@ -54,16 +54,16 @@ class Wire(Protocol):
         """End the connection with RST."""
 
 
-def _send_whole(answer: Answer, wire: Wire) -> None:
-    wire.send(answer.whole())
+def _send_whole(response: Response, wire: Wire) -> None:
+    wire.send(response.whole())
 
 
 @dataclass(frozen=True)
 class Fault:
     """What is wrong with an answer."""
 
-    alter: Callable[[Answer], Answer] = lambda answer: answer
-    send: Callable[[Answer, Wire], None] = _send_whole
+    alter: Callable[[Response], Response] = lambda response: response
+    send: Callable[[Response, Wire], None] = _send_whole
     sends_status: bool = True
     ends_connection: bool = False
 
@@ -84,10 +84,10 @@ def _status(value: Node, options: Mapping[str, Node]) -> Fault:
     date_node = options["retry-after-date"]
     date_seconds = None if date_node.value is None else date_node.seconds()
 
-    def alter(answer: Answer) -> Answer:
+    def alter(response: Response) -> Response:
         date = {} if date_seconds is None else {"Retry-After": _http_date(date_seconds)}
-        encoded = error_answer(status).body if body is None else body.encode()
-        return answer.but(
+        encoded = error_response(status).body if body is None else body.encode()
+        return response.but(
             status=status,
             body=b"" if status in _STATUSES_WITHOUT_BODY else encoded,
             headers={"Content-Type": content_type, **date, **headers},
@@ -101,17 +101,17 @@ def _http_date(seconds_from_now: float) -> str:
 
 
 def _body(content: bytes, content_type: str) -> Fault:
-    return Fault(lambda answer: answer.but(status=200, body=content, headers={"Content-Type": content_type}))
+    return Fault(lambda response: response.but(status=200, body=content, headers={"Content-Type": content_type}))
 
 
 def _redirect(value: Node, _: Mapping[str, Node]) -> Fault:
     location = value.text()
-    return Fault(lambda answer: answer.but(status=302, body=b"", headers={"Location": location}))
+    return Fault(lambda response: response.but(status=302, body=b"", headers={"Location": location}))
 
 
 def _mislabel(value: Node, _: Mapping[str, Node]) -> Fault:
     content_type = value.text()
-    return Fault(lambda answer: answer.but(headers={"Content-Type": content_type}))
+    return Fault(lambda response: response.but(headers={"Content-Type": content_type}))
 
 
 def _encode(value: Node, _: Mapping[str, Node]) -> Fault:
@@ -121,21 +121,21 @@ def _encode(value: Node, _: Mapping[str, Node]) -> Fault:
     except (LookupError, ValueError):
         raise value.error("a character encoding that Python knows, such as utf-16") from None
 
-    def alter(answer: Answer) -> Answer:
-        body = answer.body.decode().encode(charset, "replace")
-        return answer.but(body=body, headers={"Content-Type": f"application/json; charset={charset}"})
+    def alter(response: Response) -> Response:
+        body = response.body.decode().encode(charset, "replace")
+        return response.but(body=body, headers={"Content-Type": f"application/json; charset={charset}"})
 
     return Fault(alter)
 
 
-def _cut_short(answer: Answer) -> Answer:
-    return answer.but(body=answer.body[: len(answer.body) // 2])
+def _cut_short(response: Response) -> Response:
+    return response.but(body=response.body[: len(response.body) // 2])
 
 
 def _gzip_bomb(value: Node, _: Mapping[str, Node]) -> Fault:
     megabytes = value.whole_number(1, _MOST_MEGABYTES)
     return Fault(
-        lambda answer: answer.but(
+        lambda response: response.but(
             status=200, body=_packed(megabytes), headers={"Content-Type": JSON_TYPE, "Content-Encoding": "gzip"}
         )
     )
@@ -151,13 +151,13 @@ def _packed(megabytes: int) -> bytes:
 def _rows(change: Callable[[list[Row]], list[Row]]) -> Fault:
     """A fault that changes the rows of an answer that has rows, and leaves any other as it is."""
 
-    def alter(answer: Answer) -> Answer:
-        payload = json.loads(answer.body)
+    def alter(response: Response) -> Response:
+        payload = json.loads(response.body)
         if isinstance(payload, list):
             payload = change(payload)
         elif isinstance(payload.get("jobs"), list):
             payload = {**payload, "jobs": change(payload["jobs"])}
-        return answer.but(body=json.dumps(payload).encode())
+        return response.but(body=json.dumps(payload).encode())
 
     return Fault(alter)
 
@@ -184,8 +184,8 @@ def _alien_rows(value: Node, _: Mapping[str, Node]) -> Fault:
 # --- Ways over the wire --------------------------------------------------------------------------------------------
 
 
-def _hang_up_midway(answer: Answer, wire: Wire) -> None:
-    wire.send(answer.head(content_length=len(answer.body)) + answer.body[: len(answer.body) // 2])
+def _hang_up_midway(response: Response, wire: Wire) -> None:
+    wire.send(response.head(content_length=len(response.body)) + response.body[: len(response.body) // 2])
 
 
 def _hang(value: Node, _: Mapping[str, Node]) -> Fault:
@@ -196,9 +196,9 @@ def _hang(value: Node, _: Mapping[str, Node]) -> Fault:
 def _delay(value: Node, _: Mapping[str, Node]) -> Fault:
     seconds = value.seconds()
 
-    def send(answer: Answer, wire: Wire) -> None:
+    def send(response: Response, wire: Wire) -> None:
         wire.pause(seconds)
-        wire.send(answer.whole())
+        wire.send(response.whole())
 
     return Fault(send=send)
 
@@ -207,9 +207,9 @@ def _drip(value: Node, options: Mapping[str, Node]) -> Fault:
     interval_seconds = value.seconds()
     is_endless = options["endless"].switch()
 
-    def send(answer: Answer, wire: Wire) -> None:
-        wire.send(answer.head(content_length=None if is_endless else len(answer.body)))
-        for byte in answer.body:
+    def send(response: Response, wire: Wire) -> None:
+        wire.send(response.head(content_length=None if is_endless else len(response.body)))
+        for byte in response.body:
             wire.pause(interval_seconds)
             wire.send(bytes([byte]))
         while is_endless:
@@ -223,13 +223,13 @@ def _drip(value: Node, options: Mapping[str, Node]) -> Fault:
 def _huge(value: Node, _: Mapping[str, Node]) -> Fault:
     size = value.whole_number(1, _MOST_MEGABYTES) * _MEGABYTE
 
-    def send(answer: Answer, wire: Wire) -> None:
+    def send(response: Response, wire: Wire) -> None:
         # The right answer at the end of much white space: too large is all that is wrong with it.
-        padding = max(0, size - len(answer.body))
-        wire.send(answer.head(content_length=padding + len(answer.body)))
+        padding = max(0, size - len(response.body))
+        wire.send(response.head(content_length=padding + len(response.body)))
         for start in range(0, padding, len(_CHUNK)):
             wire.send(_CHUNK[: padding - start])
-        wire.send(answer.body)
+        wire.send(response.body)
 
     return Fault(send=send)
 

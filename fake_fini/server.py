@@ -19,11 +19,11 @@ from socketserver import TCPServer
 from typing import Any, Final, Self, cast
 from uuid import uuid4
 
-from fake_fini.answers import error_answer
-from fake_fini.api import Api, Request
 from fake_fini.faults import NO_FAULT
+from fake_fini.responses import error_response
+from fake_fini.routes import Api, Request
 from fake_fini.scenario import Scenario
-from fake_fini.state import State
+from fake_fini.workspace import Workspace
 
 # A client that sends more than the API takes hears so once it has sent it; one that sends more than this is cut off.
 _DRAINED_BYTES: Final = 16 * 1024**2
@@ -134,8 +134,8 @@ class _Server(ThreadingHTTPServer):
             self.address_family = socket.AF_INET6
         self._tls = tls
         self.scenario = scenario
-        self.state = State(scenario, clock)
-        self.api = Api(scenario, self.state)
+        self.workspace = Workspace(scenario, clock)
+        self.api = Api(scenario, self.workspace)
         self.requests = requests
         self.stopping = threading.Event()
         self._connections: set[socket.socket] = set()
@@ -222,12 +222,12 @@ class _Handler(BaseHTTPRequestHandler):
         request = self._read_request()
         if request is None:
             return
-        at_seconds = server.state.seconds_since_start()
+        at_seconds = server.workspace.seconds_since_start()
         reply = server.api.reply(request)
         fault = NO_FAULT
         if reply.route_name is not None:
-            fault = server.state.next_fault(reply.route_name, len(reply.ids))
-        answer = fault.alter(reply.answer.but(headers={"X-Request-Id": str(uuid4())}))
+            fault = server.workspace.next_fault(reply.route_name, len(reply.ids))
+        response = fault.alter(reply.response.but(headers={"X-Request-Id": str(uuid4())}))
         recorded = RecordedRequest(
             at_seconds=at_seconds,
             method=request.method,
@@ -235,14 +235,14 @@ class _Handler(BaseHTTPRequestHandler):
             headers=request.headers,
             body=request.body,
             job_ids=reply.ids if reply.route_name == "status" else (),
-            status=answer.status if fault.sends_status else None,
+            status=response.status if fault.sends_status else None,
         )
         # Before anything is sent: who has the answer finds the request recorded.
         server.requests.append(recorded)
-        _log.info("%s %s: %s, %d IDs", recorded.method, recorded.path, recorded.status or "no answer", len(reply.ids))
+        _log.info("%s %s: %s, %d IDs", recorded.method, recorded.path, recorded.status or "no response", len(reply.ids))
         wire = _SocketWire(self.connection, server.stopping)
         wire.pause(server.scenario.latency_seconds)
-        fault.send(answer, wire)
+        fault.send(response, wire)
         self.close_connection = self.close_connection or fault.ends_connection
 
     do_DELETE = do_GET = do_PATCH = do_POST = do_PUT = _serve  # noqa: N815 - the base class looks for these names
@@ -252,7 +252,7 @@ class _Handler(BaseHTTPRequestHandler):
         length = self.headers.get("Content-Length", "0")
         if "Transfer-Encoding" in self.headers or not _LENGTH.fullmatch(length):
             self.close_connection = True
-            self.wfile.write(error_answer(HTTPStatus.LENGTH_REQUIRED).whole())
+            self.wfile.write(error_response(HTTPStatus.LENGTH_REQUIRED).whole())
             return None
         body = self.rfile.read(int(length)) if int(length) <= _DRAINED_BYTES else b""
         if len(body) < int(length):

@@ -10,7 +10,7 @@ JSON_TYPE: Final = "application/json; charset=utf-8"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class Response:
     """An HTTP answer. `Content-Length` is not among the headers: it is a matter of how the answer is sent."""
 
     status: int
@@ -44,12 +44,12 @@ def reason(status: int) -> str:
         return "Unknown"
 
 
-def json_answer(payload: object, status: int = HTTPStatus.OK) -> Answer:
-    """Answer with JSON."""
-    return Answer(status=int(status), body=json.dumps(payload).encode(), headers={"Content-Type": JSON_TYPE})
+def json_response(payload: object, status: int = HTTPStatus.OK) -> Response:
+    """Response with JSON."""
+    return Response(status=int(status), body=json.dumps(payload).encode(), headers={"Content-Type": JSON_TYPE})
 
 
-def error_answer(status: int, message: str | list[str] | None = None) -> Answer:
-    """Answer with the error body that Fini documents; validation gives a list of messages."""
+def error_response(status: int, message: str | list[str] | None = None) -> Response:
+    """Response with the error body that Fini documents; validation gives a list of messages."""
     words = reason(status)
-    return json_answer({"statusCode": int(status), "message": message or words, "error": words}, status)
+    return json_response({"statusCode": int(status), "message": message or words, "error": words}, status)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
-from fake_fini.answers import Answer, error_answer, json_answer
+from fake_fini.responses import Response, error_response, json_response
 from fake_fini.scenario import READ_SCOPE, WRITE_SCOPE, Scenario
-from fake_fini.state import State
+from fake_fini.workspace import Workspace
 
 # Express's limit for JSON bodies, `100kb`.
 BODY_BYTES: Final = 100 * 1024
@@ -34,7 +34,7 @@ class Request:
 class Reply:
     """An answer, and what is known of the request by then."""
 
-    answer: Answer
+    response: Response
     route_name: str | None = None
     ids: tuple[str, ...] = ()
 
@@ -44,7 +44,7 @@ class _RefusedError(Exception):
 
     def __init__(self, status: int, message: str | list[str] | None = None) -> None:
         super().__init__(status, message)
-        self.answer = error_answer(status, message)
+        self.response = error_response(status, message)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,45 +54,45 @@ class _Route:
     name: str
     scope: str
     ids_field: str | None
-    answer: Callable[[tuple[str, ...]], object]
+    respond: Callable[[tuple[str, ...]], object]
 
 
 class Api:
     """The API of one workspace."""
 
-    def __init__(self, scenario: Scenario, state: State) -> None:
+    def __init__(self, scenario: Scenario, workspace: Workspace) -> None:
         self._scopes_by_key = scenario.api_keys
-        self._state = state
+        self._workspace = workspace
         self._routes: Final = {
             "/v2/knowledge/public/jobs/status": _Route(
-                name="status", scope=READ_SCOPE, ids_field="jobIds", answer=self._job_rows
+                name="status", scope=READ_SCOPE, ids_field="jobIds", respond=self._job_rows
             ),
             "/v2/hc-articles/ids/public": _Route(
-                name="articles", scope=READ_SCOPE, ids_field="articleIds", answer=self._articles
+                name="articles", scope=READ_SCOPE, ids_field="articleIds", respond=self._articles
             ),
-            "/v2/knowledge/public": _Route(name="generate", scope=WRITE_SCOPE, ids_field=None, answer=self._generate),
+            "/v2/knowledge/public": _Route(name="generate", scope=WRITE_SCOPE, ids_field=None, respond=self._generate),
             "/v2/knowledge/public/bulk": _Route(
-                name="bulk", scope=WRITE_SCOPE, ids_field="documentIds", answer=self._generate_bulk
+                name="bulk", scope=WRITE_SCOPE, ids_field="documentIds", respond=self._generate_bulk
             ),
         }
 
     def reply(self, request: Request) -> Reply:
-        """Answer a request."""
+        """Response a request."""
         route = self._routes.get(request.path) if request.method == "POST" else None
         if route is None:
-            return Reply(error_answer(HTTPStatus.NOT_FOUND, f"Cannot {request.method} {request.path}"))
+            return Reply(error_response(HTTPStatus.NOT_FOUND, f"Cannot {request.method} {request.path}"))
         ids: tuple[str, ...] = ()
         try:
             self._authorize(request, route.scope)
             if route.name == "status":
-                self._state.start_clock()
+                self._workspace.start_clock()
             fields = _json_fields(request)
             if route.ids_field is not None:
                 ids = _ids(fields.get(route.ids_field), route.ids_field)
-            answer = json_answer(route.answer(ids))
+            response = json_response(route.respond(ids))
         except _RefusedError as error:
-            answer = error.answer
-        return Reply(answer, route.name, ids)
+            response = error.response
+        return Reply(response, route.name, ids)
 
     def _authorize(self, request: Request, scope: str) -> None:
         authorization = request.headers.get("authorization", "")
@@ -104,27 +104,27 @@ class Api:
 
     def _job_rows(self, job_ids: tuple[str, ...]) -> object:
         # The database is asked for a set: an ID given twice has one row.
-        jobs = {job_id: self._state.existing_job(job_id) for job_id in job_ids}
+        jobs = {job_id: self._workspace.existing_job(job_id) for job_id in job_ids}
         if any(job is not None and job.is_malformed for job in jobs.values()):
             raise _RefusedError(HTTPStatus.BAD_REQUEST, ["each value in jobIds must be a UUID"])
         if None in jobs.values():
             raise _RefusedError(HTTPStatus.NOT_FOUND, "One or more knowledge jobs were not found")
         for job_id in jobs:
-            if status := self._state.broken_status(job_id):
+            if status := self._workspace.broken_status(job_id):
                 raise _RefusedError(status)
-        return {"jobs": [row for job_id in jobs if (row := self._state.row(job_id)) is not None]}
+        return {"jobs": [row for job_id in jobs if (row := self._workspace.row(job_id)) is not None]}
 
     def _articles(self, article_ids: tuple[str, ...]) -> object:
-        titles = self._state.article_titles(article_ids)
+        titles = self._workspace.article_titles(article_ids)
         return [{"id": article_id, "title": title} for article_id, title in titles.items()]
 
     def _generate(self, _: tuple[str, ...]) -> object:
-        return {"backgroundJobId": self._state.queue_job()}
+        return {"backgroundJobId": self._workspace.queue_job()}
 
     def _generate_bulk(self, document_ids: tuple[str, ...]) -> object:
         return {
             "jobs": [
-                {"documentId": document_id, "backgroundJobId": self._state.queue_job(document_id)}
+                {"documentId": document_id, "backgroundJobId": self._workspace.queue_job(document_id)}
                 for document_id in document_ids
             ]
         }

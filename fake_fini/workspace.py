@@ -24,7 +24,7 @@ class _Course:
     origin: float | None = None
 
 
-class State:
+class Workspace:
     """The workspace behind the API. Safe to use from several threads."""
 
     def __init__(self, scenario: Scenario, clock: Callable[[], float]) -> None:
