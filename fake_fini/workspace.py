@@ -13,7 +13,8 @@ from typing import Any
 from uuid import uuid4
 
 from fake_fini.faults import NO_FAULT, Fault
-from fake_fini.scenario import Job, Scenario
+from fake_fini.jobs import Job
+from fake_fini.scenario import Scenario
 
 
 @dataclass(frozen=True)
