@@ -1,158 +1,128 @@
-"""One job as a scenario describes it, and the generator of many."""
+"""Jobs as a scenario describes them. Durations are in seconds; infinity means never."""
 
 import math
 import random
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Final, Self
+from dataclasses import dataclass, field
+from typing import Annotated, Final, TypeAlias
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from fake_fini.reading import NEVER, Node, ScenarioError
+from fake_fini.reading import Json, Node, OrNever, Range, accept, read, whole_number
 
-# The article of a job whose scenario names none.
-DERIVED_ARTICLE: Final = "one derived from the job's ID"
-
-_MOST_GENERATED: Final = 200_000
+_DERIVED: Final = "derived from the job's ID"
 _NAMESPACE: Final = uuid5(NAMESPACE_URL, "fake-fini")
+_MAX_GENERATED: Final = 200_000
 
-_COURSE_KEYS: Final[Mapping[str, object]] = {
-    "queued-for": 0,
-    "runs-for": 0,
-    "ends-as": "COMPLETED",
-    "article-id": DERIVED_ARTICLE,
-    "title": None,
-    "error": None,
-    "statuses": {},
-    "appears-after": 0,
-    "row": {},
-    "omitted": False,
-    "broken": False,
-    "broken-until": NEVER,
-}
-_JOB_KEYS: Final[Mapping[str, object]] = {**_COURSE_KEYS, "document-id": None, "malformed": False}
-_QUEUED_KEYS: Final[Mapping[str, object]] = {**_COURSE_KEYS, "queued-for": "1s", "runs-for": "2s"}
-_STATUS_KEYS: Final[Mapping[str, object]] = {"pending": "PENDING", "running": "IN_PROGRESS"}
-_GENERATE_KEYS: Final[Mapping[str, object]] = {
-    "prefix": None,
-    "queued-for": [0, "2s"],
-    "runs-for": ["1s", "5s"],
-    "failing": 0,
-    "without-article": 0,
-    "seed": 0,
-}
+
+def _is_broken_status(value: object) -> bool:
+    return isinstance(value, bool) or (isinstance(value, int) and 500 <= value <= 599)  # noqa: PLR2004 - a 5xx
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
-    """One job as it is to go; infinity stands for never."""
+class Statuses:
+    """What `jobStatus` says of an unfinished job."""
+
+    pending: str = "PENDING"
+    running: str = "IN_PROGRESS"
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobPlan:
+    """What happens to a job, and when."""
+
+    appears_after: float = 0
+    queued_for: OrNever = 0
+    runs_for: OrNever = 0
+    statuses: Statuses = Statuses()
+    ends_as: str = "COMPLETED"
+    article_id: str | None = _DERIVED
+    title: str | None = None
+    error: Json = None
+    row: Mapping[str, Json] = field(default_factory=dict)
+    omitted: bool = False
+    broken: Annotated[int, accept(_is_broken_status, "true, false or a status from 500 to 599")] = False
+    broken_until: OrNever = math.inf
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueuedJobPlan(JobPlan):
+    """What happens to a job that is queued over the API."""
+
+    queued_for: OrNever = 1
+    runs_for: OrNever = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job(JobPlan):
+    """A job."""
 
     id: str
     document_id: str | None = None
-    appears_after_seconds: float = 0
-    queued_for_seconds: float = 0
-    runs_for_seconds: float = 0
-    pending_status: str = "PENDING"
-    running_status: str = "IN_PROGRESS"
-    ends_as: str = "COMPLETED"
-    article: str | None = DERIVED_ARTICLE
-    title: str | None = None
-    error: Any = None
-    row: Mapping[str, Any] = field(default_factory=dict)
-    is_omitted: bool = False
-    is_malformed: bool = False
-    broken_status: int | None = None
-    broken_until_seconds: float = math.inf
+    malformed: bool = False
 
     @property
-    def article_id(self) -> str | None:
-        """The article that the job makes, the same each time where the scenario names none."""
-        return derived_uuid(f"article of {self.id}") if self.article == DERIVED_ARTICLE else self.article
+    def broken_status(self) -> int | None:
+        """The 5xx that a request for the job gets."""
+        return 500 if self.broken is True else self.broken or None
 
-    @classmethod
-    def from_node(cls, node: Node) -> Self:
-        """Read one entry of `jobs`."""
-        fields = node.fields(_JOB_KEYS, required="id")
-        return replace(
-            cls._from_fields(fields),
-            id=fields["id"].text(),
-            document_id=fields["document-id"].text_or_null(),
-            is_malformed=fields["malformed"].switch(),
-        )
+    @property
+    def starts_after(self) -> float:
+        """When the job starts to run."""
+        return self.appears_after + self.queued_for
 
-    @classmethod
-    def template_from_node(cls, node: Node) -> Self:
-        """Read `queued`: how a job goes that is queued over the API. Its ID is given then."""
-        return cls._from_fields(node.fields(_QUEUED_KEYS))
+    @property
+    def ends_after(self) -> float:
+        """When the job is finished."""
+        return self.starts_after + self.runs_for
 
-    @classmethod
-    def _from_fields(cls, fields: Mapping[str, Node]) -> Self:
-        statuses = fields["statuses"].fields(_STATUS_KEYS)
-        ends_as = fields["ends-as"].text()
-        article = fields["article-id"].text_or_null()
-        if article == DERIVED_ARTICLE and ends_as.upper() == "FAILED":
-            article = None
-        return cls(
-            id="",
-            appears_after_seconds=fields["appears-after"].seconds(),
-            queued_for_seconds=fields["queued-for"].seconds_or(NEVER),
-            runs_for_seconds=fields["runs-for"].seconds_or(NEVER),
-            pending_status=statuses["pending"].text(),
-            running_status=statuses["running"].text(),
-            ends_as=ends_as,
-            article=article,
-            title=fields["title"].text_or_null(),
-            error=fields["error"].json_value(),
-            row={name: value.json_value() for name, value in fields["row"].entries().items()},
-            is_omitted=fields["omitted"].switch(),
-            broken_status=_broken_status(fields["broken"]),
-            broken_until_seconds=fields["broken-until"].seconds_or(NEVER),
-        )
+    @property
+    def article(self) -> str | None:
+        """The ID of the article that the job makes, if any."""
+        if self.article_id != _DERIVED:
+            return self.article_id
+        return None if self.ends_as.upper() == "FAILED" else str(uuid5(_NAMESPACE, f"article of {self.id}"))
 
 
-def _broken_status(node: Node) -> int | None:
-    if isinstance(node.value, bool):
-        return 500 if node.value else None
-    try:
-        return node.whole_number(500, 599)
-    except ScenarioError:
-        raise node.error("true, false or a status from 500 to 599") from None
+def _duration_or_range(node: Node) -> tuple[float, float]:
+    is_range = isinstance(node.value, list | tuple)
+    shortest, longest = read(node, Range) if is_range else [read(node, float)] * 2
+    return shortest, longest
 
 
-def generated(node: Node) -> Iterator[Job]:
+_DurationOrRange: TypeAlias = Annotated[tuple[float, float], _duration_or_range]
+_JobCount: TypeAlias = Annotated[int, whole_number(0, _MAX_GENERATED)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Generator:
+    count: Annotated[int, whole_number(1, _MAX_GENERATED)]
+    prefix: str | None = None
+    queued_for: _DurationOrRange = (0, 2)
+    runs_for: _DurationOrRange = (1, 5)
+    failing: _JobCount = 0
+    without_article: _JobCount = 0
+    seed: Annotated[int, whole_number(0, 2**63)] = 0
+
+    def jobs(self) -> Iterator[Job]:
+        """Generate the jobs."""
+        chance = random.Random(self.seed)  # noqa: S311 - not for cryptography
+        special = chance.sample(range(self.count), self.failing + self.without_article)
+        failing, without_article = set(special[: self.failing]), set(special[self.failing :])
+        for number in range(self.count):
+            yield Job(
+                id=f"{self.prefix}{number + 1}" if self.prefix else str(UUID(int=chance.getrandbits(128), version=4)),
+                document_id=f"source-{number + 1}",
+                queued_for=round(chance.uniform(*self.queued_for), 3),
+                runs_for=round(chance.uniform(*self.runs_for), 3),
+                ends_as="FAILED" if number in failing else "COMPLETED",
+                error="The source could not be read." if number in failing else None,
+                article_id=None if number in without_article else _DERIVED,
+            )
+
+
+def generate_jobs(node: Node) -> tuple[Job, ...]:
     """Read `generate`: many jobs from a few numbers, the same in every run."""
-    fields = node.fields(_GENERATE_KEYS, required="count")
-    count = fields["count"].whole_number(1, _MOST_GENERATED)
-    seed = fields["seed"].whole_number(0, 2**63)
-    failing_count = fields["failing"].whole_number(0, count)
-    without_article_count = fields["without-article"].whole_number(0, count - failing_count)
-    prefix = fields["prefix"].text_or_null()
-    shortest_queued, longest_queued = _span_seconds(fields["queued-for"])
-    shortest_run, longest_run = _span_seconds(fields["runs-for"])
-    chance = random.Random(seed)  # noqa: S311 - jobs to play with, not secrets
-    special = chance.sample(range(count), failing_count + without_article_count)
-    failing, without_article = set(special[:failing_count]), set(special[failing_count:])
-    for number in range(count):
-        fails = number in failing
-        yield Job(
-            id=f"{prefix}{number + 1}" if prefix else str(UUID(int=chance.getrandbits(128), version=4)),
-            document_id=f"source-{number + 1}",
-            queued_for_seconds=round(chance.uniform(shortest_queued, longest_queued), 3),
-            runs_for_seconds=round(chance.uniform(shortest_run, longest_run), 3),
-            ends_as="FAILED" if fails else "COMPLETED",
-            error="The source could not be read." if fails else None,
-            article=None if fails or number in without_article else DERIVED_ARTICLE,
-        )
-
-
-def _span_seconds(node: Node) -> tuple[float, float]:
-    if not isinstance(node.value, list | tuple):
-        return node.seconds(), node.seconds()
-    limits = [limit.seconds() for limit in node.items()]
-    if len(limits) != 2 or limits[0] > limits[1]:  # noqa: PLR2004 - shortest and longest
-        raise node.error("a duration or a list of two, the shortest first")
-    return limits[0], limits[1]
-
-
-def derived_uuid(name: str) -> str:
-    """A UUID that is the same for the same name, in every run."""
-    return str(uuid5(_NAMESPACE, name))
+    generator: _Generator = read(node, _Generator)
+    if generator.failing + generator.without_article > generator.count:
+        raise node.error("failing and without-article to be at most count together")
+    return tuple(generator.jobs())
