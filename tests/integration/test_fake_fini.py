@@ -10,21 +10,7 @@ from uuid import UUID
 import pytest
 
 from fake_fini import FakeFini, Scenario
-from tests.integration.fini_client import (
-    ARTICLES,
-    BULK,
-    GENERATE,
-    KEY,
-    STATUS,
-    Clock,
-    ask,
-    connected,
-    exchange,
-    request,
-    rows,
-    serving,
-    wait_for_requests,
-)
+from tests.integration.clients import KEY, PATHS, Clock, ask, connected, request, rows, send, serving, wait_for_request
 
 A = {"id": "a"}
 ASK = {"jobIds": ["a"]}
@@ -56,7 +42,7 @@ def test_clock__starts(starts: str, job_status: str) -> None:
     clock = Clock()
     with serving({**A, "runs-for": "5s"}, clock=clock, clock_starts=starts) as api:
         clock.now += 60
-        assert exchange(api, request(ASK, Authorization="Bearer fini_other")).status == 401
+        assert send(api, request(ASK, Authorization="Bearer fini_other")).status == 401
         clock.now += 60
         assert rows(api, "a")[0]["jobStatus"] == job_status
 
@@ -64,7 +50,6 @@ def test_clock__starts(starts: str, job_status: str) -> None:
 @pytest.mark.parametrize(
     ("job", "field", "value"),
     [
-        ({"ends-as": "FAILED", "error": "no text"}, "jobStatus", "FAILED"),
         ({"ends-as": "FAILED", "error": "no text"}, "error", "no text"),
         ({"ends-as": "FAILED"}, "hcArticleId", None),
         ({"ends-as": "FAILED", "article-id": "x"}, "hcArticleId", "x"),
@@ -131,9 +116,9 @@ TOO_LARGE = "request entity too large"
     [
         # The route comes first, then the key, whatever the body.
         (request({}, "/v2/x", Authorization=""), 404, "Cannot POST /v2/x"),
-        (request(ASK, method="GET"), 404, f"Cannot GET {STATUS}"),
+        (request(ASK, method="GET"), 404, f"Cannot GET {PATHS['status']}"),
         (request(ASK, "/", method="DELETE"), 404, "Cannot DELETE /"),
-        (f"POST {STATUS} HTTP/1.1\r\nConnection: close\r\n\r\n".encode(), 401, "Unauthorized"),
+        (f"POST {PATHS['status']} HTTP/1.1\r\nConnection: close\r\n\r\n".encode(), 401, "Unauthorized"),
         (request(b"{", Authorization=""), 401, "Unauthorized"),
         (request(b"{", Authorization=KEY), 401, "Unauthorized"),
         (request(ASK, Authorization=f"Basic {KEY}"), 401, "Unauthorized"),
@@ -142,28 +127,25 @@ TOO_LARGE = "request entity too large"
         (request(ASK, Authorization="Bearer "), 401, "Unauthorized"),
         (request(ASK, Authorization="Bearer fini_other"), 401, "Unauthorized"),
         (request(ASK, **READER), 200, None),
-        (request({"articleIds": ["a"]}, ARTICLES, **READER), 200, None),
-        (request({}, GENERATE, **READER), 403, NO_SCOPE),
-        (request({"documentIds": ["d"]}, BULK, **READER), 403, NO_SCOPE),
+        (request({"articleIds": ["a"]}, "articles", **READER), 200, None),
+        (request({}, "generate", **READER), 403, NO_SCOPE),
+        (request({"documentIds": ["d"]}, "bulk", **READER), 403, NO_SCOPE),
         (request(ASK, **WRITER), 403, NO_SCOPE),
-        (request({"articleIds": ["a"]}, ARTICLES, **WRITER), 403, NO_SCOPE),
-        (request({}, GENERATE, **WRITER), 200, None),
-        (request({"documentIds": ["d"]}, BULK, **WRITER), 200, None),
+        (request({"articleIds": ["a"]}, "articles", **WRITER), 403, NO_SCOPE),
+        (request({}, "generate", **WRITER), 200, None),
+        (request({"documentIds": ["d"]}, "bulk", **WRITER), 200, None),
         (request(b"{"), 400, NOT_JSON),
-        (request(b"{'jobIds': []}"), 400, NOT_JSON),
         (request(b'{"jobIds": NaN}'), 400, NOT_JSON),
         (request(b'{"jobIds": ["\xff"]}'), 400, NOT_JSON),
         (request(b"[" * 100_000), 400, NOT_JSON),
         (request(b"null"), 400, NO_OBJECT),
-        (request(b'"a"'), 400, NO_OBJECT),
         (request({}), 400, NO_ARRAY),
         (request(["a"]), 400, NO_ARRAY),
         (request({"jobIds": "a"}), 400, NO_ARRAY),
-        (request({"jobIds": None}), 400, NO_ARRAY),
         (request(b""), 400, NO_ARRAY),
         (request(ASK, Content_Type="text/plain"), 400, NO_ARRAY),
         (request({"jobIds": []}), 400, ["jobIds should not be empty"]),
-        (request({"documentIds": []}, BULK), 400, ["documentIds should not be empty"]),
+        (request({"documentIds": []}, "bulk"), 400, ["documentIds should not be empty"]),
         (request({"jobIds": [""]}), 400, NO_TEXT),
         (request({"jobIds": ["a", 1]}), 400, NO_TEXT),
         (request(VALID.ljust(102_400), Content_Type="application/json; charset=utf-8"), 200, None),
@@ -175,7 +157,7 @@ def test_request__is_checked(data: bytes, status: int, message: object) -> None:
     """An error has the documented form; the messages of request validation are a list."""
     keys = {KEY: ["read", "write"], "fini_reader": ["read"], "fini_writer": ["write"]}
     with serving(A, api_keys=keys) as api:
-        received = exchange(api, data)
+        received = send(api, data)
     assert received.status == status
     if status != 200:
         error = HTTPStatus(status).phrase
@@ -186,8 +168,8 @@ def test_request__is_checked(data: bytes, status: int, message: object) -> None:
 def test_request__needs_a_reasonable_length(length: str, status: int) -> None:
     """A request without a valid length gets 411; one that announces 17 MB gets nothing. Neither is recorded."""
     with serving() as api:
-        assert exchange(api, request(b"", Content_Length=length)).status == status
-        assert exchange(api, request(b"", Transfer_Encoding="chunked")).status == 411
+        assert send(api, request(b"", Content_Length=length)).status == status
+        assert send(api, request(b"", Transfer_Encoding="chunked")).status == 411
         assert api.requests == []
 
 
@@ -195,9 +177,9 @@ def test_generate__queues_jobs() -> None:
     """Each queued job has its own ID, and its own time, which begins when it is queued."""
     clock, seen = Clock(), []
     with serving(clock=clock) as api:
-        first, other = (exchange(api, request({}, GENERATE)).payload["backgroundJobId"] for _ in range(2))
+        first, other = (send(api, request({}, "generate")).payload["backgroundJobId"] for _ in range(2))
         clock.now += 0.5
-        late = exchange(api, request({}, GENERATE)).payload["backgroundJobId"]
+        late = send(api, request({}, "generate")).payload["backgroundJobId"]
         for seconds in (0, 0.5, 2):
             clock.now += seconds
             seen.append([row["jobStatus"] for row in rows(api, first, late)])
@@ -209,7 +191,7 @@ def test_bulk__queues_a_job_per_source() -> None:
     """A source of the scenario has the scenario's job; for others, `queued` says what happens to the job."""
     queued = {"queued-for": 0, "runs-for": 0, "ends-as": "FAILED", "error": "no"}
     with serving({**A, "document-id": "doc-1"}, queued=queued) as api:
-        jobs = exchange(api, request({"documentIds": ["doc-1", "doc-2"]}, BULK)).payload["jobs"]
+        jobs = send(api, request({"documentIds": ["doc-1", "doc-2"]}, "bulk")).payload["jobs"]
         _, row = rows(api, *(job["backgroundJobId"] for job in jobs))
     assert [job["documentId"] for job in jobs] == ["doc-1", "doc-2"]
     assert jobs[0]["backgroundJobId"] == "a"
@@ -225,11 +207,11 @@ def test_articles__are_those_that_jobs_have_made() -> None:
         {"id": "b", "article-id": "article-b", "document-id": "doc-b"},
         {"id": "c", "article-id": "article-c", "runs-for": "9s"},
     ]
-    wanted = request({"articleIds": ["article-b", "article-c", "nothing", "article-a"]}, ARTICLES)
+    wanted = request({"articleIds": ["article-b", "article-c", "nothing", "article-a"]}, "articles")
     with serving(clock=clock, clock_starts="at-start", jobs=jobs) as api:
-        articles = exchange(api, wanted).payload
+        articles = send(api, wanted).payload
         clock.now += 9
-        later = exchange(api, wanted).payload
+        later = send(api, wanted).payload
     assert articles == [{"id": "article-b", "title": "About doc-b"}, {"id": "article-a", "title": "How refunds work"}]
     assert later[1] == {"id": "article-c", "title": "About c"}
 
@@ -240,7 +222,7 @@ def test_connection__is_kept() -> None:
     data = [request(ASK, **kept), request(ASK, "/x", **kept), request(ASK, **kept), request(ASK)]
     data.insert(1, request(VALID.ljust(3_000_000), **kept))
     with serving(A, faults=[{"requests": 3, "do": {"status": 503}}], latency="1ms") as api:
-        received = exchange(api, b"".join(data)).raw
+        received = send(api, b"".join(data)).raw
     assert re.findall(rb"HTTP/1.1 ([0-9]+)", received) == [b"200", b"413", b"404", b"503", b"200"]
     assert len(set(re.findall(rb"X-Request-Id: (\S+)", received))) == 5
 
@@ -251,7 +233,7 @@ def test_host__is_loopback(host: str, url: str) -> None:
     try:
         with FakeFini(Scenario.from_mapping({}), host=host) as api:
             assert api.url.startswith(url)
-            assert exchange(api, request(ASK, "/")).status == 404
+            assert send(api, request(ASK, "/")).status == 404
     except OSError:
         assert host == "::1"
         pytest.skip("this machine has no IPv6")
@@ -261,7 +243,7 @@ def test_server__serves_several_clients_at_once() -> None:
     """A client that has to wait does not delay another."""
     with serving(A, faults=[{"requests": 1, "do": "hang"}]) as api, connected(api.url) as held:
         held.sendall(request(ASK))
-        wait_for_requests(api)
+        wait_for_request(api)
         assert len(rows(api, "a")) == 1
 
 
@@ -271,7 +253,7 @@ def test_server__survives_clients_that_leave(capfd: pytest.CaptureFixture[str]) 
         for data in (request(ASK)[:20], request(ASK)[:-1], request({})):
             with connected(api.url) as connection:
                 connection.sendall(data)
-        wait_for_requests(api)
+        wait_for_request(api)
         assert len(rows(api, "a")) == 1
         assert [recorded.status for recorded in api.requests] == [400, 200]
     assert capfd.readouterr() == ("", "")
@@ -285,19 +267,19 @@ def test_requests__are_recorded(caplog: pytest.LogCaptureFixture) -> None:
         rows(api, "a")
         clock.now += 1
         ask(api, "a", "b")
-        exchange(api, request({"articleIds": ["x"]}, f"{ARTICLES}?key={KEY}"))
-        exchange(api, request(ASK, "/\x1b[31m"))
+        send(api, request({"articleIds": ["x"]}, f"{PATHS['articles']}?key={KEY}"))
+        send(api, request(ASK, "/\x1b[31m"))
     assert [(seen.at_seconds, seen.path, seen.job_ids, seen.status) for seen in api.requests] == [
-        (1.5, STATUS, ("a",), 200),
-        (2.5, STATUS, ("a", "b"), None),
-        (2.5, ARTICLES, (), 200),
+        (1.5, PATHS["status"], ("a",), 200),
+        (2.5, PATHS["status"], ("a", "b"), None),
+        (2.5, PATHS["articles"], (), 200),
         (2.5, "/\\x1b[31m", (), 404),
     ]
     first = api.requests[0]
     assert (first.method, first.headers["authorization"], json.loads(first.body)) == ("POST", f"Bearer {KEY}", ASK)
     assert caplog.messages == [
-        f"POST {STATUS}: 200, 1 IDs",
-        f"POST {STATUS}: no response, 2 IDs",
-        f"POST {ARTICLES}: 200, 1 IDs",
+        f"POST {PATHS['status']}: 200, 1 IDs",
+        f"POST {PATHS['status']}: no response, 2 IDs",
+        f"POST {PATHS['articles']}: 200, 1 IDs",
         "POST /\\x1b[31m: 404, 0 IDs",
     ]

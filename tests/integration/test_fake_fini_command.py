@@ -20,7 +20,7 @@ from fake_fini import Scenario, ScenarioError
 from fake_fini.__main__ import main
 from fake_fini.faults import KINDS
 from fake_fini.routes import ROUTES
-from tests.integration.fini_client import STATUS, connected, request
+from tests.integration.clients import PATHS, connected, request
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -71,7 +71,7 @@ def test_program__listens_until_a_signal(tmp_path: Path, ending: signal.Signals)
         assert (row["jobStatus"], row["createdAt"]) == ("COMPLETED", "2026-06-11")
         process.send_signal(ending)
         output, log = process.communicate(timeout=10)
-    assert (process.returncode, output, log) == (0, "", f"POST {STATUS}: 200, 1 IDs\n")
+    assert (process.returncode, output, log) == (0, "", f"POST {PATHS['status']}: 200, 1 IDs\n")
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,13 @@ from urllib.parse import urlsplit
 
 from fake_fini import FakeFini, Scenario
 
-STATUS = "/v2/knowledge/public/jobs/status"
-ARTICLES = "/v2/hc-articles/ids/public"
-GENERATE = "/v2/knowledge/public"
-BULK = "/v2/knowledge/public/bulk"
+# As Fini documents them.
+PATHS = {
+    "status": "/v2/knowledge/public/jobs/status",
+    "articles": "/v2/hc-articles/ids/public",
+    "generate": "/v2/knowledge/public",
+    "bulk": "/v2/knowledge/public/bulk",
+}
 KEY = "fini_demo_key"
 
 
@@ -58,16 +61,16 @@ def connected(url: str) -> Iterator[socket.socket]:
         yield connection
 
 
-def request(payload: object = None, path: str = STATUS, *, method: str = "POST", **headers: str) -> bytes:
-    """Return a request, the last one on its connection; a payload that is not bytes is sent as JSON."""
+def request(payload: object, route: str = "status", *, method: str = "POST", **headers: str) -> bytes:
+    """Return a request, the last one on its connection, to a route or a path; bytes are sent as they are."""
     body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
     fields = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json", "Connection": "close"}
     fields |= {"Content-Length": str(len(body))} | {name.replace("_", "-"): value for name, value in headers.items()}
-    lines = [f"{name}: {value}" for name, value in fields.items()]
-    return "\r\n".join([f"{method} {path} HTTP/1.1", *lines, "", ""]).encode() + body
+    lines = [f"{method} {PATHS.get(route, route)} HTTP/1.1", *map(": ".join, fields.items()), "", ""]
+    return "\r\n".join(lines).encode() + body
 
 
-def exchange(api: FakeFini, data: bytes) -> Received:
+def send(api: FakeFini, data: bytes) -> Received:
     """Send bytes over a connection of their own, and receive until it ends."""
     received, was_reset = b"", False
     with connected(api.url) as connection:
@@ -85,7 +88,7 @@ def exchange(api: FakeFini, data: bytes) -> Received:
 
 def ask(api: FakeFini, *job_ids: str) -> Received:
     """Ask for the status of jobs."""
-    return exchange(api, request({"jobIds": job_ids}))
+    return send(api, request({"jobIds": job_ids}))
 
 
 def rows(api: FakeFini, *job_ids: str) -> list[dict[str, Any]]:
@@ -94,7 +97,7 @@ def rows(api: FakeFini, *job_ids: str) -> list[dict[str, Any]]:
     return found
 
 
-def wait_for_requests(api: FakeFini) -> None:
+def wait_for_request(api: FakeFini) -> None:
     """Wait until a request is recorded."""
     while not api.requests:
         time.sleep(0.005)
