@@ -14,7 +14,7 @@ from fake_fini.server import FakeFini
 
 PURPOSE = """\
 A local stand-in for Fini's API. It responds as Fini's API reference says, over real HTTP on a loopback address (or over
-TLS on any address), with jobs and faults of your own. It needs no key and no account, calls nobody and stores nothing.
+TLS on any address), with jobs and faults of your own. It needs no account, calls no other service and stores nothing.
 """
 
 
@@ -22,11 +22,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the stand-in until a signal ends it, and return the exit code."""
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    # Blocked before any thread starts, so that the signals wait for sigwait.
     signals = {signal.SIGINT, signal.SIGTERM}
-    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
         scenario = Scenario.load(options.scenario) if options.scenario else Scenario.from_mapping({})
+        # Blocked before any thread starts, so that the signals wait for sigwait.
+        signal.pthread_sigmask(signal.SIG_BLOCK, signals)
         with FakeFini(scenario, host=options.host, port=options.port, tls=_tls(options.tls)) as api:
             if options.url_file:
                 _write_atomically(options.url_file, api.url + "\n")
