@@ -17,7 +17,7 @@ from fake_fini.messages import JSON_TYPE, Response, Step, error_response
 from fake_fini.reading import Node, Parser, accept, duration, duration_or, read_arguments, text, whole_number
 
 Fault: TypeAlias = Callable[[Response], Response]
-"""Makes the response that is sent from the correct one."""
+"""Turns the correct response into the one that is sent."""
 _Row: TypeAlias = dict[str, Any]
 
 _SPACES: Final = b" " * 1_000_000
@@ -29,7 +29,7 @@ _REQUIRED: Final = object()
 
 
 class Kind(NamedTuple):
-    """A kind of fault. `make` takes its value (the bare name stands for the default); keyword-only ones are options."""
+    """A kind of fault. `make` takes its value (for the bare name, the default) and its options as keyword arguments."""
 
     make: Callable[..., Fault]
     parse: Parser

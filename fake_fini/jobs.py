@@ -20,7 +20,7 @@ def _is_broken_status(value: object) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Statuses:
-    """What `jobStatus` says of an unfinished job."""
+    """The `jobStatus` of an unfinished job."""
 
     pending: str = "PENDING"
     running: str = "IN_PROGRESS"
@@ -62,7 +62,7 @@ class Job(JobPlan):
 
     @property
     def broken_status(self) -> int | None:
-        """The 5xx that a request for the job gets."""
+        """The 5xx that requests for the job get, if any."""
         return 500 if self.broken is True else self.broken or None
 
     @property

@@ -1,7 +1,7 @@
 """Read a scenario by types: the keyword-only parameters of a dataclass or a function declare its keys.
 
-The key `runs-for` belongs to the parameter `runs_for`. A float is a duration in seconds. `Annotated[int, parser]` names
-its own parser.
+The key `runs-for` belongs to the parameter `runs_for`. A float is a duration in seconds, `X | None` also takes null,
+and `Annotated[X, parser]` names its own parser.
 """
 
 import inspect

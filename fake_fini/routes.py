@@ -35,7 +35,6 @@ class Route:
     path: str
     scope: str
     ids_field: str | None
-    purpose: str
     respond: Callable[[Workspace, tuple[str, ...]], object]
 
 
@@ -67,17 +66,15 @@ def _generate_in_bulk(workspace: Workspace, source_ids: tuple[str, ...]) -> obje
 
 
 ROUTES: Final = (
-    Route("status", "POST", "/v2/knowledge/public/jobs/status", READ, "jobIds", "check jobs", _check_jobs),
-    Route("articles", "POST", "/v2/hc-articles/ids/public", READ, "articleIds", "get articles by IDs", _get_articles),
-    Route("generate", "POST", "/v2/knowledge/public", WRITE, None, "queue a job", _generate),
-    Route(
-        "bulk", "POST", "/v2/knowledge/public/bulk", WRITE, "documentIds", "queue a job per source", _generate_in_bulk
-    ),
+    Route("status", "POST", "/v2/knowledge/public/jobs/status", READ, "jobIds", _check_jobs),
+    Route("articles", "POST", "/v2/hc-articles/ids/public", READ, "articleIds", _get_articles),
+    Route("generate", "POST", "/v2/knowledge/public", WRITE, None, _generate),
+    Route("bulk", "POST", "/v2/knowledge/public/bulk", WRITE, "documentIds", _generate_in_bulk),
 )
 
 
 def respond(request: Request, scopes_by_key: Mapping[str, frozenset[str]], workspace: Workspace) -> Response:
-    """Respond to a request, and note in it what was read of it."""
+    """Respond to a request, and record its route and its IDs in it."""
     route = next((known for known in ROUTES if (known.method, known.path) == (request.method, request.path)), None)
     if route is None:
         return error_response(HTTPStatus.NOT_FOUND, f"Cannot {request.method} {request.path}")

@@ -49,7 +49,7 @@ class FaultRule:
     at_most: Annotated[int, whole_number(1, sys.maxsize)] | None = None
 
     def applies(self, request: Request, number: int, elapsed: float) -> bool:
-        """Return whether all conditions but `at_most` hold for a request, the route's n-th."""
+        """Return whether all conditions but `at_most` hold; `number` counts the requests to the route."""
         is_in_time = self.between is None or self.between[0] <= elapsed < self.between[1]
         is_large = self.more_ids_than is None or len(request.ids) > self.more_ids_than
         return request.route == self.route and number in self.requests and is_in_time and is_large
@@ -107,7 +107,7 @@ class Scenario:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which a timestamp is a text, and a key that is given twice is an error."""
+    """A YAML loader that reads timestamps as texts and refuses keys that are given twice."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML declares its resolvers this way
         first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]

@@ -27,7 +27,7 @@ from fake_fini.routes import respond
 from fake_fini.scenario import AT_START, Scenario
 from fake_fini.workspace import Workspace
 
-# A body that is longer, and so far longer than the API accepts, is not read.
+# A longer body is not read; the API accepts far less.
 _MAX_READ_BYTES: Final = 16 * 1024**2
 _LENGTH: Final = re.compile(r"[0-9]{1,15}")
 _SHUTDOWN_POLL_SECONDS: Final = 0.02
@@ -42,7 +42,7 @@ class FakeFini(ThreadingHTTPServer):
     `tls`, `host` must be a loopback address, so that no API key crosses a network in the clear.
     """
 
-    # server_close waits for the threads only if they are no daemons.
+    # server_close waits only for threads that are not daemons.
     daemon_threads = False
     request_queue_size = 128
     # Two servers on one port would share the requests.
@@ -143,7 +143,7 @@ class FakeFini(ThreadingHTTPServer):
         self.close_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401, ARG002 - the base class's signature
-        """Log a defect of the stand-in; clients may leave early."""
+        """Log an error; only clients that leave early are normal."""
         level = logging.DEBUG if isinstance(error := sys.exception(), OSError) else logging.ERROR
         _log.log(level, "A connection ended: %r", error)
 
@@ -191,7 +191,7 @@ class _Handler(BaseHTTPRequestHandler):
         return body if len(body) == int(length) else None
 
     def _pause(self, seconds: float) -> None:
-        # It ends early if the client leaves or the server stops: both make the socket readable.
+        # A pause ends early if the client leaves or the server stops: both make the socket readable.
         select.select([self.connection], [], [], None if seconds == math.inf else seconds)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002, ANN401 - the base class's signature

@@ -51,7 +51,7 @@ class Workspace:
         return job if job and self.elapsed(job) >= job.appears_after else None
 
     def broken_status(self, job: Job) -> int | None:
-        """Return the 5xx that a request for the job gets now, if any."""
+        """Return the 5xx that requests for the job get now, if any."""
         return job.broken_status if self.elapsed(job) < job.broken_until else None
 
     def row(self, job: Job) -> dict[str, Any]:
