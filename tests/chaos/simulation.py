@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -126,14 +125,11 @@ def simulate(scenario: Scenario, wait: WaitForJobs = wait_for_jobs) -> Evidence:
             **scenario.environ,
         }
         stack.enter_context(patch.dict(os.environ, {"GITHUB_OUTPUT": str(files["output"])}))
-        stack.enter_context(patch.object(main, "time", SimpleNamespace(monotonic=clock)))
-        stack.enter_context(patch.object(main, "Transport", lambda **_: api))
-        stack.enter_context(patch.object(main, "wait_for_jobs", observed))
         stdout = stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
         try:
             executor: Any = SimulatedWaiter(clock)
-            gate_run = main.GateRun(environ, executor)
-            evidence.exit_code = gate_run.publish(gate_run.decide()).exit_code
+            parts: dict[str, Any] = {"clock": clock, "make_transport": lambda **_: api, "wait": observed}
+            evidence.exit_code = main.GateRun(environ, executor, **parts).run().exit_code
         except Exception:  # noqa: BLE001 - a traceback is a finding
             evidence.crash = traceback.format_exc()
         evidence.ended_at, evidence.signal_heard_at = clock.now, clock.fired_at

@@ -53,7 +53,7 @@ def imported(path: Path) -> set[str]:
 
 def files_of(module: str) -> list[Path]:
     """Give the files of a module, which may be a folder."""
-    return sorted((PACKAGE / module).glob("*.py")) or [PACKAGE / f"{module}.py"]
+    return sorted((PACKAGE / module).rglob("*.py")) or [PACKAGE / f"{module}.py"]
 
 
 @pytest.mark.parametrize("module", LAYERS)

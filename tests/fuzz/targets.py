@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import reduce
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, TypeAlias
 from unittest.mock import patch
 
@@ -336,14 +335,11 @@ def check_run(case: make.RunCase) -> Finding:
         summary.touch()
         variables = _variables({**_environ(case.ids, workspace), **case.environ, "api-key": KEY}, workspace)
         stack.enter_context(patch.dict(os.environ, {"GITHUB_OUTPUT": str(output)}))
-        stack.enter_context(patch.object(main, "time", SimpleNamespace(monotonic=clock)))
-        stack.enter_context(patch.object(main, "Transport", lambda **_: api))
         stdout = stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
         executor: Any = SimulatedWaiter(clock)
-        gate_run = main.GateRun(
-            {**variables, "GITHUB_OUTPUT": str(output), "GITHUB_STEP_SUMMARY": str(summary)}, executor
-        )
-        verdict = gate_run.publish(gate_run.decide())
+        parts: dict[str, Any] = {"clock": clock, "make_transport": lambda **_: api}
+        environ = {**variables, "GITHUB_OUTPUT": str(output), "GITHUB_STEP_SUMMARY": str(summary)}
+        verdict = main.GateRun(environ, executor, **parts).run()
         outputs, quote = (path.read_bytes().decode() for path in (output, summary))
         written = re.search(r"^results-file<<.*\n(.+)\n", outputs, re.MULTILINE)
         is_written = written is not None and case.environ["results-file"].strip() == written[1]
