@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from bench import cost, growth, image, machine, rhythm, start
+from bench import cost, growth, image, interval, machine, start
 from bench.results import escape_markdown, results
 
 SECTIONS: Final = {
-    "rhythm": rhythm.measure,
+    "interval": interval.measure,
     "cost": cost.measure,
     "growth": growth.measure,
     "start": start.measure,

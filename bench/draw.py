@@ -1,4 +1,4 @@
-"""Draws the README's picture of lag against looks: `make rhythm-picture`."""
+"""Draws the README's picture of lag against looks: `make interval-picture`."""
 
 import argparse
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from typing import Final
 from matplotlib.figure import Figure
 
 from bench.policies import OURS
-from bench.rhythm import ALL, SEED, TRACES_OF_A_CLASS, mean_lag, mean_looks, outcomes
+from bench.interval import ALL, SEED, TRACES_OF_A_CLASS, mean_lag, mean_looks, outcomes
 
 # As wide as GitHub shows a README, at two dots a pixel.
 INCHES: Final = (8.3, 4.2)

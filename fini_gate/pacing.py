@@ -11,7 +11,7 @@ the first look tell the pace; at that pace the pending ones end at a moment that
   the others, and with a stall.
 
 The pace is taken from the gate's clock alone. Told exactly, as the API's own times might, it makes verdicts 0.04 s
-sooner on average, for 3 % more looks: not worth the trust. The shares are what `bench/rhythm.py` holds to its goals.
+sooner on average, for 3 % more looks: not worth the trust. The shares are what `bench/interval.py` holds to its goals.
 """
 
 from dataclasses import dataclass, replace

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.policies import fini_gate, wait
-from bench.rhythm import goals, outcomes
+from bench.interval import goals, outcomes
 from bench.traces import traces
 from fini_gate.inputs import Inputs
 from fini_gate.models import Job, PollResult, StatusRow
