@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.policies import fini_gate, wait
-from bench.interval import goals, outcomes
+from bench.interval import fini_gate, goals, outcomes, simulate
 from bench.traces import traces
 from fini_gate.inputs import Inputs
 from fini_gate.models import Job, PollResult, StatusRow
@@ -174,7 +173,7 @@ def test_rhythm__makes_sense_within_other_limits(shortest: float, longest: float
 
 def test_rhythm__is_late_little_and_looks_seldom() -> None:
     """On seeded traces it is far sooner than fixed rhythms, at about the looks of the slow ones, and never outdone."""
-    for goal in goals(outcomes(seed=5, count=300)):
+    for goal in goals(outcomes(seed=5, traces_per_class=300)):
         assert goal.measured <= goal.at_most, goal
 
 
@@ -207,5 +206,5 @@ def test_bench__looks_when_the_gate_does(name: str, make_inputs: Callable[..., I
         random=Random(7).random,  # noqa: S311 - no secrets
         on_poll=lambda _: None,
     )
-    measured = wait(trace, fini_gate(Random(7)))  # noqa: S311 - no secrets
+    measured = simulate(fini_gate, trace, seed=7)
     assert (verdict.exit_code, polls, now - trace[-1]) == (0, measured.polls, measured.lag_seconds)
