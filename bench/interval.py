@@ -48,12 +48,12 @@ def exponential(base: float) -> Policy:
 
 def fini_gate(trace: Trace, random: Random) -> Iterator[float]:
     """Follow fini-gate's own rule with its default intervals."""
-    at, rate = 0.0, CompletionRate.first_seen(0.0, bisect_right(trace, 0.0))
+    at, rate = 0.0, CompletionRate.start(0.0, bisect_right(trace, 0.0))
     while True:
         yield at
-        rate = rate.seen(at, bisect_right(trace, at))
+        rate = rate.update(at, bisect_right(trace, at))
         at += interval_seconds(
-            rate.end_of(len(trace) - rate.ended) - at,
+            rate.expected_end(len(trace) - rate.finished) - at,
             at,
             min_seconds=MIN_INTERVAL_SECONDS,
             max_seconds=MAX_INTERVAL_SECONDS,

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from fini_gate.certificates import read_ca_bundle
-from fini_gate.client import Article, FiniClient, Transport, look_up_articles
+from fini_gate.client import Article, ArticleLookup, FiniClient, Transport
+from fini_gate.deadlines import lookup_end_at
 from fini_gate.errors import CancelledError, GateError, InternalError, UsageError
 from fini_gate.executor import InterruptibleExecutor
 from fini_gate.inputs import IfNoJobs, Inputs, api_key
@@ -25,15 +26,13 @@ from fini_gate.output.results import check_results_file, write_results_file
 from fini_gate.output.summary import summary
 from fini_gate.platforms.github import Runner
 from fini_gate.platforms.terminal import live_line
-from fini_gate.poller import FINAL_POLL_GRACE_SECONDS, Progress, wait_for_jobs
+from fini_gate.poller import Progress, Timing, wait_for_jobs
 from fini_gate.verdict import Result, Verdict, decide
 
 # With more, the outputs could not hold them all, and the workflow would learn of it only at the end.
 MAX_JOBS_WITHOUT_RESULTS_FILE: Final = 10_000
 # Of the statuses never heard of so many are warned of.
 MAX_STATUS_WARNINGS: Final = 5
-# What looking up titles may add to the run, which has its verdict.
-MAX_DETAILS_SECONDS: Final = 10.0
 
 
 def main(environ: Mapping[str, str], executor: InterruptibleExecutor) -> int:
@@ -71,7 +70,8 @@ class GateRun:
             transport = Transport(
                 api_url=inputs.api_url,
                 api_key=inputs.api_key,
-                calls=self.executor,
+                executor=self.executor,
+                clock=time.monotonic,
                 ca_certificates=ca_certificates,
             )
             with live_line() as self._show_line:
@@ -79,10 +79,9 @@ class GateRun:
                     self._jobs,
                     self._client(inputs, transport),
                     inputs,
-                    started_at=self._started_at,
-                    clock=time.monotonic,
-                    sleep=self._pause,
-                    random=random.random,
+                    timing=Timing(
+                        started_at=self._started_at, clock=time.monotonic, sleep=self._pause, random=random.random
+                    ),
                     on_poll=self._on_poll,
                 )
             return self._with_titles(verdict, inputs, transport)
@@ -147,18 +146,15 @@ class GateRun:
         if not inputs.article_details or not verdict.article_ids or verdict.result is Result.CANCELLED:
             return verdict
         try:
-            found, problem = look_up_articles(
-                verdict.article_ids,
-                transport,
+            lookup = ArticleLookup(
+                transport=transport,
                 api_key=inputs.api_key,
                 batch_size=inputs.batch_size,
                 request_timeout_seconds=inputs.request_timeout_seconds,
-                ends_at=min(
-                    time.monotonic() + MAX_DETAILS_SECONDS,
-                    self._started_at + inputs.timeout_seconds + FINAL_POLL_GRACE_SECONDS,
-                ),
                 clock=time.monotonic,
             )
+            end_at = lookup_end_at(inputs, started_at=self._started_at, now=time.monotonic())
+            found, problem = lookup.find(verdict.article_ids, end_at=end_at)
         except CancelledError:  # the verdict is not lost: that it was cancelled is found when it is published
             return verdict
         if problem is not None:
@@ -173,7 +169,6 @@ class GateRun:
             max_parallel=inputs.max_parallel,
             request_timeout_seconds=inputs.request_timeout_seconds,
             clock=time.monotonic,
-            sleep=self.executor.sleep,
             on_request=lambda *request: self._runner.debug(report.request_line(*request)),
             on_retry=lambda problem, wait_seconds: self._runner.info(report.retry_line(problem, wait_seconds)),
         )

@@ -1,6 +1,6 @@
 import json
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import pairwise
 from queue import SimpleQueue
@@ -59,11 +59,11 @@ class _Api(Api):
         self.coming = deque[str]()
         self.outage: str | None = None
 
-    def submit(self, job_ids: Sequence[str], *, timeout_seconds: float) -> UnderWay:
+    def submit(self, route: str, document: Mapping[str, Any], *, timeout_seconds: float) -> UnderWay:
         """Take a request, under the fault that is due."""
         kind = self.coming.popleft() if self.coming else self.outage
         self.weather = Weather(chance=1.0, kinds=(kind,)) if kind else Weather()
-        return super().submit(job_ids, timeout_seconds=timeout_seconds)
+        return super().submit(route, document, timeout_seconds=timeout_seconds)
 
 
 class _Gate:

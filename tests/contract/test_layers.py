@@ -19,7 +19,9 @@ LAYERS = {
     "certificates": {"errors", "escaping", "files", "inputs"},
     "verdict": {"errors", "models"},
     "executor": {"errors"},
-    "poller": {"errors", "inputs", "models", "pacing", "verdict"},
+    "tracking": {"inputs", "models"},
+    "deadlines": {"errors", "inputs", "models", "verdict"},
+    "poller": {"deadlines", "errors", "inputs", "models", "pacing", "tracking", "verdict"},
     "client": {"errors", "escaping", "inputs", "models"},
     "output": {"errors", "escaping", "files", "inputs", "models", "poller", "verdict"},
     "platforms": {"escaping", "inputs"},
@@ -28,7 +30,7 @@ LAYERS = {
 # Library → the one module that knows it.
 LIBRARIES = {
     "actions_toolkit": "platforms/github.py",
-    "backoff": "client/api.py",
+    "backoff": "client/retry.py",
     "requests": "client/transport.py",
     "rich": "platforms/terminal.py",
     "urllib3": None,  # but requests

@@ -118,7 +118,7 @@ def test_main__outage(gate: Gate, serve: Serve) -> None:
     run = gate.run(inputs_for(api, "done", outage_tolerance="300ms"))
     assert run.exit_code == 4
     assert run.outputs["result"] == "error"
-    assert "no usable answer for 0.3s" in run.outputs["message"]
+    assert "no usable response for 0.3s" in run.outputs["message"]
 
 
 def test_main__unreadable(gate: Gate, serve: Serve) -> None:

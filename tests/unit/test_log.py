@@ -6,7 +6,7 @@ import pytest
 from fini_gate.inputs import Inputs
 from fini_gate.models import Job, JobState, PollResult, StatusRow
 from fini_gate.output.log import ProgressLog
-from fini_gate.poller import Progress, wait_for_jobs
+from fini_gate.poller import Progress, Timing, wait_for_jobs
 
 PENDING = Job(id="slow", status="IN_PROGRESS")
 DONE = Job(id="done", state=JobState.COMPLETED)
@@ -86,7 +86,7 @@ def test_gate__prints_about_ten_lines_in_ten_silent_minutes(make_inputs: Callabl
     now, lines = 0.0, list[str]()
 
     class Client:
-        def poll(self, job_ids: Sequence[str], **_: object) -> PollResult:
+        def poll(self, job_ids: Sequence[str], *_: object, **__: object) -> PollResult:
             return PollResult(
                 rows={job_id: [StatusRow(id=job_id, status="PENDING")] for job_id in job_ids}, last_response_at=now
             )
@@ -106,10 +106,7 @@ def test_gate__prints_about_ten_lines_in_ten_silent_minutes(make_inputs: Callabl
         [PENDING],
         Client(),
         inputs,
-        started_at=0,
-        clock=lambda: now,
-        sleep=sleep,
-        random=lambda: 0.0,
+        timing=Timing(started_at=0, clock=lambda: now, sleep=sleep, random=lambda: 0.0),
         on_poll=on_poll,
     )
     assert len(polls) == 601
