@@ -11,7 +11,7 @@ a completion rate, and the rate gives an expected end:
   for a straggler and for a stall.
 
 The rate uses only the gate's own clock. The API's timestamps would give verdicts 0.04 s sooner on average for 3 % more
-polls, which is not worth trusting another clock. `bench/rhythm.py` holds the fractions to its goals.
+polls, which is not worth trusting another clock. `bench/interval.py` holds the fractions to its goals.
 """
 
 from dataclasses import dataclass, replace

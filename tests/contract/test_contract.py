@@ -18,6 +18,19 @@ from fini_gate.verdict import EXIT_CODES, Result, decide
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
 
+# A row of the bench's tables of goals: the goal, what is allowed, what was measured, whether it is met.
+GOAL: Final = re.compile(r"(?m)^\| ([^|]+) \| [\d.,]+ +\| ([\d.]+) +\| (?:yes|\*\*no\*\*) \|$")
+# What the table in docs/performance.md shows, row by row.
+RATIOS: Final = (
+    "mean lag ÷ fixed 5 s",
+    "polls ÷ fixed 5 s",
+    "mean lag ÷ fixed 10 s",
+    "polls ÷ fixed 10 s",
+    "CPU for 10,000 jobs ÷ bare session",
+    "time for 60 batches at 100 ms ÷ bare session",
+    "gate until its first request ÷ import requests",
+    "whole gate in a container ÷ import requests",
+)
 ACTION: Final[dict[str, Any]] = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
 
 
@@ -119,6 +132,15 @@ def test_readme__names_the_fields_of_the_results_file() -> None:
     """The README names each field of the results file and of its jobs."""
     document = json.loads("".join(results_json(decide((), elapsed_seconds=0))))
     assert all(f'"{name}"' in README for name in document)
+
+
+def test_performance__shows_what_the_bench_measured() -> None:
+    """The ratios on the page are those of bench/RESULTS.md, give or take what two runs of the bench differ by."""
+    results = (ROOT / "bench" / "RESULTS.md").read_text(encoding="utf-8")
+    measured = {goal.strip(): float(ratio) for goal, ratio in GOAL.findall(results)}
+    page = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
+    shown = [float(ratio) for ratio in re.findall(r"(?m)^\| .* \| ([\d.]+) \| [\d.]+ \|$", page)]
+    assert shown[: len(RATIOS)] == pytest.approx([measured[goal] for goal in RATIOS], abs=0.1)
 
 
 def test_dockerfile__starts_the_entrypoint_isolated() -> None:

@@ -6,9 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.policies import fini_gate
-from bench.policies import wait as simulate
-from bench.rhythm import goals, outcomes
+from bench.interval import fini_gate, goals, outcomes, simulate
 from bench.traces import traces
 from fini_gate.pacing import CompletionRate, interval_seconds
 
@@ -124,7 +122,7 @@ def test_intervals__grow_again_with_a_straggler() -> None:
 
 def test_intervals__meet_the_goals_of_the_bench() -> None:
     """On seeded traces verdicts are much earlier than with fixed intervals, for about as few polls."""
-    for goal in goals(outcomes(seed=5, count=300)):
+    for goal in goals(outcomes(seed=5, traces_per_class=300)):
         assert goal.measured <= goal.at_most, goal
 
 
@@ -135,6 +133,6 @@ def test_bench__simulates_the_gate(name: str) -> None:
     timelines = {f"job-{number}": {0.0: "pending", end: "done"} for number, end in enumerate(trace)}
     client = FakeClient(FakeClock(), timelines)
     run = run_gate(client, make_inputs(timeout_seconds=36_000), random=Random(7).random)  # noqa: S311 - no secrets
-    simulated = simulate(trace, fini_gate(Random(7)))  # noqa: S311 - no secrets
+    simulated = simulate(fini_gate, trace, seed=7)
     assert (run.verdict.exit_code, len(client.polls)) == (0, simulated.polls)
     assert run.verdict.elapsed_seconds - trace[-1] == pytest.approx(simulated.lag_seconds)
