@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
 import yaml
 
 from fini_gate import certificates, durations, errors, inputs, main
