@@ -3,12 +3,12 @@ ARG BASE_IMAGE=python:3.13-slim@sha256:70729b46c69b4f1e97c4822c1af3df53a1476cf5d
 FROM ${BASE_IMAGE} AS build
 
 # What is to be laid over the base's root is put together in a folder: what the work leaves behind stays behind.
-COPY requirements.txt /
+COPY requirements/runtime.txt /
 # Left out of the wheels: tests (those of actions-toolkit are a top-level package), commands, what urllib3 has for
 # packages that are not here and for browsers, and the compiled twins of two of charset-normalizer's modules: half a
 # megabyte for a detection of charsets that the gate never asks for.
 RUN python -B -m pip install --no-cache-dir --disable-pip-version-check --root-user-action=ignore --no-compile \
-        --no-deps --require-hashes --only-binary :all: --root /added/dependencies --requirement /requirements.txt \
+        --no-deps --require-hashes --only-binary :all: --root /added/dependencies --requirement /runtime.txt \
     && find /added/dependencies -depth \( -name tests -o -name bin -o -path '*/urllib3/contrib' \
         -o -path '*/charset_normalizer/*.so' \) -exec rm -r {} +
 
