@@ -43,4 +43,4 @@ def test_image_size__is_held_to_a_limit(image: str, provided: Provided) -> None:
             timeout=60,
         )
         assert ended.returncode == exit_code, ended.stderr
-        assert f" MB on top of {provided.base_image}, of {limit} MB allowed\n" in ended.stdout
+        assert f" MB to {provided.base_image}; the limit is {limit} MB\n" in ended.stdout
