@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from fini_gate.certificates import read_ca_bundle
-from fini_gate.client import Article, FiniClient, Transport, look_up_articles
+from fini_gate.client import Article, ArticleLookup, FiniClient, Transport
+from fini_gate.deadlines import lookup_end_at
 from fini_gate.errors import CancelledError, GateError, InternalError, UsageError
 from fini_gate.executor import InterruptibleExecutor
 from fini_gate.inputs import IfNoJobs, Inputs, api_key
@@ -23,13 +24,11 @@ from fini_gate.output.results import check_results_file, write_results_file
 from fini_gate.output.summary import render_summary
 from fini_gate.platforms.github import Runner
 from fini_gate.platforms.terminal import live_line, prepare_stdout
-from fini_gate.poller import FINAL_POLL_GRACE_SECONDS, wait_for_jobs
+from fini_gate.poller import Timing, wait_for_jobs
 from fini_gate.verdict import Result, Verdict, decide
 
 # The outputs cannot hold the IDs of more jobs, and the workflow would find out only at the end.
 MAX_JOBS_WITHOUT_RESULTS_FILE: Final = 10_000
-# How long looking up article titles may delay a verdict that is already known.
-MAX_DETAILS_SECONDS: Final = 10.0
 
 
 def main(environ: Mapping[str, str], executor: InterruptibleExecutor) -> int:
@@ -89,7 +88,8 @@ class GateRun:
         transport = self._make_transport(
             api_url=inputs.api_url,
             api_key=inputs.api_key,
-            calls=self._executor,
+            executor=self._executor,
+            clock=self._clock,
             ca_certificates=ca_certificates,
         )
         with live_line() as show_line:
@@ -97,10 +97,7 @@ class GateRun:
                 jobs,
                 self._client(inputs, transport),
                 inputs,
-                started_at=self._started_at,
-                clock=self._clock,
-                sleep=self._sleep,
-                random=random.random,
+                timing=Timing(started_at=self._started_at, clock=self._clock, sleep=self._sleep, random=random.random),
                 on_poll=ProgressLog(self._runner, show_line).report,
             )
         return self._with_article_details(verdict, inputs, transport)
@@ -113,7 +110,6 @@ class GateRun:
             max_parallel=inputs.max_parallel,
             request_timeout_seconds=inputs.request_timeout_seconds,
             clock=self._clock,
-            sleep=self._executor.sleep,
             on_request=lambda *request: self._runner.debug(request_line(*request)),
             on_retry=lambda problem, wait_seconds: self._runner.info(retry_line(problem, wait_seconds)),
         )
@@ -126,20 +122,16 @@ class GateRun:
         """Add titles and draft states to the jobs if the user wants them and the API returns them in time."""
         if not inputs.article_details or not verdict.article_ids or verdict.result is Result.CANCELLED:
             return verdict
-        end_at = min(
-            self._clock() + MAX_DETAILS_SECONDS,
-            self._started_at + inputs.timeout_seconds + FINAL_POLL_GRACE_SECONDS,
+        lookup = ArticleLookup(
+            transport=transport,
+            api_key=inputs.api_key,
+            batch_size=inputs.batch_size,
+            request_timeout_seconds=inputs.request_timeout_seconds,
+            clock=self._clock,
         )
+        end_at = lookup_end_at(inputs, started_at=self._started_at, now=self._clock())
         try:
-            articles, problem = look_up_articles(
-                verdict.article_ids,
-                transport,
-                api_key=inputs.api_key,
-                batch_size=inputs.batch_size,
-                request_timeout_seconds=inputs.request_timeout_seconds,
-                ends_at=end_at,
-                clock=self._clock,
-            )
+            articles, problem = lookup.find(verdict.article_ids, end_at=end_at)
         except CancelledError:  # the jobs' states are complete; _report finds the signal
             return verdict
         if problem is not None:

@@ -8,7 +8,7 @@ from email.utils import format_datetime
 from random import Random
 from typing import Any
 
-from fini_gate.client.transport import Failure
+from fini_gate.client.failures import Failure
 
 from .model import Meaning, Reply, Spoil, meaning_of
 

@@ -14,7 +14,8 @@ from typing import Any
 
 from requests.structures import CaseInsensitiveDict
 
-from fini_gate.client.transport import Failure, Response
+from fini_gate.client.failures import Failure
+from fini_gate.client.transport import Response
 from fini_gate.errors import CancelledError
 
 # What the gate may take past its deadline; longer than that nothing may be asked for.
@@ -161,6 +162,7 @@ class UnderWay:
     timeout_seconds: float
     in_flight: int
     heard: int
+    response: Response | Failure | None = None
 
     @property
     def ends_at(self) -> float:
@@ -243,8 +245,9 @@ class Api:
         """Begin the jobs' time."""
         self.started_at = self.clock.now
 
-    def submit(self, job_ids: Sequence[str], *, timeout_seconds: float) -> UnderWay:
+    def submit(self, _route: str, document: Mapping[str, Any], *, timeout_seconds: float) -> UnderWay:
         """Take a request as the transport would."""
+        job_ids = document["jobIds"]
         reply = self._reply(job_ids)
         fault = self._spoil(reply)
         if reply.seconds > timeout_seconds:
@@ -255,30 +258,43 @@ class Api:
         self.in_flight.append(request)
         return request
 
-    def wait_any(self, under_way: Sequence[UnderWay]) -> tuple[UnderWay, Response | Failure]:
-        """Answer, as the transport would, the request that is answered first."""
-        request = min(under_way, key=lambda each: each.ends_at)
-        reply, meaning = request.reply, Meaning.NEVER_CAME
+    def wait_any(self, under_way: Sequence[UnderWay], until: float) -> UnderWay | None:
+        """Let time pass until the first request is answered, or until a time."""
+        request = min(under_way, key=lambda each: each.ends_at, default=None)
+        if request is None or request.ends_at > until:
+            self.clock.pass_time(until - self.clock.now)
+            if request is None or request.ends_at > self.clock.now:
+                return None
+        came = False
         try:
             self.clock.pass_time(request.ends_at - self.clock.now)
-            meaning = reply.meaning
+            came = True
         finally:
-            came = meaning is not Meaning.NEVER_CAME and reply.failure is None
-            exchange = Exchange(
-                job_ids=request.job_ids,
-                began_at=request.began_at,
-                ended_at=self.clock.now,
-                timeout_seconds=request.timeout_seconds,
-                meaning=meaning,
-                in_flight=request.in_flight,
-                heard=request.heard,
-                rows=tuple(reply.rows) if meaning is Meaning.OK else (),
-                retry_after_seconds=reply.retry_after_seconds if came else 0,
-                fault=request.fault,
-                status=reply.status if came else None,
-            )
-            self.exchanges.append(exchange)
-        return request, reply.response()
+            self._end(request, came=came)
+        for other in sorted(under_way, key=lambda each: each.ends_at):
+            if other.response is None and other.ends_at <= self.clock.now:
+                self._end(other, came=True)
+        return request
+
+    def _end(self, request: UnderWay, *, came: bool) -> None:
+        reply = request.reply
+        is_answer = came and reply.failure is None
+        exchange = Exchange(
+            job_ids=request.job_ids,
+            began_at=request.began_at,
+            ended_at=self.clock.now,
+            timeout_seconds=request.timeout_seconds,
+            meaning=reply.meaning if came else Meaning.NEVER_CAME,
+            in_flight=request.in_flight,
+            heard=request.heard,
+            rows=tuple(reply.rows) if came and reply.meaning is Meaning.OK else (),
+            retry_after_seconds=reply.retry_after_seconds if is_answer else 0,
+            fault=request.fault,
+            status=reply.status if is_answer else None,
+        )
+        self.exchanges.append(exchange)
+        if came:
+            request.response = reply.response()
 
     def _reply(self, job_ids: Sequence[str]) -> Reply:
         """Answer truthfully."""

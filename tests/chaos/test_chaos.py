@@ -15,7 +15,7 @@ import pytest
 
 from fini_gate.client import FiniClient
 from fini_gate.models import STATE_BY_STATUS, Job, JobState, PollResult
-from fini_gate.poller import wait_for_jobs
+from fini_gate.poller import Timing, wait_for_jobs
 from fini_gate.verdict import Result, Verdict, decide
 
 from . import command
@@ -146,17 +146,17 @@ def _saying(**others: Any) -> Sabotage:  # noqa: ANN401 - each has its own type
 def _asking_for_all(jobs: Iterable[Job], client: Any, *others: Any, **parts: Any) -> Verdict:  # noqa: ANN401 - the loop's
     jobs = tuple(jobs)
     job_ids = [job.id for job in jobs]
-    asking: Any = SimpleNamespace(poll=lambda _, **limits: client.poll(job_ids, **limits))
+    asking: Any = SimpleNamespace(poll=lambda _, *limits, **rule: client.poll(job_ids, *limits, **rule))
     return wait_for_jobs(jobs, asking, *others, **parts)
 
 
-def _without_last_look(jobs: Iterable[Job], client: Any, inputs: Any, **parts: Any) -> Verdict:  # noqa: ANN401 - the loop's
-    def poll(job_ids: Sequence[str], **limits: Any) -> PollResult:  # noqa: ANN401 - the loop's
-        is_last = parts["clock"]() >= parts["started_at"] + inputs.timeout_seconds
-        return PollResult() if is_last else client.poll(job_ids, **limits)
+def _without_last_look(jobs: Iterable[Job], client: Any, inputs: Any, *, timing: Timing, **parts: Any) -> Verdict:  # noqa: ANN401 - the loop's
+    def poll(job_ids: Sequence[str], *limits: Any, **rule: Any) -> PollResult:  # noqa: ANN401 - the loop's
+        is_last = timing.clock() >= timing.started_at + inputs.timeout_seconds
+        return PollResult() if is_last else client.poll(job_ids, *limits, **rule)
 
     asking: Any = SimpleNamespace(poll=poll)
-    return wait_for_jobs(jobs, asking, inputs, **parts)
+    return wait_for_jobs(jobs, asking, inputs, timing=timing, **parts)
 
 
 def _inventing(*arguments: Any, **parts: Any) -> Verdict:  # noqa: ANN401 - the loop's
@@ -164,8 +164,9 @@ def _inventing(*arguments: Any, **parts: Any) -> Verdict:  # noqa: ANN401 - the 
     return replace(verdict, jobs=tuple(job._replace(article_id="another") for job in verdict.jobs))
 
 
-def _hasty(*others: Any, sleep: Callable[[float], None], **parts: Any) -> Verdict:  # noqa: ANN401 - the loop's
-    return wait_for_jobs(*others, sleep=lambda seconds: sleep(seconds / 9), **parts)
+def _hasty(*others: Any, timing: Timing, **parts: Any) -> Verdict:  # noqa: ANN401 - the loop's
+    hasty = replace(timing, sleep=lambda seconds: timing.sleep(seconds / 9))
+    return wait_for_jobs(*others, timing=hasty, **parts)
 
 
 def _deaf(monkeypatch: pytest.MonkeyPatch) -> WaitForJobs:

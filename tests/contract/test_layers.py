@@ -13,15 +13,18 @@ LAYERS = {
     "models": {"errors"},
     "pacing": set[str](),
     "escaping": set[str](),
+    "addresses": set[str](),
     "durations": set[str](),
-    "inputs": {"durations", "errors", "escaping"},
+    "inputs": {"addresses", "durations", "errors", "escaping"},
     "files": {"errors"},
     "job_ids": {"errors", "escaping", "files", "inputs"},
     "certificates": {"errors", "escaping", "files", "inputs"},
     "verdict": {"errors", "models"},
     "executor": {"errors"},
-    "poller": {"durations", "errors", "inputs", "models", "pacing", "verdict"},
-    "client": {"durations", "errors", "escaping", "inputs", "models"},
+    "tracking": {"inputs", "models"},
+    "deadlines": {"durations", "errors", "inputs", "models", "verdict"},
+    "poller": {"deadlines", "errors", "inputs", "models", "pacing", "tracking", "verdict"},
+    "client": {"addresses", "durations", "errors", "escaping", "models"},
     "output": {"durations", "errors", "escaping", "files", "inputs", "models", "poller", "verdict"},
     "platforms": {"escaping", "inputs"},
 }
@@ -29,11 +32,11 @@ LAYERS = {
 # Library → the one module that knows it.
 LIBRARIES = {
     "actions_toolkit": "platforms/github.py",
-    "backoff": "client/api.py",
+    "backoff": "client/retry.py",
     "requests": "client/transport.py",
     "rich": "platforms/terminal.py",
     "urllib3": None,  # but requests
-    "yaml": "job_ids/load.py",
+    "yaml": "job_ids/yaml_parser.py",
 }
 
 

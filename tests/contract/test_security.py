@@ -20,7 +20,7 @@ FILES: Final = [span for span in SPANS if re.fullmatch(r"[\w./-]+\.(py|yml|md|tx
 # The threats, and what each section's table says of them.
 SECTIONS: Final = (
     "A hostile checkout",
-    "Hostile answers of the API",
+    "Hostile responses of the API",
     "A hostile network",
     "Leaked logs",
     "Supply chain",
@@ -87,7 +87,7 @@ def test_gate__reads_no_token() -> None:
 
 def test_dependencies__are_locked_by_hash() -> None:
     """Each package of the image is pinned by version and hash, and pip is to install those alone."""
-    for line in (ROOT / "requirements.txt").read_text(encoding="utf-8").replace("\\\n", "").splitlines():
+    for line in (ROOT / "requirements" / "runtime.txt").read_text(encoding="utf-8").replace("\\\n", "").splitlines():
         assert line.startswith("#") or re.match(r"[\w.-]+==\S+ .*--hash=sha256:[0-9a-f]{64}", line), line
     assert DOCKERFILE.count("pip install") == 1
     assert all(option in DOCKERFILE for option in ("--no-deps", "--require-hashes", "--only-binary :all:"))

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import tempfile
+import time
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,10 +25,12 @@ from urllib3.util import parse_url
 from fini_gate import inputs as gate_inputs
 from fini_gate import main
 from fini_gate.client import Transport, responses
-from fini_gate.client.transport import STATUS_ROUTE, Failure, Response
-from fini_gate.errors import RequestRefusedError, UsageError
+from fini_gate.client.failures import Failure
+from fini_gate.client.status_route import STATUS_ROUTE
+from fini_gate.client.transport import Response
+from fini_gate.errors import UsageError
 from fini_gate.executor import InterruptibleExecutor
-from fini_gate.job_ids import load as gate_job_ids
+from fini_gate.job_ids import read_job_ids
 from fini_gate.models import Job, worse_of
 from tests.chaos.faults import KEY
 from tests.chaos.model import Clock, Meaning, meaning_of
@@ -99,7 +102,7 @@ def check_ids(case: make.IdsCase) -> Finding:
         environ = {**_environ(case, Path(folder)), "api-key": KEY}
         inputs = gate_inputs.Inputs.from_environ(_variables(environ, Path(folder)))
         try:
-            found = gate_job_ids.read_job_ids(inputs)
+            found = read_job_ids(inputs)
         except UsageError as error:
             wrongs = [*_leaks("the error", error)]
             return REFUSED, wrongs + [Wrong(Kind.VERDICT, f"refused: {error}")] * (expected is not None)
@@ -134,7 +137,7 @@ def check_inputs(case: tuple[tuple[dict[str, str], frozenset[str]], str, str]) -
         inputs = gate_inputs.Inputs.from_environ(variables)
     except UsageError as error:
         wrongs = [*_leaks("the error", error)] if secret == KEY else []
-        named = re.match(r"Input ([a-z-]+) (?:is|holds) ", str(error))
+        named = re.match(r"Input ([a-z-]+) (?:is|contains) ", str(error))
         intervals = {"poll-interval", "max-poll-interval"}
         if not named or not ({named[1]} | (intervals if named[1] in intervals else set())) & (hostile | {"api-key"}):
             wrongs.append(Wrong(Kind.VERDICT, f"refused: {error}"))
@@ -178,7 +181,7 @@ def _seconds(text: str) -> float:
 def _misread_url(url: str) -> Iterator[str]:
     """Read an accepted address as the library does that will send the key there."""
     try:
-        Transport(api_url=url, api_key=KEY, calls=InterruptibleExecutor())
+        Transport(api_url=url, api_key=KEY, executor=InterruptibleExecutor(), clock=time.monotonic)
         asked = requests.Request("POST", url + STATUS_ROUTE, json={}).prepare().url or ""
         parts = parse_url(asked)
     except Exception as error:  # noqa: BLE001 - whatever it is, the gate would learn of it too late
@@ -242,11 +245,10 @@ def check_answer(case: make.AnswerCase) -> Finding:
     reply, body = case.reply, case.reply.body(case.job_ids)
     meaning = meaning_of(reply.status)
     response = Response(reply.status, CaseInsensitiveDict(reply.headers), body)
-    try:
-        answer = responses.classify(response, case.job_ids, secret=KEY)
-    except RequestRefusedError as error:
+    answer = responses.classify(response, case.job_ids, secret=KEY)
+    if answer.kind is responses.ResponseKind.FATAL:
         wrong = [Wrong(Kind.VERDICT, f"HTTP {reply.status} refused")] * (meaning is not Meaning.FATAL)
-        return REFUSED, [*_leaks("the error", error), *wrong]
+        return REFUSED, [*_leaks("the error", answer.problem), *wrong]
     told = read_rows(body, case.job_ids) if meaning is Meaning.OK else {}
     meaning = Meaning.RETRYABLE if told is None else meaning
     wrongs = [*_leaks("the answer", answer, *answer.rows.values())]
@@ -270,6 +272,16 @@ def check_answer(case: make.AnswerCase) -> Finding:
 # --- whole runs ------------------------------------------------------------------------------------------------------
 
 
+@dataclass(eq=False)
+class _Asked:
+    """A request that is yet to be answered."""
+
+    api: "_Api"
+    job_ids: Sequence[str]
+    timeout_seconds: float
+    response: Response | Failure | None = None
+
+
 @dataclass
 class _Api:
     """Stands in for the transport, and remembers which jobs it said have completed, or have failed."""
@@ -280,13 +292,18 @@ class _Api:
     said: dict[str, set[str]] = field(default_factory=dict)
     was_refused: bool = False
 
-    def submit(self, job_ids: Sequence[str], *, timeout_seconds: float) -> Callable[[], Response | Failure]:
+    def submit(self, _route: str, document: Mapping[str, Any], *, timeout_seconds: float) -> "_Asked":
         """Take a request."""
-        return lambda: self._answer(job_ids, timeout_seconds)
+        return _Asked(self, document["jobIds"], timeout_seconds)
 
-    def wait_any(self, under_way: Sequence[Callable[[], Response | Failure]]) -> tuple[object, Response | Failure]:
-        """Answer the one that was asked first."""
-        return under_way[0], under_way[0]()
+    def wait_any(self, under_way: Sequence["_Asked"], until: float) -> "_Asked | None":
+        """Answer the one that was asked first, or let time pass."""
+        if not under_way:
+            self.clock.pass_time(until - self.clock.now)
+            return None
+        asked = under_way[0]
+        asked.response = self._answer(asked.job_ids, asked.timeout_seconds)
+        return asked
 
     def _answer(self, job_ids: Sequence[str], timeout_seconds: float) -> Response | Failure:
         """Answer as the case says."""

@@ -6,7 +6,7 @@ import pytest
 
 from fini_gate import durations, models, poller
 from fini_gate.client import responses
-from fini_gate.job_ids import load as job_ids
+from fini_gate.job_ids import parsers, shapes
 from fini_gate.models import JobState
 from fini_gate.platforms import github
 from tests.chaos.oracle import Kind
@@ -33,8 +33,8 @@ def _let_numbers_through(read: Callable[[object, Any], str]) -> Callable[[object
 
 Broken: TypeAlias = tuple[str, Kind, Any, str, Callable[[Any], Any]]
 BROKEN: dict[str, Broken] = {
-    "a parser that lets an error through": ("ids", Kind.TRACEBACK, job_ids, "_checked", _let_numbers_through),
-    "IDs cut in two": ("ids", Kind.VERDICT, job_ids, "_SEPARATORS", lambda _: re.compile(r"[\s,-]+")),
+    "a parser that lets an error through": ("ids", Kind.TRACEBACK, shapes, "check_job_id", _let_numbers_through),
+    "IDs cut in two": ("ids", Kind.VERDICT, parsers, "_SEPARATORS", lambda _: re.compile(r"[\s,-]+")),
     "a minute of a hundred seconds": (
         *("inputs", Kind.VERDICT, durations, "UNIT_SECONDS"),
         lambda units: {**units, "m": 100.0},

@@ -20,7 +20,7 @@ import pytest
 from fini_gate.executor import InterruptibleExecutor
 from fini_gate.main import main
 from fini_gate.models import Job
-from fini_gate.poller import Progress
+from fini_gate.poller import Progress, Timing
 from fini_gate.verdict import Limit, Verdict
 from tests.integration.gates import KEY, Gate, Run
 from tests.unit import verdicts
@@ -98,10 +98,10 @@ def gate(tmp_path: Path) -> Gate:
 
 
 def _run(gate: Gate, case: Case, executor: Any = None) -> Run:  # noqa: ANN401 - stands in for an executor
-    def wait(*_: object, sleep: Callable[[float], None], on_poll: Callable[[Progress], None], **__: object) -> Verdict:
+    def wait(*_: object, timing: Timing, on_poll: Callable[[Progress], None]) -> Verdict:
         for progress in case.polls:
             on_poll(progress)
-            sleep(1.25)
+            timing.sleep(1.25)
         assert case.verdict is not None
         return case.verdict
 
