@@ -89,7 +89,7 @@ def test_run__ends_as_the_contract_says(gate: Gate, serve: Serve, case: Case) ->
     [
         ({"job-ids-file": "nowhere.json"}, "'nowhere.json', which matches no file"),
         ({"job-ids": "a", "results-file": "../out.json"}, "Input results-file is '../out.json'"),
-        ({"job-ids": " ".join(map(str, range(10_001)))}, "10001 job IDs, but the outputs hold at most 10000"),
+        ({"job-ids": " ".join(map(str, range(10_001)))}, "at most 10000: set results-file to the path of a file for"),
         ({"job-ids": f"a {KEY}"}, "Input job-ids: "),
         ({"job-ids": "a", "api-key": "fini_with a space"}, "Input api-key "),
         ({"job-ids": "a", "ca-bundle": "nowhere.pem"}, "nowhere.pem"),
