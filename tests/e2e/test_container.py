@@ -146,7 +146,7 @@ def test_container__needs_little_memory(runner: Runner, serve: Serve) -> None:
     if os.geteuid() == 0:
         os.chown(runner.workspace, 1001, 1001)
     floods = [{"requests": 1, "do": {"gzip-bomb": 1000}}, {"requests": 2, "do": {"huge": 1000}}]
-    api = serve(generate={"count": count, "prefix": "job-"}, faults=floods)
+    api = serve(generate={"count": count, "prefix": "job-", "runs-for": "0s"}, faults=floods)
     files = {"job-ids-file": "response.json", "results-file": "reports/deep/results.json"}
     ended = runner.run(
         {**FIXED_INTERVAL, **files, "api-url": api.url}, options=["--memory", "96m", "--memory-swap", "96m"]
