@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -20,7 +21,7 @@ from fake_fini import FakeFini, Scenario
 
 from .faults import KEY, say_worse
 from .model import OVERRUN_SECONDS
-from .oracle import Kind, Wrong, check_annotations, check_outputs, check_text
+from .oracle import MIN_OMISSIONS, Kind, Wrong, check_annotations, check_outputs, check_text
 
 ENTRYPOINT = Path(__file__).resolve().parents[2] / "entrypoint.py"
 TIMEOUT_SECONDS = 15.0
@@ -31,7 +32,8 @@ START_SECONDS = 3.0
 KILL_SECONDS = 60.0
 # A signal that comes as late before the end may find the verdict written.
 LATE_SIGNAL_SECONDS = 0.7
-# Each passes: a few times, and then no more.
+# As many failures in a row are over before outage-tolerance, with the backoff after each.
+MAX_FAULTS = 5
 FAULTS: tuple[Any, ...] = (
     *("reset", "hang-up", "hang-up-midway", {"hang": "200ms"}, {"hang": "forever"}, {"delay": "300ms"}),
     *({"drip": "2ms"}, {"drip": "2ms", "endless": True}, {"huge": 20}, {"gzip-bomb": 100}),
@@ -86,7 +88,7 @@ class _Left:
 
 def run_over_sockets(seed: int) -> SocketRun:
     """Run the gate of a seed."""
-    plan = _plan(Random(seed))  # noqa: S311 - chance to play with, no secrets
+    plan = plan_run(Random(seed))  # noqa: S311 - chance to play with, no secrets
     scenario = Scenario.from_mapping({"api-keys": {KEY: ["read"]}, "jobs": plan.jobs, "faults": plan.faults})
     with FakeFini(scenario) as api, tempfile.TemporaryDirectory(prefix="fini-gate-chaos-") as folder:
         run = _run(plan, api.url, Path(folder))
@@ -95,7 +97,8 @@ def run_over_sockets(seed: int) -> SocketRun:
     return run
 
 
-def _plan(chance: Random) -> _Plan:
+def plan_run(chance: Random) -> _Plan:
+    """Choose jobs, faults and inputs."""
     plan = _Plan()
     kinds = chance.choice((("completed",), ("completed", "completed", "pending"), KINDS))
     for number in range(chance.choice((1, 3, 10, 40))):
@@ -103,10 +106,7 @@ def _plan(chance: Random) -> _Plan:
     if set(plan.states.values()) == {"unreadable"}:
         # With nothing else to be answered it would be an outage.
         _add_job(plan, chance, "other", "pending")
-    for _ in range(chance.choice((0, 1, 2, 4))):
-        requests = chance.choice(("1-", "every 2", "2-", chance.randint(1, 6)))
-        fault = {"do": chance.choice(FAULTS), "requests": requests, "at-most": chance.randint(1, 2)}
-        plan.faults.append(fault)
+    plan.faults = list(_fault_rules(chance))
     if chance.random() < 0.08:
         plan.is_refused = True
         plan.faults.insert(0, {"do": chance.choice(REFUSALS), "requests": f"{chance.randint(1, 3)}-"})
@@ -125,6 +125,20 @@ def _plan(chance: Random) -> _Plan:
         "results-file": chance.choice(("", "out/results.json")),
     }
     return plan
+
+
+def _fault_rules(chance: Random) -> Iterator[dict[str, Any]]:
+    """Choose faults that pass before the contract lets the gate conclude that the API is down or a job is missing."""
+    faults_left, omissions_left = MAX_FAULTS, MIN_OMISSIONS - 1
+    for _ in range(chance.choice((0, 1, 2, 4))):
+        fault = chance.choice(FAULTS)
+        omits_rows = "drop-rows" in fault
+        times = min(chance.randint(1, 2), faults_left, omissions_left if omits_rows else MAX_FAULTS)
+        if times > 0:
+            requests = chance.choice(("1-", "every 2", "2-", chance.randint(1, 6)))
+            yield {"do": fault, "requests": requests, "at-most": times}
+        faults_left -= times
+        omissions_left -= times if omits_rows else 0
 
 
 def _add_job(plan: _Plan, chance: Random, job_id: str, kind: str) -> None:
