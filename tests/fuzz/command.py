@@ -8,7 +8,7 @@ from os import cpu_count
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from hypothesis import seed as seeded
 
 from tests.chaos import campaign
@@ -29,6 +29,7 @@ def fuzz(target: str, seed: int, count: int = CHUNK, *, can_shrink: bool = True)
         max_examples=count,
         database=None,
         deadline=None,
+        verbosity=Verbosity.quiet,
         report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),
         phases=(Phase.generate, Phase.shrink) if can_shrink else (Phase.generate,),
