@@ -49,8 +49,8 @@ picture: $(READY) ## draw the README's picture of a summary
 	docs/picture/provide
 	$(BIN)/python -m docs.picture.draw docs/summary.png
 
-rhythm-picture: $(READY) ## draw the README's picture of the rhythm
-	$(BIN)/python -m bench.draw docs/rhythm.png
+interval-picture: $(READY) ## draw the picture of lag against polls
+	$(BIN)/python -m bench.draw docs/interval.png
 
 lint: $(LINTS) ## run every linter and the type checker
 

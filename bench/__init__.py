@@ -1,1 +1,1 @@
-"""How fast fini-gate is, as ratios to what it stands beside: `make bench`."""
+"""Measures fini-gate beside its alternatives: `make bench`."""

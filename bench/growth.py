@@ -1,119 +1,76 @@
-"""How CPU, memory and requests grow with the jobs."""
+"""How CPU, memory and requests grow with the number of jobs."""
 
-import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import partial
 from statistics import median
 from typing import Final
 
-from bench import gate
-from bench.api import Api, serve
-from bench.child import Taken, in_turn, run
-from bench.figures import quote
-from bench.section import Goal, Section
+from bench.processes import Usage, prepare, take_turns
+from bench.report import Goal, Section, format_spread
 
 JOB_COUNTS: Final = (1_000, 10_000, 50_000, 100_000)
 ROUNDS: Final = 3
-BATCH_SIZE: Final = 100
 
-# Looks at jobs that end over some seconds, in a fixed rhythm.
-LOOKED_AT_JOBS: Final = 1_000
-LOOKED_AT_BATCH_SIZES: Final = (50, 200, 1_000)
+# The jobs of the second measurement finish over some seconds, and are polled at a fixed interval.
+POLLED_JOBS: Final = 1_000
+POLLED_BATCH_SIZES: Final = (50, 200, 1_000)
+INTERVAL_MS: Final = 250
 SPREAD_SECONDS: Final = 4.0
 
 
-@dataclass(frozen=True)
-class _Gated:
-    """What a gate took, and what it asked."""
-
-    taken: Taken
-    request_count: int
-    look_count: int
-
-
 def measure() -> Section:
-    """Measure gates of all sizes as whole processes, above what a gate on one job takes."""
-    with tempfile.TemporaryDirectory(prefix="fini-gate-bench-") as name:
-        folder = Path(name)
-        with serve() as api:
-            sizes = {count: _gating(gate.workspace(folder, job_count=count), api) for count in (1, *JOB_COUNTS)}
-            gated = in_turn({str(count): gating for count, gating in sizes.items()}, rounds=ROUNDS, warm_up=False)
-        with serve(spread_seconds=SPREAD_SECONDS) as api:
-            workspace = gate.workspace(folder, job_count=LOOKED_AT_JOBS)
-            rhythm = {"poll_interval": "250ms", "max_poll_interval": "250ms"}
-            polls = [
-                _gating(workspace, api, batch_size=str(size), **rhythm)().look_count for size in LOOKED_AT_BATCH_SIZES
-            ]
-    empty = gated["1"]
-    cpu = {count: _cpu_of_a_job(gated[str(count)], empty, count) for count in JOB_COUNTS}
-    memory = {count: _bytes_of_a_job(gated[str(count)], empty, count) for count in JOB_COUNTS}
-    requests = {count: gated[str(count)][0].request_count for count in JOB_COUNTS}
+    """Measure whole processes."""
+    runs = take_turns({count: partial(_run, count) for count in (1, *JOB_COUNTS)}, ROUNDS)
+    polls = [_polls(batch_size) for batch_size in POLLED_BATCH_SIZES]
+    cpu = {count: [usage.cpu_seconds for usage, _ in rounds] for count, rounds in runs.items()}
+    memory = {count: [usage.peak_bytes for usage, _ in rounds] for count, rounds in runs.items()}
+    cpu_per_job, memory_per_job = _per_job(cpu), _per_job(memory)
     most = JOB_COUNTS[-1]
+    highest_memory = max(median(memory_per_job[count]) for count in JOB_COUNTS[1:])
+    cpu_growth = median(cpu_per_job[most]) / median(cpu_per_job[10_000])
     return Section(
         title="Growth",
         prose=(
-            "Whole gates on jobs that have ended, in batches of 100; what a job takes is above what a gate on one job"
-            f" takes. Besides, {LOOKED_AT_JOBS:,} jobs that end over {SPREAD_SECONDS:.0f} s, looked at each 250 ms in"
-            f" batches of {', '.join(map(str, LOOKED_AT_BATCH_SIZES))}: {', '.join(map(str, polls))} looks."
+            "Whole gates on finished jobs, in batches of 100. Figures per job exclude what a gate with one job uses."
+            f" Also, {POLLED_JOBS:,} jobs that finish over {SPREAD_SECONDS:.0f} s, polled every {INTERVAL_MS}"
+            f" ms in batches of {', '.join(map(str, POLLED_BATCH_SIZES))}: {', '.join(map(str, polls))} polls."
         ),
-        header=("jobs", "CPU, s", "CPU of a job, µs", "memory at its peak, MB", "memory of a job, bytes", "requests"),
-        rows=(
-            ("1", _cpu(empty), "", _peak(empty), "", str(empty[0].request_count)),
-            *(
-                (
-                    f"{count:,}",
-                    _cpu(gated[str(count)]),
-                    quote([seconds * 1e6 for seconds in cpu[count]], ".1f"),
-                    _peak(gated[str(count)]),
-                    quote(memory[count], ",.0f"),
-                    f"{requests[count]:,}",
-                )
-                for count in JOB_COUNTS
-            ),
-        ),
+        header=("jobs", "CPU, s", "CPU per job, µs", "peak memory, MB", "memory per job, bytes", "requests"),
+        rows=[
+            (
+                f"{count:,}",
+                format_spread(cpu[count]),
+                format_spread([seconds * 1e6 for seconds in cpu_per_job[count]], ".1f") if count > 1 else "",
+                format_spread([peak / 1e6 for peak in memory[count]], ".1f"),
+                format_spread(memory_per_job[count], ",.0f") if count > 1 else "",
+                f"{rounds[0][1]:,}",
+            )
+            for count, rounds in runs.items()
+        ],
         goals=(
-            Goal(
-                "most memory of a job at 10,000 jobs and more, bytes",
-                max(median(memory[count]) for count in JOB_COUNTS[1:]),
-                2_000,
-            ),
-            Goal(
-                f"CPU of a job at {most:,} jobs, times one's at 10,000", median(cpu[most]) / median(cpu[10_000]), 1.25
-            ),
-            Goal(
-                f"requests for {most:,} jobs, times one for each {BATCH_SIZE}",
-                requests[most] / (most / BATCH_SIZE),
-                1.0,
-            ),
-            Goal("looks in one size of batches, times those in another", max(polls) / min(polls), 1.25),
+            Goal("memory per job with 10,000 jobs or more, bytes", highest_memory, 2_000),
+            Goal(f"CPU per job with {most:,} jobs ÷ with 10,000", cpu_growth, 1.25),
+            Goal(f"requests for {most:,} jobs ÷ batches of 100", runs[most][0][1] / (most / 100), 1.0),
+            Goal("polls with one batch size ÷ with another", max(polls) / min(polls), 1.25),
         ),
     )
 
 
-def _gating(workspace: Path, api: Api, **inputs: str) -> Callable[[], _Gated]:
-    def gated() -> _Gated:
-        api.tally()
-        taken = run(gate.COMMAND, environ=gate.environ(workspace, api.url, **inputs), folder=workspace)
-        _, request_count, look_count = api.tally()
-        return _Gated(taken, request_count, look_count)
-
-    return gated
+def _run(job_count: int) -> tuple[Usage, int]:
+    with prepare(job_count) as setup:
+        return setup.run_gate(), len(setup.api.requests)
 
 
-def _cpu(gated: Sequence[_Gated]) -> str:
-    return quote([each.taken.cpu_seconds for each in gated])
+def _polls(batch_size: int) -> int:
+    """Return how often the most polled job was asked for."""
+    with prepare(POLLED_JOBS, last_finishes_after=SPREAD_SECONDS) as setup:
+        interval = f"{INTERVAL_MS}ms"
+        setup.run_gate(batch_size=str(batch_size), poll_interval=interval, max_poll_interval=interval)
+        asked = Counter(job_id for request in setup.api.requests for job_id in request.job_ids)
+        return max(asked.values())
 
 
-def _peak(gated: Sequence[_Gated]) -> str:
-    return quote([each.taken.peak_bytes / 1e6 for each in gated], ".1f")
-
-
-def _cpu_of_a_job(gated: Sequence[_Gated], empty: Sequence[_Gated], count: int) -> list[float]:
-    least = median(each.taken.cpu_seconds for each in empty)
-    return [(each.taken.cpu_seconds - least) / count for each in gated]
-
-
-def _bytes_of_a_job(gated: Sequence[_Gated], empty: Sequence[_Gated], count: int) -> list[float]:
-    least = median(each.taken.peak_bytes for each in empty)
-    return [(each.taken.peak_bytes - least) / count for each in gated]
+def _per_job(values: Mapping[int, Sequence[float]]) -> dict[int, list[float]]:
+    base = median(values[1])
+    return {count: [(value - base) / count for value in rounds] for count, rounds in values.items()}

@@ -1,111 +1,103 @@
-"""How large the image is above its base, and what a change of code rebuilds of it."""
+"""Builds the image: how much it adds to its base, and how much of it a code change rebuilds."""
 
+import functools
 import json
 import shutil
+import subprocess
 import tarfile
-import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO, Final, cast
 
-from bench import machine
-from bench.section import Goal, Section
+from bench.processes import ROOT
+from bench.report import Goal, Section
 
-# Where one of them is in a path of what was added, the path is not wanted.
-UNWANTED: Final = frozenset({"pip", "tests", ".cache", "cache", "apt"})
-
-
-@dataclass(frozen=True)
-class Layer:
-    """A layer of an image."""
-
-    digest: str
-    size_by_path: Mapping[str, int]
-
-    @property
-    def size(self) -> int:
-        """What all of its files take, as Docker counts them."""
-        return sum(self.size_by_path.values())
-
-    @property
-    def unwanted(self) -> list[str]:
-        """The files that should not be in what was added."""
-        return [path for path in self.size_by_path if UNWANTED & set(path.split("/")[:-1])]
+NO_ENGINE: Final = "this machine has no Docker engine or no base image (tests/e2e/provide says why)"
+# Exit code of `tests/e2e/provide` where this machine cannot get what it needs.
+_UNAVAILABLE: Final = 3
+_UNWANTED_FOLDERS: Final = frozenset({"pip", "tests", ".cache", "cache", "apt"})
 
 
 def measure() -> Section:
-    """Build the image, and again with a change of code."""
-    title = "Image"
-    try:
-        base = machine.base_image()
-    except machine.NoEngineError as error:
-        return Section(title=title, prose=f"Left out: {error}.", header=(), rows=(), goals=())
-    with tempfile.TemporaryDirectory(prefix="fini-gate-bench-") as name:
-        folder = Path(name)
-        layers = read_layers(machine.build(machine.ROOT, tag="latest"), folder)
-        rebuilt = {layer.digest for layer in read_layers(_build_changed(folder), folder)}
-        base_layers = {layer.digest for layer in read_layers(base, folder)}
-    added = [layer for layer in layers if layer.digest not in base_layers]
-    of_code = [layer for layer in added if layer.digest not in rebuilt]
-    unwanted = [path for layer in added for path in layer.unwanted]
+    """Build the image twice, the second time with a change in the code."""
+    if (base := base_image()) is None:
+        return Section("Image", f"Left out: {NO_ENGINE}.")
+    base_layers = read_layers(base)
+    layers = read_layers(build(ROOT, tag="latest"))
+    unchanged = read_layers(_build_changed())
+    added = {digest: sizes for digest, sizes in layers.items() if digest not in base_layers}
+    kilobytes = {digest: sum(sizes.values()) / 1e3 for digest, sizes in added.items()}
+    unwanted = [path for sizes in added.values() for path in sizes if _UNWANTED_FOLDERS & set(path.split("/")[:-1])]
     return Section(
-        title=title,
+        title="Image",
         prose=(
-            f"The image above {base.partition('@')[0]}, layer by layer, and what of it a change of code rebuilds."
-            f" Of pip, caches and tests there is {', '.join(unwanted[:3]) or 'nothing'}."
+            f"What the image adds to {base.partition('@')[0]}, layer by layer, and what a code change rebuilds. Files"
+            f" of pip, caches and tests: {', '.join(unwanted[:3]) or 'none'}."
         ),
-        header=("layer", "files", "kB", "rebuilt by a change of code"),
-        rows=tuple(
-            (
-                str(number),
-                f"{len(layer.size_by_path):,}",
-                f"{layer.size / 1000:,.0f}",
-                "yes" if layer in of_code else "no",
-            )
-            for number, layer in enumerate(added, start=1)
-        ),
+        header=("layer", "files", "kB", "rebuilt by a code change"),
+        rows=[
+            (str(number), f"{len(sizes):,}", f"{kilobytes[digest]:,.0f}", "no" if digest in unchanged else "yes")
+            for number, (digest, sizes) in enumerate(added.items(), start=1)
+        ],
         goals=(
-            Goal("above the base, MB", sum(layer.size for layer in added) / 1e6, 10),
-            Goal("rebuilt by a change of code, kB", sum(layer.size for layer in of_code) / 1e3, 500),
+            Goal("added to the base, MB", sum(kilobytes.values()) / 1e3, 10),
+            Goal("rebuilt by a code change, kB", sum(kilobytes[each] for each in added.keys() - unchanged.keys()), 500),
             Goal("files of pip, caches and tests", len(unwanted), 0),
         ),
     )
 
 
-def _build_changed(folder: Path) -> str:
-    """Build the image of the same checkout with one more line of code."""
-    context = folder / "context"
-    context.mkdir()
-    ignored = (machine.ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
-    for name in ("Dockerfile", ".dockerignore", *(line[1:] for line in ignored if line.startswith("!"))):
-        source, copied = machine.ROOT / name, context / name
-        if source.is_dir():
-            shutil.copytree(source, copied, dirs_exist_ok=True)
-        else:
-            copied.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source, copied)
-    with (context / "fini_gate" / "main.py").open("a", encoding="utf-8") as code:
-        code.write("CHANGED = True\n")
-    return machine.build(context, tag="changed")
+def docker(*arguments: str | Path) -> str:
+    """Run docker, and return its output."""
+    command = ["docker", *arguments]
+    return subprocess.run(command, capture_output=True, check=True, text=True).stdout  # noqa: S603 - the bench's own
 
 
-def read_layers(image: str, folder: Path) -> list[Layer]:
-    """Read an image's layers, the lowest first."""
-    saved = folder / "image.tar"
-    machine.docker("save", "--output", saved, image)
-    with tarfile.open(saved) as archive:
-        (manifest,) = json.load(_member(archive, "manifest.json"))
-        digests = json.load(_member(archive, manifest["Config"]))["rootfs"]["diff_ids"]
-        return [
-            Layer(digest, _sizes(_member(archive, path)))
-            for digest, path in zip(digests, manifest["Layers"], strict=True)
-        ]
+@functools.cache
+def base_image() -> str | None:
+    """Start an engine and get the base image if necessary, and return the image's name; None if there is none."""
+    # It takes minutes on a fresh machine, and reports its progress on standard error.
+    provided = subprocess.run([ROOT / "tests/e2e/provide"], check=False, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own
+    if provided.returncode == _UNAVAILABLE:
+        return None
+    provided.check_returncode()
+    return provided.stdout.split()[0]
 
 
-def _member(archive: tarfile.TarFile, path: str) -> IO[bytes]:
-    # None is for folders and the like.
-    return cast("IO[bytes]", archive.extractfile(path))
+def build(context: Path, *, tag: str) -> str:
+    """Build an image, and return its name."""
+    name, label = f"fini-gate-bench:{tag}", "fini-gate-bench=true"
+    docker("build", "--build-arg", f"BASE_IMAGE={base_image()}", "--label", label, "--tag", name, context)
+    # The previous image of this name is unnamed now.
+    docker("image", "prune", "--force", "--filter", f"label={label}")
+    return name
+
+
+def _build_changed() -> str:
+    """Build the image of this checkout with one more line of code."""
+    unneeded = shutil.ignore_patterns(".git", ".venv*", ".*_cache", "mutants", "node_modules")
+    with TemporaryDirectory(prefix="fini-gate-bench-") as folder:
+        context = shutil.copytree(ROOT, Path(folder, "context"), ignore=unneeded)
+        with (context / "fini_gate" / "main.py").open("a", encoding="utf-8") as code:
+            code.write("CHANGED = True\n")
+        return build(context, tag="changed")
+
+
+def read_layers(image: str) -> dict[str, dict[str, int]]:
+    """Return the size of each file by the digest of its layer, the lowest layer first."""
+    with TemporaryDirectory(prefix="fini-gate-bench-") as folder:
+        saved = Path(folder, "image.tar")
+        docker("save", "--output", saved, image)
+        with tarfile.open(saved) as archive:
+            (manifest,) = json.load(_open(archive, "manifest.json"))
+            digests = json.load(_open(archive, manifest["Config"]))["rootfs"]["diff_ids"]
+            return {
+                digest: _sizes(_open(archive, path)) for digest, path in zip(digests, manifest["Layers"], strict=True)
+            }
+
+
+def _open(archive: tarfile.TarFile, path: str) -> IO[bytes]:
+    return cast("IO[bytes]", archive.extractfile(path))  # None is for folders and the like
 
 
 def _sizes(layer: IO[bytes]) -> dict[str, int]:

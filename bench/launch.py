@@ -1,7 +1,6 @@
-"""Starts the command in its arguments, waits for its end, and prints what it took as JSON.
+"""Runs the command in its arguments and prints its usage as JSON.
 
-A small process between the bench and what is measured: the kernel counts what the parent has in memory into a child's
-peak.
+The kernel counts the memory of the parent towards the child's peak, so the parent of what is measured must be small.
 """
 
 import json
@@ -9,15 +8,14 @@ import os
 import sys
 import time
 
-began_at = time.monotonic()
-pid = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, 2, 1)])
+started_at = time.monotonic()
+pid = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, 2, 1)])
 _, status, usage = os.wait4(pid, 0)
-ended_at = time.monotonic()
-taken = {
-    "began_at": began_at,
-    "wall_seconds": ended_at - began_at,
+result = {
+    "started_at": started_at,
+    "wall_seconds": time.monotonic() - started_at,
     "cpu_seconds": usage.ru_utime + usage.ru_stime,
     "peak_bytes": usage.ru_maxrss * 1024,
-    "exit_code": os.waitstatus_to_exitcode(status),
 }
-sys.stdout.write(json.dumps(taken))
+sys.stdout.write(json.dumps(result))
+sys.exit(os.waitstatus_to_exitcode(status))

@@ -1,49 +1,49 @@
-"""What keeps the gate from a verdict on the jobs, as one tree.
+"""The errors that keep the gate from deciding about the jobs.
 
     GateError
     ├── UsageError               exit 2    an input, a file, no job IDs
-    ├── ApiError                 exit 4    the API cannot be asked
-    │   ├── RequestRefusedError            the key, a redirect, another 4xx: no retry can heal it
-    │   └── OutageError                    not one usable answer for `outage-tolerance`
-    ├── InternalError            exit 4    a defect of the gate itself
+    ├── ApiError                 exit 4    the API did not answer the gate's requests
+    │   ├── RequestRefusedError            a refused key, a redirect, another 4xx that no retry can fix
+    │   └── OutageError                    no usable response for `outage-tolerance`
+    ├── InternalError            exit 4    a bug in the gate
     └── CancelledError           exit 130  SIGINT
                                  exit 143  SIGTERM
 
-A job that failed is a result and not in here. An error's text is one or two sentences: what happened, with which
-value, and what to do next. It never holds the API key.
+A failed job is a result, not an error. The text of an error is one or two sentences: what happened, with which value,
+and what to do next. It never contains the API key.
 """
 
 import signal
 
 
 class GateError(Exception):
-    """The gate ends without having seen all jobs end."""
+    """The gate ends before every job has finished."""
 
     exit_code: int
 
 
 class UsageError(GateError):
-    """The workflow asked for something that cannot be done."""
+    """The workflow asked for something impossible."""
 
     exit_code = 2
 
 
 class ApiError(GateError):
-    """The API cannot be asked about the jobs."""
+    """The API did not answer the gate's requests."""
 
     exit_code = 4
 
 
 class RequestRefusedError(ApiError):
-    """The API answered in a way that neither a retry nor a smaller request can heal."""
+    """The API refused a request, and neither a retry nor a smaller request can fix that."""
 
 
 class OutageError(ApiError):
-    """The API has given no usable answer for longer than the gate may tolerate."""
+    """The API has returned no usable response for longer than `outage-tolerance`."""
 
 
 class InternalError(GateError):
-    """The gate met something that it was not built for."""
+    """The gate has a bug."""
 
     exit_code = 4
 

@@ -1,4 +1,4 @@
-"""The two ways in which this program waits, both cut short by SIGINT and SIGTERM."""
+"""Run functions in threads, and wait for them or sleep until SIGINT or SIGTERM arrives."""
 
 import signal
 import time
@@ -20,21 +20,21 @@ class _Task(NamedTuple, Generic[_Result]):
 
 
 class InterruptibleExecutor:
-    """Sleeps, and waits for calls, in the main thread.
+    """Runs functions in the background, and waits in the main thread.
 
-    A signal's handler only leaves a mark and wakes the wait: raised from within the handler, an exception could strike
-    anywhere, in the midst of writing the outputs too.
+    The signal handler only sets a flag and wakes the wait. An exception raised by the handler itself could strike
+    anywhere, even while outputs are being written.
     """
 
     def __init__(self) -> None:
-        # A SimpleQueue may be put to from a signal's handler, in the very thread that waits on it; an Event may not.
+        # Unlike an Event, a SimpleQueue may be used by a signal handler in the thread that waits on it.
         self._wakeups: SimpleQueue[None] = SimpleQueue()
-        # Of threads that wait for their next call; one that never comes back from its last is not in here.
+        # Queues of the threads that wait for work. A thread that hangs is in none.
         self._idle: list[SimpleQueue[_Task[Any]]] = []
         self.signal_number: int | None = None
 
     def install_signal_handlers(self) -> None:
-        """Install the handlers. Without them the first process of a container never hears a SIGTERM."""
+        """Handle SIGINT and SIGTERM. Without a handler, a container's first process ignores SIGTERM."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._on_signal)
 
@@ -47,57 +47,53 @@ class InterruptibleExecutor:
         self._wait_for(lambda: False, seconds)
 
     def submit(self, function: Callable[[], _Result]) -> Future[_Result]:
-        """Call a function in a thread that has nothing else to do.
+        """Run a function in an idle thread, or in a new one.
 
-        No timeout of a socket bounds a name look-up or an answer that drips: a call for which nobody waits any more is
-        left to itself, and ends with the process.
+        Socket timeouts bound neither a name look-up nor a slow response. An abandoned call ends with the process.
         """
-        call = _Task(function, Future())
+        task = _Task(function, Future())
         try:
             idle = self._idle.pop()
         except IndexError:
             idle = SimpleQueue()
             Thread(target=self._work, args=(idle,), daemon=True).start()
-        idle.put(call)
-        return call.future
+        idle.put(task)
+        return task.future
 
-    def wait_any(self, calls: Sequence[Future[_Result]], seconds: float) -> Future[_Result]:
-        """Wait for the first of some calls to end, no longer than `seconds`.
+    def wait_any(self, futures: Sequence[Future[Any]], timeout_seconds: float) -> bool:
+        """Wait until one of the futures is done, and return whether that was in time.
 
         Raises:
-            TimeoutError: none ended in time.
             CancelledError: a signal arrived, now or earlier.
         """
-        if not self._wait_for(lambda: any(call.done() for call in calls), seconds):
-            raise TimeoutError
-        return next(call for call in calls if call.done())
+        return self._wait_for(lambda: any(future.done() for future in futures), timeout_seconds)
 
-    def _work(self, calls: "SimpleQueue[_Task[Any]]") -> None:
-        """Make calls, one after another. A thread for each would cost as much as a request itself."""
+    def _work(self, tasks: "SimpleQueue[_Task[Any]]") -> None:
+        """Run tasks one after another: a new thread for each would cost as much as a request."""
         while True:
-            call = calls.get()
+            task = tasks.get()
             try:
-                call.future.set_result(call.function())
-            except BaseException as error:  # noqa: BLE001 - it is raised again where the caller waits
-                call.future.set_exception(error)
-            self._idle.append(calls)
+                task.future.set_result(task.function())
+            except BaseException as error:  # noqa: BLE001 - the future raises it where its result is read
+                task.future.set_exception(error)
+            self._idle.append(tasks)
             self._wakeups.put(None)
-            del call  # an answer is not to be kept until the next one
+            del task  # its response would stay in memory until the next one
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if self.signal_number is None:
             self.signal_number = number
         self._wakeups.put(None)
 
-    def _wait_for(self, is_due: Callable[[], bool], seconds: float) -> bool:
-        """Whether it was due in time; what wakes this up may be left over from calls that took too long."""
-        ends_at = time.monotonic() + seconds
+    def _wait_for(self, is_done: Callable[[], bool], timeout_seconds: float) -> bool:
+        """Return whether it was done in time. Calls that were abandoned cause spurious wake-ups."""
+        deadline = time.monotonic() + timeout_seconds
         while True:
             if self.signal_number is not None:
                 raise CancelledError(self.signal_number)
-            if is_due():
+            if is_done():
                 return True
             try:
-                self._wakeups.get(timeout=max(0.0, ends_at - time.monotonic()))
+                self._wakeups.get(timeout=max(0.0, deadline - time.monotonic()))
             except Empty:
                 return False

@@ -1,17 +1,17 @@
-"""When to look next. Pure.
+"""How long to wait before the next poll. Pure.
 
-What is wanted is a look soon after the last job has ended, and few looks before. The jobs that were seen to end since
-the first look tell the pace; at that pace the pending ones end at a moment that can be told:
+The aim is to poll soon after the last job finishes, and rarely before. The jobs that finished since the first poll give
+a completion rate, and the rate gives an expected end:
 
-- Ahead of that moment, look again after a share of what is left, or of the time waited so far if that is less: a pace
-  that was learned in a second tells nothing of the next minute. Where the end is far, so is the next look, and the
-  estimate is better by then; towards the end looks come close to each other.
-- Past it, or before any pace is known, nothing tells the end. What has lasted for so long may well last for as long
-  again: look again after a smaller share of that time. So the pauses grow again with a job that takes far longer than
-  the others, and with a stall.
+- Before the expected end, wait for a fraction of the remaining time, or of the elapsed time if that is shorter: a rate
+  measured over one second says little about the next minute. Polls are rare while the end is far away and become
+  frequent near it, as the estimate improves.
+- After the expected end, or while there is no rate yet, nothing tells when the jobs will finish. A job that is overdue
+  by some time may well take as long again, so wait for a smaller fraction of the overdue time. Intervals grow again
+  for a straggler and for a stall.
 
-The pace is taken from the gate's clock alone. Told exactly, as the API's own times might, it makes verdicts 0.04 s
-sooner on average, for 3 % more looks: not worth the trust. The shares are what `bench/rhythm.py` holds to its goals.
+The rate uses only the gate's own clock. The API's timestamps would give verdicts 0.04 s sooner on average for 3 % more
+polls, which is not worth trusting another clock. `bench/interval.py` holds the fractions to its goals.
 """
 
 from dataclasses import dataclass, replace
@@ -19,46 +19,46 @@ from typing import Final
 
 INTERVAL_FRACTION: Final = 0.28
 OVERDUE_INTERVAL_FRACTION: Final = 0.025
-# So that gates that were started together do not ask together for ever.
+# Keeps gates that start together from polling together.
 JITTER: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class CompletionRate:
-    """How fast jobs end. Times are seconds on the gate's clock."""
+    """How fast jobs finish, as far as polls have seen it. Times are on the gate's clock."""
 
-    began_at: float
-    """The first look: jobs that had ended by then tell nothing of the pace."""
-    ended_before: int
+    first_poll_at: float
+    finished_before: int
+    """Jobs already finished at the first poll, which say nothing about the rate."""
     changed_at: float
-    """The last look that saw more jobs ended than the one before; at first, the first."""
-    ended: int
+    """The last poll that found more jobs finished; initially the first poll."""
+    finished: int
 
     @classmethod
-    def first_seen(cls, at: float, ended: int) -> "CompletionRate":
-        """What the first look tells."""
-        return cls(began_at=at, ended_before=ended, changed_at=at, ended=ended)
+    def start(cls, at: float, finished: int) -> "CompletionRate":
+        """Return the rate after the first poll."""
+        return cls(first_poll_at=at, finished_before=finished, changed_at=at, finished=finished)
 
-    def seen(self, at: float, ended: int) -> "CompletionRate":
-        """What a further look tells."""
-        return self if ended == self.ended else replace(self, changed_at=at, ended=ended)
+    def update(self, at: float, finished: int) -> "CompletionRate":
+        """Return the rate after another poll."""
+        return self if finished == self.finished else replace(self, changed_at=at, finished=finished)
 
-    def end_of(self, pending: int) -> float:
-        """When so many more jobs will have ended; the first look, where none has been seen to end."""
-        seen_to_end = self.ended - self.ended_before
-        return self.changed_at + pending * (self.changed_at - self.began_at) / max(1, seen_to_end)
+    def expected_end(self, pending: int) -> float:
+        """Return when this many more jobs will have finished; the first poll if none has finished since."""
+        finished_since = self.finished - self.finished_before
+        return self.changed_at + pending * (self.changed_at - self.first_poll_at) / max(1, finished_since)
 
 
 def interval_seconds(
     eta_seconds: float, elapsed_seconds: float, *, min_seconds: float, max_seconds: float, jitter: float
 ) -> float:
-    """The pause before the next look, within the two limits.
+    """Return the delay before the next poll.
 
     Args:
-        eta_seconds: until the expected end; below zero where that is past.
-        elapsed_seconds: since the gate began to wait.
-        min_seconds: the least pause.
-        max_seconds: the longest one.
+        eta_seconds: time until the expected end; negative after it.
+        elapsed_seconds: time since the gate started.
+        min_seconds: the shortest interval.
+        max_seconds: the longest interval.
         jitter: a random number from 0 to 1.
     """
     ahead = INTERVAL_FRACTION * min(eta_seconds, elapsed_seconds)

@@ -1,4 +1,4 @@
-"""How the gate ends, judged from the jobs as last seen. Pure."""
+"""The gate's result, decided from the jobs as last seen. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,23 +20,31 @@ class Result(StrEnum):
     CANCELLED = "cancelled"
 
 
+# The first row with a state that any job is in decides the result.
+_RESULT_BY_STATE: Final = {
+    JobState.FAILED: Result.FAILURE,
+    JobState.MISSING: Result.FAILURE,
+    JobState.UNREADABLE: Result.ERROR,
+    JobState.PENDING: Result.TIMED_OUT,
+    JobState.COMPLETED: Result.SUCCESS,
+}
+# For results that the jobs decide. An error brings its own exit code.
 EXIT_CODES: Final = {Result.SUCCESS: 0, Result.FAILURE: 1, Result.TIMED_OUT: 3, Result.ERROR: 4}
-"""For the endings that the jobs alone decide; an error brings its own."""
 
 
 @dataclass(frozen=True)
 class Limit:
-    """The limit on waiting at which the gate ended."""
+    """The limit at which the gate stopped waiting."""
 
     input_name: str
     seconds: float
     incomplete_reason: str | None = None
-    """What kept the last look from being answered, where it was not."""
+    """Why the last poll was incomplete, if it was."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """How the gate ended, and on what it rests."""
+    """The result, and what it is based on."""
 
     result: Result
     exit_code: int
@@ -44,52 +52,43 @@ class Verdict:
     """Each job once, in the order of the job IDs."""
     elapsed_seconds: float
     error: GateError | None = None
-    """What kept the gate from seeing all jobs end."""
+    """What stopped the gate before every job was finished."""
     limit: Limit | None = None
-    """What the gate waited no longer than."""
+    """The limit at which the gate stopped waiting, if it did."""
 
     def in_state(self, state: JobState) -> Sequence[Job]:
-        """The jobs in a state, in the order of the job IDs."""
+        """Return the jobs in a state, in the order of the job IDs."""
         return self._jobs_by_state[state]
 
     @cached_property
     def _jobs_by_state(self) -> Mapping[JobState, Sequence[Job]]:
-        found: dict[JobState, list[Job]] = {state: [] for state in JobState}
+        jobs_by_state: dict[JobState, list[Job]] = {state: [] for state in JobState}
         for job in self.jobs:
-            found[job.state].append(job)
-        return found
+            jobs_by_state[job.state].append(job)
+        return jobs_by_state
 
     @cached_property
     def article_ids(self) -> tuple[str, ...]:
         """The articles of the completed jobs, each once, in the order of the job IDs."""
-        found = (job.article_id for job in self.in_state(JobState.COMPLETED))
-        return tuple(dict.fromkeys(article_id for article_id in found if article_id is not None))
+        article_ids = (job.article_id for job in self.in_state(JobState.COMPLETED))
+        return tuple(dict.fromkeys(article_id for article_id in article_ids if article_id is not None))
 
 
 def decide(
     jobs: Iterable[Job], *, elapsed_seconds: float, error: GateError | None = None, limit: Limit | None = None
 ) -> Verdict:
-    """Find the ending: the first of the contract's table that applies.
+    """Decide the result by the contract's table: an error first, then the worst state of any job.
 
-    Jobs that are all completed pass, and none at all do too: that there may be none is for the caller to decide.
+    Without jobs the result is success; whether there may be none is up to the caller.
     """
     jobs = tuple(jobs)
-    states = {job.state for job in jobs}
-    if error is not None:
-        result = Result.CANCELLED if isinstance(error, CancelledError) else Result.ERROR
-    elif states & {JobState.FAILED, JobState.MISSING}:
-        result = Result.FAILURE
-    elif JobState.UNREADABLE in states:
-        result = Result.ERROR
-    elif JobState.PENDING in states:
-        result = Result.TIMED_OUT
+    if error is None:
+        states = {job.state for job in jobs}
+        result = next((result for state, result in _RESULT_BY_STATE.items() if state in states), Result.SUCCESS)
+        exit_code = EXIT_CODES[result]
     else:
-        result = Result.SUCCESS
+        result = Result.CANCELLED if isinstance(error, CancelledError) else Result.ERROR
+        exit_code = error.exit_code
     return Verdict(
-        result=result,
-        exit_code=error.exit_code if error is not None else EXIT_CODES[result],
-        jobs=jobs,
-        elapsed_seconds=elapsed_seconds,
-        error=error,
-        limit=limit,
+        result=result, exit_code=exit_code, jobs=jobs, elapsed_seconds=elapsed_seconds, error=error, limit=limit
     )

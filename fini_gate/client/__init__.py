@@ -1,11 +1,13 @@
-"""Job IDs in, what Fini says of them out. The only package that knows `requests` and `backoff`.
+"""Ask Fini's API about jobs and articles. The only package that uses `requests` and `backoff`.
 
-`transport` sends one request within its limits, `answers` says what an answer means (pure), and `client` asks for all
-jobs: in batches, again where time may heal, by halves where one ID fails the others. `articles` looks up titles.
+A poll goes down this list and back: `api` cuts the jobs into batches, `scheduler` runs the batches side by side,
+`bisection` takes one batch to its end, `retry` sends one request until it gets a final response, `status_route` sends
+it once, `transport` bounds it in time and size. `responses` and `failures` say what came back, `throttle` remembers how
+much the API takes. `articles` looks up titles.
 """
 
 from fini_gate.client.api import FiniClient
-from fini_gate.client.articles import Article, look_up_articles
+from fini_gate.client.articles import Article, ArticleLookup
 from fini_gate.client.transport import Transport
 
-__all__ = ["Article", "FiniClient", "Transport", "look_up_articles"]
+__all__ = ["Article", "ArticleLookup", "FiniClient", "Transport"]

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, TypeAlias
 
-from fini_gate.client.transport import Failure, Response
+from fini_gate.client.failures import Failure
+from fini_gate.client.transport import Response
 from fini_gate.errors import CancelledError
 
 from .replies import FAULTS, Meaning, Reply, header_text

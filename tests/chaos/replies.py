@@ -12,7 +12,8 @@ from typing import Any
 
 from requests.structures import CaseInsensitiveDict
 
-from fini_gate.client.transport import Failure, Response
+from fini_gate.client.failures import Failure
+from fini_gate.client.transport import Response
 
 KEY = "fini_secret_0123456789abcdef"
 TEXTS = (

@@ -9,12 +9,10 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
 from fini_gate import main
-from fini_gate.client.transport import STATUS_ROUTE, Failure, Response
 from fini_gate.models import Job
 from fini_gate.poller import Progress, wait_for_jobs
 from fini_gate.verdict import Verdict
@@ -89,22 +87,6 @@ class Evidence:
         self.polls.append(Poll(self.requests[began:], self.responses[ended:], self.ended_at, jobs))
 
 
-class _TodaysTransport:
-    """Today's methods of the transport."""
-
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
-
-    def submit(self, job_ids: Sequence[str], *, timeout_seconds: float) -> Request:
-        return self._transport.submit(STATUS_ROUTE, {"jobIds": job_ids}, timeout_seconds=timeout_seconds)
-
-    def wait_any(self, requests: Sequence[Request]) -> tuple[Request, Response | Failure]:
-        request = self._transport.wait_any(requests, float("inf"))
-        assert request is not None
-        assert request.response is not None
-        return request, request.response
-
-
 def run_gate(
     environ: Mapping[str, str], transport: Transport, workspace: Path, wait: WaitForJobs = wait_for_jobs
 ) -> tuple[Verdict, Written]:
@@ -114,13 +96,11 @@ def run_gate(
         outputs.touch()
         files = {"GITHUB_OUTPUT": str(outputs), "GITHUB_STEP_SUMMARY": str(summary), "GITHUB_WORKSPACE": str(workspace)}
         stack.enter_context(patch.dict(os.environ, files))
-        stack.enter_context(patch.object(main, "time", SimpleNamespace(monotonic=transport.clock)))
-        stack.enter_context(patch.object(main, "Transport", lambda **_: _TodaysTransport(transport)))
-        stack.enter_context(patch.object(main, "wait_for_jobs", wait))
         stdout = stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
-        executor: Any = transport.clock
-        gate = main.GateRun({"INPUT_API-KEY": KEY, **environ, **files}, executor)
-        verdict = gate.publish(gate.decide())
+        clock: Any = transport.clock
+        parts: dict[str, Any] = {"make_transport": lambda **_: transport, "wait": wait}
+        gate = main.GateRun({"INPUT_API-KEY": KEY, **environ, **files}, executor=clock, clock=clock, **parts)
+        verdict = gate.run()
         # As a path: a folder before a `..` may not exist.
         results = os.path.realpath(workspace / environ.get("INPUT_RESULTS-FILE", "").strip())
         written = Written.read(stdout.getvalue(), outputs, summary, Path(results))

@@ -138,7 +138,7 @@ def _poll_all_jobs(_: pytest.MonkeyPatch) -> WaitForJobs:
 def _skip_last_poll(_: pytest.MonkeyPatch) -> WaitForJobs:
     def wait(jobs: Iterable[Job], client: FiniClient, inputs: Any, **parts: Any) -> Verdict:  # noqa: ANN401 - the loop's
         def poll(*arguments: Any, **more: Any) -> PollResult:  # noqa: ANN401 - the client's
-            is_last = client._clock() >= STARTED_AT + inputs.timeout_seconds
+            is_last = client.clock() >= STARTED_AT + inputs.timeout_seconds
             return PollResult() if is_last else client.poll(*arguments, **more)
 
         changed: Any = SimpleNamespace(poll=poll)

@@ -13,26 +13,30 @@ LAYERS = {
     "models": {"errors"},
     "pacing": set[str](),
     "escaping": set[str](),
-    "inputs": {"errors", "escaping"},
-    "files": set[str](),
+    "addresses": set[str](),
+    "durations": set[str](),
+    "inputs": {"addresses", "durations", "errors", "escaping"},
+    "files": {"errors"},
     "job_ids": {"errors", "escaping", "files", "inputs"},
     "certificates": {"errors", "escaping", "files", "inputs"},
     "verdict": {"errors", "models"},
     "executor": {"errors"},
-    "poller": {"errors", "inputs", "models", "pacing", "verdict"},
-    "client": {"errors", "escaping", "inputs", "models"},
-    "output": {"errors", "escaping", "files", "inputs", "models", "poller", "verdict"},
+    "tracking": {"inputs", "models"},
+    "deadlines": {"durations", "errors", "inputs", "models", "verdict"},
+    "poller": {"deadlines", "errors", "inputs", "models", "pacing", "tracking", "verdict"},
+    "client": {"addresses", "durations", "errors", "escaping", "models"},
+    "output": {"durations", "errors", "escaping", "files", "inputs", "models", "poller", "verdict"},
     "platforms": {"escaping", "inputs"},
 }
 
 # Library → the one module that knows it.
 LIBRARIES = {
     "actions_toolkit": "platforms/github.py",
-    "backoff": "client/api.py",
+    "backoff": "client/retry.py",
     "requests": "client/transport.py",
     "rich": "platforms/terminal.py",
     "urllib3": None,  # but requests
-    "yaml": "job_ids/load.py",
+    "yaml": "job_ids/yaml_parser.py",
 }
 
 
@@ -49,7 +53,7 @@ def imported(path: Path) -> set[str]:
 
 def files_of(module: str) -> list[Path]:
     """Give the files of a module, which may be a folder."""
-    return sorted((PACKAGE / module).glob("*.py")) or [PACKAGE / f"{module}.py"]
+    return sorted((PACKAGE / module).rglob("*.py")) or [PACKAGE / f"{module}.py"]
 
 
 @pytest.mark.parametrize("module", LAYERS)

@@ -11,19 +11,19 @@ ROOT = Path(__file__).resolve().parents[2]
 # Who is handed the text of a message.
 SPEAKERS = {
     *("UsageError", "OutageError", "RequestRefusedError", "InternalError", "CancelledError"),
-    *("_ShapeError", "_NotJsonError", "warning"),
+    *("DocumentError", "warning"),
 }
 # Whose texts are messages, or the ends of one.
 FUNCTIONS = {
     *(
         "_describe",
         "_fatal_message",
-        "_which_limit",
+        "_reached_limit",
         "dropped_outputs_warning",
-        "no_titles_text",
-        "unknown_status_text",
+        "no_titles_warning",
+        "results_file_warning",
+        "unknown_status_warning",
     ),
-    *("_parse_json", "_parse_json_lines", "_parse_yaml", "_merged", "_reject_key"),
 }
 
 
@@ -58,7 +58,7 @@ def messages() -> set[str]:
 
 def rows() -> dict[str, str]:
     """Give the README's table: message → what to do."""
-    _, _, rest = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Messages and what to do\n")
+    _, _, rest = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8").partition("## Messages\n")
     lines = [line for line in rest.partition("\n## ")[0].splitlines() if line.startswith("| ")][2:]
     cells = ([cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines)
     return {message.strip("`").replace("\\|", "|"): hint for message, hint in cells}

@@ -20,7 +20,7 @@ FILES: Final = [span for span in SPANS if re.fullmatch(r"[\w./-]+\.(py|yml|md|tx
 # The threats, and what each section's table says of them.
 SECTIONS: Final = (
     "A hostile checkout",
-    "Hostile answers of the API",
+    "Hostile responses of the API",
     "A hostile network",
     "Leaked logs",
     "Supply chain",

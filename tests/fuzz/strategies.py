@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from fini_gate.client.transport import Failure
+from fini_gate.client.failures import Failure
 from tests.chaos.contract import COMPLETED, FAILED, PENDING
 from tests.chaos.replies import HEADER_TEXTS, KEY, RETRY_AFTERS, TEXTS, Reply
 

@@ -5,6 +5,7 @@ import ipaddress
 import json
 import re
 import tempfile
+import time
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,8 +20,8 @@ from urllib3.util import parse_url
 
 from fini_gate import job_ids
 from fini_gate.client import Transport, responses
-from fini_gate.client.transport import STATUS_ROUTE
-from fini_gate.errors import RequestRefusedError, UsageError
+from fini_gate.client.status_route import STATUS_ROUTE
+from fini_gate.errors import UsageError
 from fini_gate.executor import InterruptibleExecutor
 from fini_gate.inputs import Inputs
 from fini_gate.models import Job, worse_of
@@ -144,7 +145,7 @@ def _seconds(text: str) -> float:
 def _misread_url(url: str) -> Iterator[str]:
     """Read an accepted address as the library does that will send the key there."""
     try:
-        Transport(api_url=url, api_key=KEY, calls=InterruptibleExecutor())
+        Transport(api_url=url, api_key=KEY, executor=InterruptibleExecutor(), clock=time.monotonic)
         target = requests.Request("POST", url + STATUS_ROUTE, json={}).prepare().url or ""
         parts = parse_url(target)
     except Exception as error:  # noqa: BLE001 - whatever it is, the gate would find out too late
@@ -183,10 +184,7 @@ def check_response(case: tuple[list[str], ReplyCase]) -> Outcome:
     rows = read_rows(reply.body or b"", ids) if reply.status == 200 else {}
     reply.is_readable = rows is not None
     expected = {reply.meaning.name}
-    try:
-        parsed = responses.classify(reply.response(), ids, secret=KEY)
-    except RequestRefusedError as error:
-        return "refused", [*_leaks(error), *_broken({f"HTTP {reply.status} refused": expected == {"FATAL"}})]
+    parsed = responses.classify(reply.response(), ids, secret=KEY)
     if reply.meaning is Meaning.SERVER_ERROR and parsed.retry_after_seconds:
         expected = {"RETRYABLE"}
     rules = {

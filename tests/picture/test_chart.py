@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from docs.picture.draw import FOLDER, draw, filled, in_page, run_page
 from fini_gate.models import Job, JobState
-from fini_gate.output.summary import MAX_CHART_JOBS, summary
+from fini_gate.output.summary import render_summary
+from fini_gate.output.summary.chart import MAX_CHART_JOBS
 from fini_gate.verdict import decide
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
@@ -84,7 +85,7 @@ def _job_sets() -> list[list[Job]]:
 
 def _chart(jobs: Sequence[Job]) -> str | None:
     """Take the chart out of the jobs' summary."""
-    charts = CHART.findall(summary(decide(jobs, elapsed_seconds=1), results_file=""))
+    charts = CHART.findall(render_summary(decide(jobs, elapsed_seconds=1), results_file=""))
     assert len(charts) <= 1
     return charts[0] if charts else None
 
@@ -157,7 +158,7 @@ def test_picture__is_as_wide_as_asked_for(tmp_path: Path, width: int) -> None:
     """A summary with hostile IDs can be drawn."""
     jobs = [Job(id=text, created_at="2026-01-12T09:30:00Z", completed_at="2026-01-12T09:30:07Z") for text in HOSTILE]
     picture = tmp_path / "summary.png"
-    draw(summary(decide(jobs, elapsed_seconds=7), results_file=""), picture, width=width)
+    draw(render_summary(decide(jobs, elapsed_seconds=7), results_file=""), picture, width=width)
     head = picture.read_bytes()[:24]
     assert head.startswith(b"\x89PNG\r\n")
     assert int.from_bytes(head[16:20], "big") == width

@@ -1,134 +1,34 @@
-import json
 import math
-import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from requests.structures import CaseInsensitiveDict
 
 from fini_gate.client import FiniClient, Transport
-from fini_gate.client.api import (
-    MAX_RETRIES_BEFORE_DEFERRAL,
-    MIN_FAILED_IDS_FOR_OUTAGE,
-    MIN_RESPONSE_SECONDS_PER_REQUEST,
-)
-from fini_gate.client.transport import Failure, Response
+from fini_gate.client.bisection import MIN_FAILED_IDS_FOR_OUTAGE
+from fini_gate.client.failures import Failure
+from fini_gate.client.scheduler import MAX_ATTEMPTS_ALONE, OUT_OF_TIME
+from fini_gate.client.throttle import MIN_RESPONSE_SECONDS_PER_REQUEST
+from fini_gate.client.transport import Response
 from fini_gate.errors import CancelledError, RequestRefusedError
-from fini_gate.models import PollResult
+from fini_gate.models import PollLimits, PollResult
+from tests.unit.fake_transport import HUNG_UP, STARTED_AT, TOO_SLOW, Clock, FakeTransport, respond
 
 KEY = "fini_0123456789abcdef"
-HUNG_UP = Failure("it hung up", is_broken_connection=True)
-TOO_SLOW = Failure("no whole answer within 30s")
-
-
-def _answer(status: int, document: object = None, **headers: str) -> Response:
-    body = {"statusCode": status, "message": "It said why"} if document is None else document
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Response(status, CaseInsensitiveDict(named), json.dumps(body).encode())
-
-
-class Clock:
-    """Time that passes only when slept through, or when a request takes some."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-        self.sleeps: list[float] = []
-
-    def __call__(self) -> float:
-        """Seconds."""
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        """Let time pass."""
-        assert seconds >= 0
-        self.sleeps.append(seconds)
-        self.now += seconds
-
-
-@dataclass(eq=False)
-class UnderWay:
-    """A request that is answered at a time."""
-
-    ends_at: float
-    response: Response | Failure
-
-
-class Api:
-    """A transport that answers from memory, as the API does: one bad ID fails the whole request unnamed.
-
-    Before that the answers of the script are given, one a request; None in it stands for the API's own.
-    """
-
-    def __init__(self, clock: Clock) -> None:
-        self.clock = clock
-        self.script: list[Response | Failure | None] = []
-        # Which answer an ID makes of any request that names it. Of several the first in the table counts.
-        self.bad: dict[int, set[str]] = {400: set(), 404: set(), 500: set(), 502: set()}
-        self.omitted: set[str] = set()
-        self.most_ids = 10_000
-        self.too_many = 413
-        self.down: Response | Failure | None = None
-        self.request_seconds = 0.0
-        self.slow: dict[str, float] = {}
-        """The first ID of a request → how long that takes instead."""
-        self.in_flight = self.most_in_flight = 0
-        self.requests: list[tuple[str, ...]] = []
-        self.timeouts: list[float] = []
-
-    def submit(self, job_ids: Sequence[str], *, timeout_seconds: float) -> UnderWay:
-        """Make the answer to a request, which comes later, or not before its time is over."""
-        assert job_ids
-        assert timeout_seconds > 0
-        self.requests.append(tuple(job_ids))
-        self.timeouts.append(timeout_seconds)
-        self.in_flight += 1
-        self.most_in_flight = max(self.most_in_flight, self.in_flight)
-        response = (self.script.pop(0) if self.script else self.down) or self._own_answer(job_ids)
-        seconds = self.slow.get(job_ids[0], self.request_seconds)
-        if seconds > timeout_seconds:
-            seconds, response = timeout_seconds, TOO_SLOW
-        return UnderWay(self.clock.now + seconds, response)
-
-    def wait_any(self, under_way: Sequence[UnderWay]) -> tuple[UnderWay, Response | Failure]:
-        """Wait for the first answer."""
-        first = min(under_way, key=lambda request: request.ends_at)
-        self.clock.now = max(self.clock.now, first.ends_at)
-        self.in_flight -= 1
-        return first, first.response
-
-    def _own_answer(self, job_ids: Sequence[str]) -> Response:
-        if len(job_ids) > self.most_ids:
-            return _answer(self.too_many)
-        for status, bad in self.bad.items():
-            if not bad.isdisjoint(job_ids):
-                return _answer(status)
-        rows = [{"id": job_id, "jobStatus": "PENDING"} for job_id in job_ids if job_id not in self.omitted]
-        return _answer(200, {"jobs": rows})
-
-    @property
-    def sizes(self) -> list[int]:
-        """How many IDs each request named."""
-        return [len(request) for request in self.requests]
-
-    def forget(self) -> None:
-        """Forget the requests so far."""
-        self.requests.clear()
-        self.timeouts.clear()
+STATE_BY_STATUS = {400: "malformed", 404: "not found", 500: "server error", 502: "server error"}
 
 
 class Client:
-    """A client, the API that it asks, and the time in which it does so."""
+    """A client, the API that it polls, and the time in which it does so."""
 
     def __init__(self, *, batch_size: int = 100, max_parallel: int = 1, request_timeout_seconds: float = 30) -> None:
         self.clock = Clock()
-        self.api = Api(self.clock)
+        self.api = FakeTransport(self.clock)
         self.retries: list[tuple[str, float]] = []
-        self.told: list[tuple[int, str, float]] = []
+        self.seen: list[tuple[int, str, float]] = []
         self.client = FiniClient(
             transport=cast("Transport", self.api),
             api_key=KEY,
@@ -136,46 +36,50 @@ class Client:
             max_parallel=max_parallel,
             request_timeout_seconds=request_timeout_seconds,
             clock=self.clock,
-            sleep=self.clock.sleep,
-            on_request=lambda *request: self.told.append(request),
-            on_retry=lambda problem, wait_seconds: self.retries.append((problem, wait_seconds)),
+            on_request=lambda *request: self.seen.append(request),
+            on_retry=lambda problem, delay_seconds: self.retries.append((problem, delay_seconds)),
         )
 
-    def poll(self, job_ids: Sequence[str], *, retry_for: float = math.inf, ends_in: float = math.inf) -> PollResult:
-        """Look once, with limits that count from now."""
+    def poll(
+        self,
+        job_ids: Sequence[str],
+        *,
+        retry_for: float = math.inf,
+        end_in: float = math.inf,
+        should_stop: Callable[[PollResult], bool] = lambda _: False,
+    ) -> PollResult:
+        """Poll once, with limits that count from now."""
         now = self.clock.now
-        return self.client.poll(job_ids, retry_until=now + min(retry_for, ends_in), ends_at=now + ends_in)
+        limits = PollLimits(retry_until=now + min(retry_for, end_in), end_at=now + end_in)
+        return self.client.poll(job_ids, limits, should_stop=should_stop)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the start."""
+        return self.clock.now - STARTED_AT
+
+    @property
+    def delays(self) -> list[float]:
+        """The delays before retries."""
+        return [delay_seconds for _, delay_seconds in self.retries]
 
 
-def _ids(count: int) -> list[str]:
+def ids(count: int) -> list[str]:
+    """Make job IDs."""
     return [f"job-{number}" for number in range(count)]
 
 
-def _statuses(poll: PollResult) -> dict[str, str]:
-    """What a look told of each job; each ID is in one place alone."""
-    told = Counter[str]()
-    found: dict[str, str] = {}
-    tables: dict[str, Iterable[str]] = {
-        "row": poll.rows,
-        "left out": poll.omitted,
-        "unknown": poll.not_found,
-        "malformed": poll.malformed,
-        "failing": poll.server_errors,
+def states(result: PollResult) -> dict[str, str]:
+    """Return what a poll says of each job, which is in one table at most."""
+    tables: Mapping[str, Iterable[str]] = {
+        "row": result.rows,
+        "omitted": result.omitted,
+        "not found": result.not_found,
+        "malformed": result.malformed,
+        "server error": result.server_errors,
     }
-    for name, job_ids in tables.items():
-        told.update(list(job_ids))
-        found |= dict.fromkeys(job_ids, name)
-    assert not [job_id for job_id, times in told.items() if times > 1]
-    return found
-
-
-def test_request__is_told_of_with_its_size_answer_and_time() -> None:
-    """Whoever watches learns of each request for how many jobs it was, what came, and after how long."""
-    client = Client()
-    client.api.request_seconds = 2
-    client.api.script = [HUNG_UP, None, _answer(401)]
-    client.poll(_ids(101))
-    assert client.told == [(100, "it hung up", 2), (100, "HTTP 200", 2), (1, "HTTP 401", 2)]
+    assert max(Counter(job_id for table in tables.values() for job_id in table).values(), default=1) == 1
+    return {job_id: name for name, table in tables.items() for job_id in table}
 
 
 # --- Batches -------------------------------------------------------------------------------------------------------
@@ -184,517 +88,410 @@ def test_request__is_told_of_with_its_size_answer_and_time() -> None:
 @pytest.mark.parametrize(
     ("count", "batch_size", "sizes"),
     [
+        (0, 100, []),
         (1, 100, [1]),
         (100, 100, [100]),
         (101, 100, [100, 1]),
         (250, 100, [100, 100, 50]),
         (3, 1, [1, 1, 1]),
         (1000, 1000, [1000]),
-        (0, 100, []),
     ],
 )
-def test_poll__asks_for_each_job_once_in_batches(count: int, batch_size: int, sizes: list[int]) -> None:
-    """The jobs are asked for in their order, none twice, in requests of the size allowed; for none nothing is asked."""
+def test_poll__sends_each_job_once_in_batches(count: int, batch_size: int, sizes: list[int]) -> None:
+    """Jobs are polled in their order, in requests of the size allowed."""
     client = Client(batch_size=batch_size)
-    poll = client.poll(_ids(count))
+    result = client.poll(ids(count))
     assert client.api.sizes == sizes
-    assert [job_id for request in client.api.requests for job_id in request] == _ids(count)
-    assert list(poll.rows) == _ids(count)
-    assert poll.incomplete_reason is None
+    assert [job_id for request in client.api.requests for job_id in request] == ids(count)
+    assert list(result.rows) == ids(count)
+    assert result.incomplete_reason is None
 
 
-def test_poll__tells_jobs_left_out_from_jobs_with_rows() -> None:
-    """A job whose row is not in the answer was left out by it."""
+def test_poll__returns_all_rows_of_a_job_by_its_id_as_given() -> None:
+    """Two rows for one job, in other letter case, both count; rows for other jobs do not; a job without is omitted."""
     client = Client()
-    client.api.omitted = {"job-1"}
-    poll = client.poll(_ids(3))
-    assert _statuses(poll) == {"job-0": "row", "job-1": "left out", "job-2": "row"}
+    client.api.script = [respond(200, {"jobs": [{"id": "ABC"}, {"id": "abc", "jobStatus": "DONE"}, {"id": "alien"}]})]
+    result = client.poll(["Abc", "other"])
+    assert [row.status for row in result.rows["Abc"]] == [None, "DONE"]
+    assert states(result) == {"Abc": "row", "other": "omitted"}
 
 
-def test_poll__hands_on_all_rows_of_a_job_by_its_id_as_given() -> None:
-    """Two rows for one job, in other letters, are both handed on."""
+def test_poll__reports_each_request() -> None:
+    """The observer receives the size of each request, what came back, and the seconds that it took."""
     client = Client()
-    client.api.script = [_answer(200, {"jobs": [{"id": "ABC"}, {"id": "abc", "jobStatus": "DONE"}, {"id": "alien"}]})]
-    poll = client.poll(["Abc"])
-    assert [row.status for row in poll.rows["Abc"]] == [None, "DONE"]
-    assert list(poll.rows) == ["Abc"]
+    client.api.request_seconds = 2
+    client.api.script = [HUNG_UP, None, respond(401)]
+    client.poll(ids(101))
+    assert client.seen == [(100, "it hung up", 2), (100, "HTTP 200", 2), (1, "HTTP 401", 2)]
 
 
-# --- Tries ---------------------------------------------------------------------------------------------------------
-
-HEALING = {
-    "408": _answer(408),
-    "429": _answer(429),
-    "204": _answer(204, {}),
-    "a page of a proxy": Response(200, CaseInsensitiveDict(), b"<html>"),
-    "too slow": TOO_SLOW,
-    "broken connection": HUNG_UP,
-    "500": _answer(500),
-    "502": _answer(502),
-    "503": _answer(503),
-    "503 with a time": _answer(503, Retry_After="1"),
-    "504": _answer(504),
-}
+# --- Retries -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("problem", HEALING.values(), ids=HEALING)
-def test_try__is_repeated_where_time_may_heal(problem: Response | Failure) -> None:
-    """One unusable answer makes nobody fail: the same request is sent again, and whoever watches is told."""
+@pytest.mark.parametrize(
+    ("problem", "is_delayed"),
+    [
+        pytest.param(respond(408), True, id="408"),
+        pytest.param(respond(429), True, id="429"),
+        pytest.param(respond(204, {}), True, id="204"),
+        pytest.param(respond(200, "<html>"), True, id="a proxy's page"),
+        pytest.param(TOO_SLOW, True, id="too slow"),
+        pytest.param(HUNG_UP, False, id="broken connection"),
+        *(pytest.param(respond(status), True, id=str(status)) for status in (500, 502, 503, 504)),
+        pytest.param(respond(503, Retry_After="1"), True, id="503 with Retry-After"),
+    ],
+)
+def test_retry__repeats_what_may_pass(problem: Response | Failure, is_delayed: bool) -> None:  # noqa: FBT001 - a case
+    """One unusable response fails no job: the same request is sent again, and the observer is told."""
     client = Client()
     client.api.script = [problem]
-    poll = client.poll(_ids(3))
+    result = client.poll(ids(3))
     assert client.api.sizes == [3, 3]
-    assert list(poll.rows) == _ids(3)
-    assert poll.incomplete_reason is None
-    assert [wait for _, wait in client.retries] == client.clock.sleeps
+    assert (list(result.rows), result.incomplete_reason) == (ids(3), None)
+    assert [bool(delay) for delay in client.delays] == [is_delayed]
+    assert client.api.sent_at == [0, *client.delays]
     assert client.retries[0][0]
 
 
-def test_try__waits_longer_each_time_with_chance_within_bounds() -> None:
-    """The waits double from half a second to half a minute; no wait is longer, or shorter than half of that."""
-    client = Client()
-    client.api.script = [_answer(429)] * 12
-    client.poll(["a"])
-    assert len(client.clock.sleeps) == 12
-    for tries, wait in enumerate(client.clock.sleeps):
-        longest = min(30.0, 0.5 * 2**tries)
-        assert longest / 2 <= wait <= longest
-    assert client.retries == [("HTTP 429: It said why", wait) for wait in client.clock.sleeps]
-
-
-def test_try__waits_for_different_times_in_different_gates() -> None:
-    """Gates that failed together do not come back together."""
-    clients = [Client() for _ in range(10)]
-    for client in clients:
-        client.api.script = [_answer(429)]
-        client.poll(["a"])
-    assert len({client.clock.sleeps[0] for client in clients}) == 10
-
-
-def test_try__begins_with_a_short_wait_at_each_request() -> None:
-    """A batch does not pay for the failures of the one before it."""
-    client = Client(batch_size=1)
-    client.api.script = [*[_answer(429)] * 3, None, _answer(429)]
-    client.poll(_ids(2))
-    assert client.clock.sleeps[-1] <= 0.5
-
-
-def test_try__leaves_the_second_half_of_each_wait_to_chance() -> None:
-    """The waits fill that half, from its one end to the other."""
-    waits = []
-    for _ in range(200):
+def test_retry__doubles_its_delays_and_leaves_half_of_each_to_jitter() -> None:
+    """Delays double from 0.5 to 30 seconds. The second half of each is random, so that gates do not march in step."""
+    runs = []
+    for _ in range(40):
         client = Client()
-        client.api.script = [_answer(429)]
+        client.api.script = [respond(429)] * 12
         client.poll(["a"])
-        waits += client.clock.sleeps
-    assert min(waits) < 0.3
-    assert max(waits) > 0.45
+        assert {problem for problem, _ in client.retries} == {"HTTP 429: It said why"}
+        runs.append(client.delays)
+    for attempt, delays in enumerate(zip(*runs, strict=True)):
+        longest = min(30.0, 0.5 * 2**attempt)
+        assert longest / 2 <= min(delays) < 0.65 * longest
+        assert 0.85 * longest < max(delays) <= longest
 
 
-def test_group__without_an_answer_does_not_keep_the_others_waiting() -> None:
-    """A batch that breaks every connection is given up for this look, and the others have their turn."""
+def test_retry__starts_with_a_short_delay_for_each_request() -> None:
+    """A batch does not pay for the failures of the batch before it."""
     client = Client(batch_size=1)
-    client.api.script = [None, *[HUNG_UP] * (MAX_RETRIES_BEFORE_DEFERRAL + 1), None]
-    poll = client.poll(["a", "b", "c"], retry_for=300)
-    assert _statuses(poll) == {"a": "row", "c": "row"}
-    assert poll.incomplete_reason == HUNG_UP.problem
+    client.api.script = [*[respond(429)] * 2, None, respond(429)]
+    client.poll(ids(2))
+    assert client.delays[-1] <= 0.5
 
 
-def test_group__next_to_poison_is_answered_all_the_same() -> None:
-    """Two poisonous IDs at the head of a batch are not taken for an outage."""
-    ids = _ids(6)
-    client, _ = _client_of([NAMES[500], NAMES[500], "row", "row", "row", "row"], 100, [400, 404, 500])
-    poll = client.poll(ids, retry_for=0)
-    assert set(poll.rows) == set(ids[2:])
-    assert set(poll.server_errors) == set(ids[:2])
-
-
-def test_group__next_to_several_poisonous_ids_is_not_taken_for_an_outage() -> None:
-    """After a single ID that fails, where nothing is answered yet, one far from it is tried alone."""
-    client = Client()
-    client.api.bad[500] = set(_ids(MIN_FAILED_IDS_FOR_OUTAGE))
-    poll = client.poll(_ids(64))
-    assert poll.incomplete_reason is None
-    assert set(poll.server_errors) == client.api.bad[500]
-    assert len(poll.rows) == 64 - MIN_FAILED_IDS_FOR_OUTAGE
-    assert client.api.requests[client.api.requests.index(("job-0",)) + 1] == ("job-63",)
-
-
-@pytest.mark.parametrize(("retry_after", "least"), [("7", 7), ("100", 100), ("0", 0.25), ("-3", 0.25), ("soon", 0.25)])
-def test_try__waits_no_shorter_than_the_api_asks(retry_after: str, least: float) -> None:
-    """`Retry-After` is a lower bound of the wait, beside the client's own."""
-    client = Client()
-    client.api.script = [_answer(429, Retry_After=retry_after)]
-    client.poll(["a"])
-    assert client.clock.sleeps == [pytest.approx(max(least, client.clock.sleeps[0]))]
-    assert least <= client.clock.sleeps[0] <= max(least, 0.5)
-
-
-def test_try__on_a_new_connection_is_made_at_once_but_only_once() -> None:
-    """The server may have closed a connection kept alive; a second broken one is waited on like all else."""
+def test_retry__on_a_new_connection_is_immediate_only_once() -> None:
+    """A server may close an idle connection; a second broken one is delayed like everything else."""
     client = Client()
     client.api.script = [HUNG_UP, HUNG_UP, HUNG_UP]
     client.poll(["a"])
-    assert client.clock.sleeps[0] == 0
-    assert all(wait > 0 for wait in client.clock.sleeps[1:])
-    assert len(client.clock.sleeps) == 3
+    assert [bool(delay) for delay in client.delays] == [False, True, True]
 
 
-@pytest.mark.parametrize("problem", [_answer(429), TOO_SLOW, HUNG_UP], ids=["429", "too slow", "broken connection"])
+@pytest.mark.parametrize(("retry_after", "least"), [("7", 7), ("100", 100), ("0", 0.25), ("-3", 0.25), ("soon", 0.25)])
+def test_retry_after__is_a_lower_bound(retry_after: str, least: float) -> None:
+    """The next attempt comes no sooner than Retry-After, and no sooner than the client's own delay."""
+    client = Client()
+    client.api.script = [respond(429, Retry_After=retry_after)]
+    client.poll(["a"])
+    assert least <= client.delays[0] <= max(least, 0.5)
+
+
+@pytest.mark.parametrize("problem", [respond(429), TOO_SLOW, HUNG_UP], ids=["429", "too slow", "broken connection"])
 @pytest.mark.parametrize("retry_for", [0.0, 0.1, 10.0, 300.0])
-def test_try__never_waits_past_the_limit(problem: Response | Failure, retry_for: float) -> None:
-    """No wait goes past `retry_until`; the look ends then with what it met, and nothing is said of the jobs."""
+def test_retry__never_waits_past_the_limit(problem: Response | Failure, retry_for: float) -> None:
+    """No retry is scheduled past `retry_until`; the poll then ends incomplete."""
     client = Client()
     client.api.down = problem
-    began_at = client.clock.now
-    poll = client.poll(_ids(100), retry_for=retry_for)
-    assert client.clock.now <= began_at + retry_for
+    result = client.poll(ids(100), retry_for=retry_for)
+    assert client.elapsed <= retry_for
     assert set(client.api.sizes) == {100}
     assert len(client.api.requests) == len(client.retries) + 1
-    assert poll.incomplete_reason in {"HTTP 429: It said why", TOO_SLOW.problem, HUNG_UP.problem}
-    assert (_statuses(poll), poll.last_response_at) == ({}, None)
+    assert result.incomplete_reason in {"HTTP 429: It said why", TOO_SLOW.problem, HUNG_UP.problem}
+    assert (states(result), result.last_response_at) == ({}, None)
 
 
-def test_try__makes_use_of_the_time_that_it_has() -> None:
-    """An API that is back before the limit is asked again before the limit."""
+def test_retry__uses_the_time_up_to_its_limit() -> None:
+    """An API that is back at the limit is still polled."""
     client = Client()
-    client.api.script = [_answer(503, Retry_After="60")] * 4
+    client.api.script = [respond(503, Retry_After="60")] * 4
     assert client.poll(["a"], retry_for=240.0).incomplete_reason is None
-    assert client.clock.now == 1240.0
+    assert client.elapsed == 240.0
 
 
 @pytest.mark.parametrize("retry_after", ["11", "86400", "9" * 400])
-def test_try__hands_on_a_time_beyond_the_limit(retry_after: str) -> None:
-    """A `Retry-After` that the limit leaves no time for is not slept on, but told to who decides on the next look."""
-    client = Client()
-    client.api.down = _answer(429, Retry_After=retry_after)
-    poll = client.poll(["a"], retry_for=10.0)
-    assert client.clock.sleeps == []
-    assert poll.retry_after_seconds == float(retry_after)
+def test_retry_after__beyond_the_limit_is_reported(retry_after: str) -> None:
+    """A Retry-After that does not fit into the poll ends it, and tells the poller when to come back."""
+    client = Client(batch_size=1)
+    client.api.down = respond(429, Retry_After=retry_after)
+    result = client.poll(["a", "b"], retry_for=10.0)
+    assert (client.api.sizes, client.elapsed, client.retries) == ([1], 0, [])
+    assert result.retry_not_before == STARTED_AT + float(retry_after)
+    assert result.incomplete_reason == "HTTP 429: It said why"
 
 
-def test_try__hands_on_no_time_where_all_is_well() -> None:
-    """A `Retry-After` that has been heeded is past."""
+def test_retry_after__is_over_at_the_next_poll() -> None:
+    """The poller decides when to poll again: at its deadline even before Retry-After has passed."""
     client = Client()
-    client.api.script = [_answer(429, Retry_After="2")]
-    assert client.poll(["a"]).retry_after_seconds == 0
+    client.api.script = [respond(429, Retry_After="60")]
+    assert client.poll(["a"], retry_for=10.0).retry_not_before == STARTED_AT + 60
+    result = client.poll(["a"], retry_for=10.0)
+    assert list(result.rows) == ["a"]
+    assert result.retry_not_before == -math.inf
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 401, 403, 405, 407, 422])
-def test_try__is_not_repeated_where_no_retry_heals(status: int) -> None:
-    """A refused request ends the look with an error, at the first answer."""
+def test_refusal__ends_the_poll(status: int) -> None:
+    """What no retry can change ends the poll with an error at the first response."""
     client = Client()
-    client.api.down = _answer(status)
-    error = client.poll(_ids(250)).error
+    client.api.down = respond(status)
+    error = client.poll(ids(250)).error
     assert isinstance(error, RequestRefusedError)
     assert f"HTTP {status}" in str(error)
-    assert client.api.sizes == [100]
-    assert client.clock.sleeps == []
+    assert (client.api.sizes, client.elapsed) == ([100], 0)
 
 
-def test_try__is_ended_by_a_cancellation() -> None:
-    """A signal in a wait between two tries comes through."""
-    client = Client()
-    client.api.down = _answer(429)
+def test_signal__ends_the_poll() -> None:
+    """A signal during a wait keeps what was answered before it."""
+    client = Client(batch_size=1)
+    wait_any = client.api.wait_any
 
-    def cancel(_seconds: float) -> None:
-        raise CancelledError(15)
+    def wait(*arguments: object, **limits: object) -> object:
+        if len(client.api.requests) == 2:
+            raise CancelledError(15)
+        return wait_any(*arguments, **limits)  # type: ignore[arg-type]
 
-    client.client._sleep = cancel  # noqa: SLF001 - the sleep of this one test
-    assert isinstance(client.poll(["a"]).error, CancelledError)
-    assert client.api.sizes == [1]
+    client.api.wait_any = wait  # type: ignore[method-assign, assignment]
+    client.api.request_seconds = 1
+    result = client.poll(ids(3))
+    assert isinstance(result.error, CancelledError)
+    assert states(result) == {"job-0": "row"}
 
 
-def test_failure__of_one_ends_a_look_that_is_told_what_a_failure_is() -> None:
-    """A malformed ID counts as one too: the rest is not asked for."""
+def test_should_stop__ends_the_poll() -> None:
+    """As soon as the result is enough, nothing more is sent."""
     client = Client(batch_size=1)
     client.api.bad[400] = {"job-1"}
-    poll = client.client.poll(_ids(4), retry_until=math.inf, ends_at=math.inf, is_failure=lambda _: False)
-    assert _statuses(poll) == {"job-0": "row", "job-1": "malformed"}
-    assert poll.found_failure
+    result = client.poll(ids(4), should_stop=lambda result: bool(result.malformed))
+    assert states(result) == {"job-0": "row", "job-1": "malformed"}
+    assert client.api.sizes == [1, 1]
 
 
 # --- Limits of time ------------------------------------------------------------------------------------------------
 
 
-def test_limits__each_request_has_its_own() -> None:
-    """A request may take as long as one may, or as long as the look has left."""
+def test_limits__bound_each_request() -> None:
+    """A request may take its own timeout, or what is left of the poll."""
     client = Client(batch_size=1, request_timeout_seconds=30)
     client.api.request_seconds = 20
-    client.poll(_ids(4), ends_in=65)
+    client.poll(ids(4), end_in=65)
     assert client.api.timeouts == [30, 30, 25, 5]
 
 
-def test_limits__nothing_is_asked_past_the_end() -> None:
-    """What the look has no time for is not asked for and not told of; what was answered before stands."""
+@pytest.mark.parametrize(("end_in", "sent", "polled"), [(40, 2, 2), (39, 2, 1), (20, 1, 1), (0, 0, 0), (-1, 0, 0)])
+def test_limits__end_the_poll(end_in: float, sent: int, polled: int) -> None:
+    """Jobs for which there is no time are not polled; what was answered before counts."""
     client = Client(batch_size=1)
     client.api.request_seconds = 20
-    poll = client.poll(_ids(4), retry_for=0, ends_in=40)
-    assert client.api.sizes == [1, 1]
-    assert list(poll.rows) == ["job-0", "job-1"]
-    assert poll.incomplete_reason is not None
-    assert poll.incomplete_reason == "the time ran out before all jobs were asked for"
-    assert poll.last_response_at == 1040
+    result = client.poll(ids(4), retry_for=0, end_in=end_in)
+    assert client.api.sizes == [1] * sent
+    assert list(result.rows) == ids(polled)
+    assert result.incomplete_reason == (TOO_SLOW.problem if sent > polled else OUT_OF_TIME)
+    assert result.last_response_at == (STARTED_AT + 20 * polled if polled else None)
 
 
-@pytest.mark.parametrize("ends_in", [0.0, -1.0])
-def test_limits__a_look_without_time_asks_nothing(ends_in: float) -> None:
-    """A look that ends before it begins sends no request, and says so."""
+@pytest.mark.parametrize("status", [404, 500])
+def test_limits__hold_while_bisecting(status: int) -> None:
+    """A bisection that takes too long is cut off, and says nothing wrong about any ID."""
     client = Client()
-    poll = client.poll(_ids(3), retry_for=ends_in, ends_in=ends_in)
-    assert client.api.requests == []
-    assert client.clock.sleeps == []
-    assert poll.incomplete_reason is not None
-
-
-@pytest.mark.parametrize("kind", [404, 500])
-def test_limits__hold_while_narrowing(kind: int) -> None:
-    """A search for bad IDs that takes too long is left off, and nothing wrong is said of any ID."""
-    client = Client()
-    bad = set(_ids(100)[::3])
-    client.api.bad[kind] = bad
+    bad = set(ids(100)[::3])
+    client.api.bad[status] = bad
     client.api.request_seconds = 1
-    began_at = client.clock.now
-    poll = client.poll(_ids(100), retry_for=30, ends_in=30)
-    assert client.clock.now <= began_at + 30
-    assert poll.incomplete_reason is not None
-    told = _statuses(poll)
-    assert 0 < len(told) < 100
-    assert all((status == "row") is (job_id not in bad) for job_id, status in told.items())
+    result = client.poll(ids(100), retry_for=30, end_in=30)
+    assert client.elapsed <= 30
+    assert result.incomplete_reason is not None
+    assert 0 < len(states(result)) < 100
+    assert all((state == "row") is (job_id not in bad) for job_id, state in states(result).items())
 
 
-@pytest.mark.parametrize(("ends_in", "timeouts"), [(2, [2, 1]), (2.5, [2.5, 1.5, 0.5])])
-def test_limits__that_leave_no_time_for_the_last_of_a_search_are_told(ends_in: float, timeouts: list[float]) -> None:
-    """An ID that would have been asked for alone, with nothing else left, is not passed over in silence."""
+@pytest.mark.parametrize(("end_in", "timeouts"), [(2, [2, 1]), (2.5, [2.5, 1.5, 0.5])])
+def test_limits__tell_of_the_last_id_of_a_bisection(end_in: float, timeouts: list[float]) -> None:
+    """An ID that was to be polled alone, with nothing else left, makes the poll incomplete."""
     client = Client()
     client.api.bad[404] = {"job-1"}
     client.api.request_seconds = 1
-    poll = client.poll(_ids(2), ends_in=ends_in)
+    result = client.poll(ids(2), end_in=end_in)
     assert client.api.timeouts == timeouts
-    assert _statuses(poll) == {"job-0": "row"}
-    assert poll.incomplete_reason == (
-        TOO_SLOW.problem if ends_in > 2 else "the time ran out before all jobs were asked for"
-    )
+    assert states(result) == {"job-0": "row"}
+    assert result.incomplete_reason == (TOO_SLOW.problem if end_in > 2 else OUT_OF_TIME)
 
 
-# --- Narrowing -----------------------------------------------------------------------------------------------------
-
-NAMES = {400: "malformed", 404: "unknown", 500: "failing", 502: "failing"}
+# --- Bisection -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("status", NAMES)
+@pytest.mark.parametrize("status", STATE_BY_STATUS)
 @pytest.mark.parametrize("position", [0, 1, 49, 50, 63, 98, 99])
-def test_narrowing__finds_one_bad_id_among_a_hundred(status: int, position: int) -> None:
-    """About log2 n requests tell which ID fails the others, and all the others are answered for in the same look."""
+def test_bisection__finds_one_bad_id_in_a_batch(status: int, position: int) -> None:
+    """About log2(n) requests find the ID, and every other job gets its row in the same poll."""
     client = Client()
     bad = f"job-{position}"
     client.api.bad[status] = {bad}
-    poll = client.poll(_ids(100))
-    assert _statuses(poll) == {job_id: NAMES[status] if job_id == bad else "row" for job_id in _ids(100)}
-    assert poll.incomplete_reason is None
-    tries = 1 + len(client.retries)
-    # Down to the bad one by halves, and at worst up again from single ones by doubling.
-    assert len(client.api.requests) <= tries + 2 * math.log2(100) + 1
-    assert "HTTP" in {**poll.malformed, **poll.not_found, **poll.server_errors}[bad]
+    result = client.poll(ids(100))
+    assert states(result) == {job_id: STATE_BY_STATUS[status] if job_id == bad else "row" for job_id in ids(100)}
+    assert result.incomplete_reason is None
+    # Down to the ID by halves, and at worst up again from single IDs by doubling.
+    assert len(client.api.requests) <= 1 + len(client.retries) + 2 * math.log2(100) + 1
+    assert {**result.malformed, **result.not_found, **result.server_errors} == {bad: f"HTTP {status}: It said why"}
 
 
-@pytest.mark.parametrize("status", NAMES)
+@pytest.mark.parametrize("status", STATE_BY_STATUS)
 @pytest.mark.parametrize("bad_count", [2, 5, 10])
-def test_narrowing__finds_several_bad_ids(status: int, bad_count: int) -> None:
-    """The cost grows with the bad IDs, about log2 n for each."""
+def test_bisection__costs_log2_n_for_each_bad_id(status: int, bad_count: int) -> None:
+    """Several bad IDs are all found."""
     client = Client()
-    bad = set(_ids(1000)[7 :: 1000 // bad_count])
+    bad = set(ids(1000)[7 :: 1000 // bad_count])
     client.api.bad[status] = bad
-    poll = client.poll(_ids(1000))
-    assert {job_id for job_id, told in _statuses(poll).items() if told == NAMES[status]} == bad
-    assert len(poll.rows) == 1000 - len(bad)
+    result = client.poll(ids(1000))
+    assert {job_id for job_id, state in states(result).items() if state == STATE_BY_STATUS[status]} == bad
+    assert len(result.rows) == 1000 - len(bad)
     assert len(client.api.requests) - len(client.retries) <= 10 + len(bad) * (math.log2(100) + 4)
 
 
 @pytest.mark.parametrize("status", [400, 404])
 @pytest.mark.parametrize("count", [100, 1000])
-def test_narrowing__of_bad_ids_alone_takes_about_one_request_each(status: int, count: int) -> None:
-    """Where every ID is bad the search does not begin anew for each."""
+def test_bisection__of_bad_ids_alone_takes_about_one_request_each(status: int, count: int) -> None:
+    """If every ID is bad, bisection does not start over for each."""
     client = Client(batch_size=count)
-    client.api.bad[status] = set(_ids(count))
-    poll = client.poll(_ids(count))
-    assert set(_statuses(poll).values()) == {NAMES[status]}
-    assert len(_statuses(poll)) == count
+    client.api.bad[status] = set(ids(count))
+    assert states(client.poll(ids(count))) == dict.fromkeys(ids(count), STATE_BY_STATUS[status])
     assert len(client.api.requests) <= 1.5 * count
 
 
-def test_narrowing__grows_again_where_all_goes_well() -> None:
-    """After a stretch of bad IDs the good ones are asked for in ever larger groups."""
-    client = Client()
-    client.api.bad[404] = set(_ids(20))
-    client.poll(_ids(1020))
-    assert max(client.api.sizes[-5:]) == 100
+def test_bisection__grows_its_requests_again() -> None:
+    """After a stretch of bad IDs, the good ones are polled in ever larger requests."""
+    client = Client(batch_size=1000)
+    client.api.bad[404] = set(ids(20))
+    client.poll(ids(1000))
+    assert max(client.api.sizes[-5:]) > 200
     assert len(client.api.requests) < 80
 
 
-def test_narrowing__doubles_the_groups_where_all_goes_well() -> None:
-    """IDs that failed alone last time are asked for one, two, four at a time once they do not."""
+@pytest.mark.parametrize(("status", "attempts"), [(500, 2), (501, 4), (502, 4), (503, 4), (504, 4), (520, 4)])
+def test_bisection__follows_the_retries_of_a_server_error(status: int, attempts: int) -> None:
+    """A 500 is retried once, a proxy's 5xx three times; then the request is halved, and its parts are not retried."""
     client = Client()
-    client.api.bad[404] = set(_ids(15))
-    client.poll(_ids(15))
-    client.api.bad[404].clear()
-    client.api.forget()
-    client.poll(_ids(15))
-    assert client.api.sizes == [1, 2, 4, 8]
-
-
-def test_narrowing__waits_for_what_time_heals_for_as_long_as_it_may() -> None:
-    """Amid a search nobody else waits for a turn: an answer that does not come is asked for again and again."""
-    client = Client()
-    client.api.bad[404] = {"job-0"}
-    client.api.script = [None, *[_answer(429)] * (MAX_RETRIES_BEFORE_DEFERRAL + 3)]
-    poll = client.poll(_ids(8))
-    assert poll.incomplete_reason is None
-    assert len(_statuses(poll)) == 8
-
-
-def test_narrowing__tells_different_faults_apart() -> None:
-    """Each bad ID is told by its own fault, whichever of them a group meets first."""
-    client = Client()
-    client.api.bad = {500: {"job-3"}, 404: {"job-4", "job-50"}, 400: {"job-5"}, 502: {"job-99"}}
-    client.api.omitted = {"job-7"}
-    told = _statuses(client.poll(_ids(100)))
-    assert {job_id: status for job_id, status in told.items() if status != "row"} == {
-        "job-3": "failing",
-        "job-4": "unknown",
-        "job-50": "unknown",
-        "job-5": "malformed",
-        "job-99": "failing",
-        "job-7": "left out",
-    }
-
-
-@pytest.mark.parametrize(("status", "tries"), [(500, 2), (501, 4), (502, 4), (503, 4), (504, 4), (520, 4)])
-def test_narrowing__begins_once_the_retries_of_a_5xx_are_used_up(status: int, tries: int) -> None:
-    """A 500 is tried once more, the others of a proxy three times more, then smaller requests are sent."""
-    client = Client()
-    client.api.script = [_answer(status)] * tries
-    client.poll(_ids(8))
-    assert client.api.sizes[: tries + 1] == [8] * tries + [4]
-    assert len(client.retries) == tries - 1
-
-
-def test_narrowing__begins_at_once_where_no_retry_can_help() -> None:
-    """A 404 and a 400 stay what they are."""
-    for status in (400, 404):
-        client = Client()
-        client.api.bad[status] = {"job-0"}
-        client.poll(_ids(8))
-        assert client.clock.sleeps == []
-        assert client.api.sizes[:2] == [8, 4]
-
-
-def test_narrowing__does_not_retry_what_is_one_ids_fault() -> None:
-    """While narrowing, a 5xx is expected: only the group as a whole was tried again."""
-    client = Client()
-    client.api.bad[500] = {"job-0"}
-    client.poll(_ids(64))
-    assert len(client.retries) == 1
-    assert Counter(client.api.requests).most_common(2)[1][1] == 1
-
-
-def test_narrowing__is_not_begun_for_what_time_heals() -> None:
-    """A rate limit is no ID's fault, in the midst of narrowing either."""
-    client = Client()
-    client.api.bad[404] = {"job-0"}
-    client.api.script = [None, _answer(429)]
-    poll = client.poll(_ids(8))
-    assert client.api.sizes[:4] == [8, 4, 4, 2]
-    assert list(poll.not_found) == ["job-0"]
-
-
-def test_narrowing__is_cut_short_by_trouble() -> None:
-    """Where the API goes down in the midst of narrowing, what was answered stands and no more is asked."""
-    client = Client()
-    client.api.bad[404] = {"job-7"}
-    client.api.script = [None, None, _answer(200, {"jobs": []})]
-    client.api.down = _answer(429)
-    poll = client.poll(_ids(200), retry_for=0)
-    assert client.api.sizes == [100, 50, 25, 12]
-    assert _statuses(poll) == dict.fromkeys(_ids(25), "left out")
-    assert poll.incomplete_reason == "HTTP 429: It said why"
-
-
-def test_narrowing__that_finds_no_bad_id_blames_the_size() -> None:
-    """Where that many are rejected twice, and none of them alone, the batch shrinks, for good."""
-    client = Client()
-    client.api.most_ids, client.api.too_many = 30, 400
-    for _ in range(2):
-        poll = client.poll(_ids(100))
-        assert set(_statuses(poll).values()) == {"row"}
-    client.api.forget()
-    client.poll(_ids(100))
-    assert client.api.sizes == [25, 25, 25, 25]
+    client.api.script = [respond(status)] * (attempts + 1)
+    client.poll(ids(8))
+    assert client.api.sizes[: attempts + 2] == [*[8] * attempts, 4, 2]
+    assert len(client.retries) == attempts - 1
 
 
 @pytest.mark.parametrize("status", [400, 404])
-def test_narrowing__that_finds_no_bad_id_once_blames_nothing(status: int) -> None:
-    """A job that became known meanwhile, or one stray answer, does not make the batches smaller."""
+def test_bisection__of_a_client_error_starts_at_once(status: int) -> None:
+    """No retry changes a 400 or a 404."""
     client = Client()
-    for _ in range({400: 1, 404: 2}[status]):
-        client.api.script = [_answer(status)]
-        assert set(_statuses(client.poll(_ids(100))).values()) == {"row"}
+    client.api.bad[status] = {"job-0"}
+    client.poll(ids(8))
+    assert (client.retries, client.api.sizes[:2]) == ([], [8, 4])
+
+
+def test_bisection__tells_problems_apart() -> None:
+    """Each bad ID has its own problem, whichever of them a request meets first."""
+    client = Client()
+    client.api.bad = {500: {"job-3"}, 404: {"job-4", "job-50"}, 400: {"job-5"}, 502: {"job-99"}}
+    client.api.omitted = {"job-7"}
+    assert {job_id: state for job_id, state in states(client.poll(ids(100))).items() if state != "row"} == {
+        "job-3": "server error",
+        "job-4": "not found",
+        "job-50": "not found",
+        "job-5": "malformed",
+        "job-99": "server error",
+        "job-7": "omitted",
+    }
+
+
+@pytest.mark.parametrize("retries", [1, 7])
+def test_bisection__retries_what_may_pass(retries: int) -> None:
+    """A rate limit during bisection is no ID's fault: the same part is sent again."""
+    client = Client()
+    client.api.bad[404] = {"job-0"}
+    client.api.script = [None, *[respond(429)] * retries]
+    result = client.poll(ids(8))
+    assert client.api.sizes[: retries + 3] == [8, *[4] * (retries + 1), 2]
+    assert len(states(result)) == 8
+    assert (list(result.not_found), result.incomplete_reason) == (["job-0"], None)
+
+
+def test_bisection__is_cut_short_by_an_outage() -> None:
+    """If the API goes down during bisection, what was answered counts."""
+    client = Client()
+    client.api.bad[404] = {"job-7"}
+    client.api.script = [None, None, respond(200, {"jobs": []})]
+    client.api.down = respond(429)
+    result = client.poll(ids(100), retry_for=0)
+    assert client.api.sizes == [100, 50, 25, 12]
+    assert states(result) == dict.fromkeys(ids(25), "omitted")
+    assert result.incomplete_reason == "HTTP 429: It said why"
+
+
+@pytest.mark.parametrize("script", [[respond(500)] * 2, [respond(404)], [respond(400)]], ids=["500", "404", "400"])
+def test_bisection__that_finds_no_bad_id_blames_none(script: list[Response]) -> None:
+    """A stray response leaves every job with its row, and the batches as large as before."""
+    client = Client()
+    client.api.script = [*script]
+    result = client.poll(ids(100))
+    assert set(states(result).values()) == {"row"}
+    assert result.incomplete_reason is None
     client.api.forget()
-    client.poll(_ids(100))
+    client.poll(ids(100))
     assert client.api.sizes == [100]
 
 
-def test_narrowing__passes_over_an_outage_of_a_moment() -> None:
-    """Two 500 in a row that were no ID's fault leave no job in a worse state."""
+@pytest.mark.parametrize(("status", "sizes"), [(400, [25, 25, 25, 25]), (404, [100])])
+def test_bisection__that_finds_no_bad_id_twice_blames_the_size(status: int, sizes: list[int]) -> None:
+    """If a size is rejected twice with 400, and none of its IDs alone, the batch size is halved for the run."""
     client = Client()
-    client.api.script = [_answer(500), _answer(500)]
-    poll = client.poll(_ids(100))
-    assert set(_statuses(poll).values()) == {"row"}
-    assert poll.incomplete_reason is None
+    client.api.max_ids, client.api.status_if_too_many = 30, status
+    for _ in range(2):
+        assert set(states(client.poll(ids(100))).values()) == {"row"}
+    client.api.max_ids = 30 if status == 400 else 100
+    client.api.forget()
+    client.poll(ids(100))
+    assert client.api.sizes == sizes
 
 
 # --- Too large -----------------------------------------------------------------------------------------------------
 
 
-def test_too_large__met_amid_narrowing_counts_too() -> None:
-    """A half that is too large still makes the batches smaller."""
+def test_too_large__halves_the_batch_size_for_the_run() -> None:
+    """After a 413 the same jobs are sent in halves, and no later batch is as large again."""
     client = Client()
-    client.api.bad[404] = {"job-0"}
-    client.api.script = [None, _answer(413)]
-    client.poll(_ids(100))
-    client.api.forget()
-    client.poll([f"other-{number}" for number in range(50)])
-    assert client.api.sizes == [25, 25]
-
-
-def test_too_large__halves_the_batch_for_good() -> None:
-    """After a 413 the same jobs are asked for in halves, and no later batch is as large again."""
-    client = Client()
-    client.api.most_ids = 30
-    poll = client.poll(_ids(100))
-    assert list(poll.rows) == _ids(100)
+    client.api.max_ids = 30
+    assert list(client.poll(ids(100)).rows) == ids(100)
     assert client.api.sizes == [100, 50, 25, 25, 25, 25]
     client.api.forget()
-    client.poll(_ids(60))
+    client.poll(ids(60))
     assert client.api.sizes == [25, 25, 10]
 
 
-def test_too_large__is_met_in_the_midst_of_narrowing() -> None:
-    """A 413 for a part of a group leaves nobody out."""
+@pytest.mark.parametrize("count", [1, 2])
+def test_too_large__counts_while_bisecting(count: int) -> None:
+    """A 413 for a part of a batch loses no job, and shrinks the batches too."""
     client = Client()
     client.api.bad[404] = {"job-60"}
-    client.api.script = [None, _answer(413), _answer(413)]
-    told = _statuses(client.poll(_ids(100)))
-    assert told == {**dict.fromkeys(_ids(100), "row"), "job-60": "unknown"}
+    client.api.script = [None, *[respond(413)] * count]
+    assert states(client.poll(ids(100))) == {**dict.fromkeys(ids(100), "row"), "job-60": "not found"}
+    client.api.forget()
+    client.poll([f"other-{number}" for number in range(50)])
+    assert max(client.api.sizes) == 50 // 2**count
 
 
 def test_too_large__for_one_job_is_an_error() -> None:
-    """No smaller request can be sent: the error says so, and points to what stands before the API."""
+    """No smaller request exists: the error says so, and points to the proxy."""
     client = Client()
-    client.api.most_ids = 0
-    error = client.poll(_ids(5)).error
+    client.api.max_ids = 0
+    error = client.poll(ids(5)).error
     assert isinstance(error, RequestRefusedError)
-    assert re.search(r"HTTP 413.*proxy", str(error))
+    assert str(error) == (
+        "The API rejects a request for a single job as too large: HTTP 413: It said why. Check any proxy in front of"
+        " the API."
+    )
     assert client.api.sizes == [5, 2, 1]
 
 
@@ -703,413 +500,332 @@ def test_too_large__for_one_job_is_an_error() -> None:
 
 @pytest.mark.parametrize("status", [500, 502, 503])
 @pytest.mark.parametrize("count", [4, 100, 1000, 10_000])
-def test_outage__is_told_by_few_requests(status: int, count: int) -> None:
-    """Where nothing is answered at all, three single IDs are enough to tell, however many there are."""
+def test_outage__is_detected_by_few_requests(status: int, count: int) -> None:
+    """If nothing succeeds, a few single IDs are enough to tell, in later polls too."""
     client = Client()
-    client.api.down = _answer(status)
-    poll = client.poll(_ids(count))
-    assert poll.incomplete_reason == f"HTTP {status}: It said why"
-    assert poll.last_response_at is None
-    assert len(client.api.requests) <= 20
-    assert len(poll.server_errors) == 3
-
-
-def test_outage__costs_no_more_when_it_lasts() -> None:
-    """The later looks at an API that is down are as short as the first."""
-    client = Client()
-    client.api.down = _answer(500)
-    for _ in range(5):
+    client.api.down = respond(status)
+    for _ in range(4):
         client.api.forget()
-        assert client.poll(_ids(1000)).incomplete_reason is not None
-        assert len(client.api.requests) <= 20
+        result = client.poll(ids(count))
+        assert (result.incomplete_reason, result.last_response_at) == (f"HTTP {status}: It said why", None)
+        assert len(result.server_errors) <= MIN_FAILED_IDS_FOR_OUTAGE + 1
+        assert len(client.api.requests) <= 25
 
 
 def test_outage__of_a_single_job_is_that_jobs_failure() -> None:
-    """One job that fails alone, with nothing else to ask for, is failing; whether that is an outage time will tell."""
+    """One job that fails alone is a server error; whether it is an outage, time will tell."""
     client = Client()
-    client.api.down = _answer(500)
-    poll = client.poll(["a"])
-    assert list(poll.server_errors) == ["a"]
-    assert (poll.incomplete_reason, poll.last_response_at) == (None, None)
+    client.api.down = respond(500)
+    result = client.poll(["a"])
+    assert list(result.server_errors) == ["a"]
+    assert (result.incomplete_reason, result.last_response_at) == (None, None)
 
 
-def test_outage__is_none_where_something_is_answered() -> None:
-    """However many IDs fail, with one other answered each of them is found."""
+def test_outage__is_none_while_something_succeeds() -> None:
+    """However many IDs fail, with one other response each of them is found."""
     client = Client(batch_size=10)
-    client.api.bad[500] = set(_ids(30)[10:])
-    poll = client.poll(_ids(30))
-    assert poll.incomplete_reason is None
-    assert set(poll.server_errors) == client.api.bad[500]
+    client.api.bad[500] = set(ids(30)[10:])
+    result = client.poll(ids(30))
+    assert (result.incomplete_reason, set(result.server_errors)) == (None, client.api.bad[500])
 
 
-def test_outage__that_is_over_leaves_no_trace() -> None:
-    """Once the API is back, one look answers for all jobs, and the next one is in whole batches again."""
+@pytest.mark.parametrize(("count", "poisonous"), [(6, 2), (64, MIN_FAILED_IDS_FOR_OUTAGE)])
+def test_outage__is_not_seen_in_bad_neighbours(count: int, poisonous: int) -> None:
+    """After an ID that fails, with nothing answered yet, the next request is for an ID far from it."""
     client = Client()
-    client.api.down = _answer(500)
+    client.api.bad[500] = set(ids(poisonous))
+    result = client.poll(ids(count), retry_for=0)
+    assert result.incomplete_reason is None
+    assert set(result.server_errors) == client.api.bad[500]
+    assert len(result.rows) == count - poisonous
+    assert client.api.requests[client.api.requests.index(("job-0",)) + 1] == (f"job-{count - 1}",)
+
+
+def test_outage__leaves_no_trace() -> None:
+    """Once the API is back, one poll gets every row, and the next one is in whole batches again."""
+    client = Client()
+    client.api.down = respond(500)
     for _ in range(3):
-        client.poll(_ids(100))
+        client.poll(ids(100))
     client.api.down = None
-    assert list(_statuses(client.poll(_ids(100))).values()) == ["row"] * 100
+    assert list(states(client.poll(ids(100))).values()) == ["row"] * 100
     client.api.forget()
-    client.poll(_ids(100))
+    client.poll(ids(100))
     assert client.api.sizes == [100]
 
 
-# --- IDs with a record ---------------------------------------------------------------------------------------------
+def test_outage__ends_the_poll_at_the_second_batch_in_a_row() -> None:
+    """One batch may fail for an ID in it. After two in a row, the other batches are not tried."""
+    client = Client(batch_size=1)
+    client.api.script = [HUNG_UP, HUNG_UP, None]
+    client.api.down = respond(429)
+    result = client.poll(ids(100), retry_for=0)
+    assert states(result) == {"job-1": "row"}
+    assert client.api.requests == [("job-0",), ("job-0",), ("job-1",), ("job-2",), ("job-3",)]
+    assert result.incomplete_reason == "HTTP 429: It said why"
 
 
-@pytest.mark.parametrize("status", NAMES)
-def test_troubled__are_asked_for_apart_the_next_time(status: int) -> None:
-    """An ID that failed alone is asked for alone, after the others, and fails them no more."""
+# --- Suspect IDs ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", STATE_BY_STATUS)
+def test_suspect__is_polled_apart(status: int) -> None:
+    """An ID that failed alone is polled alone next time, after the others and without retries."""
     client = Client()
     client.api.bad[status] = {"job-3", "job-70"}
-    client.poll(_ids(100))
+    client.poll(ids(100))
     client.api.forget()
-    poll = client.poll(_ids(100))
+    client.retries.clear()
+    result = client.poll(ids(100))
     assert client.api.sizes == [98, 1, 1]
-    assert {request[0] for request in client.api.requests[1:]} == {"job-3", "job-70"}
-    assert len(_statuses(poll)) == 100
+    assert set(client.api.requests[1:]) == {("job-3",), ("job-70",)}
+    assert len(states(result)) == 100
+    assert client.retries == []
 
 
-def test_troubled__are_not_retried() -> None:
-    """What failed last time is asked for once a look, without waits."""
-    client = Client()
-    client.api.bad[500] = {"job-3"}
-    client.poll(_ids(10))
-    client.clock.sleeps.clear()
-    client.poll(_ids(10))
-    assert client.clock.sleeps == []
-
-
-def test_troubled__join_the_others_once_they_are_answered() -> None:
-    """An ID that has healed is one like any other."""
+def test_suspect__joins_the_others_once_it_has_a_row() -> None:
+    """An ID that recovered is one like any other."""
     client = Client()
     client.api.bad[404] = {"job-3"}
-    client.poll(_ids(10))
-    client.api.bad[404] = set()
-    assert "job-3" in client.poll(_ids(10)).rows
+    client.poll(ids(10))
+    client.api.bad[404].clear()
+    assert "job-3" in client.poll(ids(10)).rows
     client.api.forget()
-    client.poll(_ids(10))
+    client.poll(ids(10))
     assert client.api.sizes == [10]
 
 
-def test_troubled__heal_together_in_few_requests() -> None:
-    """Many IDs that all became known are not asked for one by one."""
+def test_suspect__ids_recover_together_in_few_requests() -> None:
+    """IDs that all became known are polled one, two, four, eight at a time."""
     client = Client()
-    client.api.bad[404] = set(_ids(1000))
-    client.poll(_ids(1000))
-    client.api.bad[404] = set()
+    client.api.bad[404] = set(ids(15))
+    client.poll(ids(15))
+    client.api.bad[404].clear()
     client.api.forget()
-    assert list(client.poll(_ids(1000)).rows) == _ids(1000)
-    assert len(client.api.requests) <= 20
+    client.poll(ids(15))
+    assert client.api.sizes == [1, 2, 4, 8]
 
 
-def test_troubled__that_are_no_longer_wanted_are_not_asked_for() -> None:
-    """Only the jobs of this look are asked for."""
+def test_suspect__that_is_no_longer_wanted_is_not_polled() -> None:
+    """A poll sends only the jobs that it was given."""
     client = Client()
     client.api.bad[404] = {"job-3"}
-    client.poll(_ids(10))
+    client.poll(ids(10))
     client.api.forget()
     client.poll(["job-0", "job-1"])
     assert client.api.requests == [("job-0", "job-1")]
 
 
-def test_troubled__take_turns() -> None:
-    """Where time is short, the ID whose turn is longest ago is asked for first."""
+def test_suspect__ids_take_turns() -> None:
+    """When time is short, the ID that has waited longest comes first."""
     client = Client(batch_size=1)
-    client.api.bad[404] = set(_ids(4))
-    client.poll(_ids(4))
+    client.api.bad[404] = set(ids(4))
+    client.poll(ids(4))
     client.api.request_seconds = 1
-    asked = []
+    client.api.forget()
     for _ in range(4):
-        client.api.forget()
-        client.poll(_ids(4), retry_for=0, ends_in=1)
-        asked += client.api.requests
-    assert sorted(asked) == [(job_id,) for job_id in _ids(4)]
+        client.poll(ids(4), retry_for=0, end_in=1)
+    assert sorted(client.api.requests) == [(job_id,) for job_id in ids(4)]
 
 
-# --- When an answer was usable -------------------------------------------------------------------------------------
+# --- Usable responses ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("script", "usable_after"),
+    ("script", "is_usable"),
     [
-        ([_answer(200, {"jobs": []})], 1),
-        ([_answer(400)], 1),
-        ([_answer(404)], 1),
-        ([_answer(500)] * 2, None),
-        ([_answer(503)] * 4, None),
-        ([_answer(429)], None),
-        ([HUNG_UP] * 2, None),
+        ([respond(200, {"jobs": []})], True),
+        ([respond(400)], True),
+        ([respond(404)], True),
+        ([respond(500)] * 2, False),
+        ([respond(503)] * 4, False),
+        ([respond(429)], False),
+        ([HUNG_UP] * 2, False),
     ],
 )
-def test_usable__are_rows_and_what_narrowing_can_use(
-    script: Sequence[Response | Failure], usable_after: float | None
-) -> None:
+def test_usable__is_what_tells_of_jobs(script: Sequence[Response | Failure], is_usable: bool) -> None:  # noqa: FBT001
     """A 200 with rows, a 400 and a 404 show that the API is there, and when; nothing else does."""
     client = Client()
     client.api.script = [*script]
     client.api.request_seconds = 1
-    poll = client.poll(["a"], retry_for=0 if usable_after is None else math.inf)
-    assert poll.last_response_at == (None if usable_after is None else 1000 + usable_after)
+    result = client.poll(["a"], retry_for=math.inf if is_usable else 0)
+    assert result.last_response_at == (STARTED_AT + 1 if is_usable else None)
 
 
-def test_usable__is_the_last_of_them() -> None:
-    """Of several usable answers the time of the last is told, whatever follows it."""
-    client = Client(batch_size=1)
-    client.api.request_seconds = 1
-    client.api.script = [None, None, _answer(429)]
-    assert client.poll(_ids(3), retry_for=0).last_response_at == 1002
+# --- Side by side --------------------------------------------------------------------------------------------------
 
 
-# --- For any jobs --------------------------------------------------------------------------------------------------
-
-TRUTHS = ("row", "left out", "unknown", "malformed", "failing")
-TRUTH_LISTS = st.lists(st.sampled_from(TRUTHS), max_size=40) | st.lists(
-    st.sampled_from(["row"] * 30 + [*TRUTHS]), max_size=150
-)
-
-
-def _client_of(truths: Sequence[str], batch_size: int, order: Sequence[int]) -> tuple[Client, dict[str, str]]:
-    """A client of an API that knows each job to be what is said, and tells the faults of a group in this order."""
-    client = Client(batch_size=batch_size)
-    truth = dict(zip(_ids(len(truths)), truths, strict=True))
-
-    def in_state(told: str) -> set[str]:
-        return {job_id for job_id, status in truth.items() if status == told}
-
-    client.api.omitted = in_state("left out")
-    client.api.bad = {status: in_state(NAMES[status]) for status in order}
-    return client, truth
-
-
-@given(TRUTH_LISTS, st.integers(1, 1000), st.permutations([400, 404, 500]), st.integers(1, 200))
-def test_poll__classifies_every_id_rightly(
-    truths: Sequence[str], batch_size: int, order: Sequence[int], most_ids: int
-) -> None:
-    """For any jobs and any sizes, what a look says is true, and it says something of each job.
-
-    Only where nothing was answered yet and a few single IDs have failed may it leave off, as at an outage: the next
-    look goes on from there.
-    """
-    client, truth = _client_of(truths, batch_size, order)
-    client.api.most_ids = most_ids
-    polls = 0
-    while True:
-        client.api.forget()
-        poll = client.poll(list(truth))
-        polls += 1
-        told = _statuses(poll)
-        assert told.items() <= truth.items()
-        named = {*poll.not_found, *poll.malformed, *poll.server_errors}
-        assert named <= {request[0] for request in client.api.requests if len(request) == 1}
-        assert all(len(request) <= batch_size for request in client.api.requests)
-        if poll.incomplete_reason is None:
-            break
-        assert poll.last_response_at is None
-        assert len(poll.server_errors) == MIN_FAILED_IDS_FOR_OUTAGE
-        if set(truths) == {"failing"}:
-            return
-        assert polls <= len(truth)
-    assert told == truth
-    assert poll.last_response_at is not None or set(truths) <= {"failing"}
-
-
-ANSWERS: Sequence[Callable[[], Response | Failure | None]] = (
-    lambda: None,
-    lambda: HUNG_UP,
-    lambda: TOO_SLOW,
-    lambda: _answer(404),
-    lambda: _answer(400),
-    lambda: _answer(413),
-    lambda: _answer(429, Retry_After="3"),
-    lambda: _answer(500),
-    lambda: _answer(503),
-    lambda: _answer(200, {"jobs": None}),
-    lambda: _answer(200, {"jobs": []}),
-)
-
-
-@given(
-    TRUTH_LISTS,
-    st.integers(1, 50),
-    st.lists(st.sampled_from(ANSWERS), max_size=30),
-    st.floats(0, 60),
-    st.floats(0, 5),
-    st.floats(0, 10),
-)
-def test_poll__gives_rows_of_good_ids_alone_whatever_happens(  # noqa: PLR0913, PLR0917 - what may happen
-    truths: Sequence[str],
-    batch_size: int,
-    answers: Sequence[Callable[[], Response | Failure | None]],
-    retry_for: float,
-    extra: float,
-    request_seconds: float,
-) -> None:
-    """Whatever the API answers in between, no limit is broken, no bad ID has a row, and each ID is in one place."""
-    client, truth = _client_of(truths, batch_size, [400, 404, 500])
-    client.api.script = [answer() for answer in answers]
-    client.api.request_seconds = request_seconds
-    began_at = client.clock.now
-    poll = client.poll(list(truth), retry_for=retry_for, ends_in=retry_for + extra)
-    assert poll.error is None or "413" in str(poll.error)
-    assert client.clock.now <= began_at + retry_for + extra + 1e-6
-    told = _statuses(poll)
-    assert all(truth[job_id] == "row" for job_id in poll.rows)
-    assert told.keys() == truth.keys() or poll.incomplete_reason is not None or poll.error is not None
-
-
-def test_parallel__batches_are_asked_for_side_by_side() -> None:
-    """Four batches at a time take a quarter of the time, and never are there more in flight."""
+def test_parallel__batches_are_in_flight_together() -> None:
+    """Four batches at a time take a quarter of the time, and never are more in flight."""
     client = Client(batch_size=10, max_parallel=4)
     client.api.request_seconds = 1
-    poll = client.poll(_ids(160))
-    assert set(_statuses(poll).values()) == {"row"}
-    assert client.api.most_in_flight == 4
-    assert client.clock.now == 1004
+    assert set(states(client.poll(ids(160))).values()) == {"row"}
+    assert (client.api.max_in_flight, client.elapsed) == (4, 4)
 
 
-def test_parallel__a_slow_batch_keeps_no_other_waiting() -> None:
-    """While one batch takes its time, the other ones are asked for beside it."""
+def test_parallel__a_slow_batch_delays_no_other() -> None:
+    """While one batch takes its time, the others go on beside it."""
     client = Client(batch_size=1, max_parallel=2)
     client.api.request_seconds, client.api.slow = 1, {"job-0": 8}
-    client.poll(_ids(9))
-    assert client.clock.now == 1008
+    client.poll(ids(9))
+    assert client.elapsed == 8
 
 
-@pytest.mark.parametrize(("concurrency", "expected"), [(16, 8), (5, 2), (4, 2), (3, 1), (2, 1), (1, 1)])
-def test_parallel__429_halves_it_for_good(concurrency: int, expected: int) -> None:
-    """Those that were in flight together and rejected together count once; the next look keeps to it."""
-    client = Client(batch_size=1, max_parallel=concurrency)
-    client.api.script = [_answer(429)] * concurrency
-    assert set(_statuses(client.poll(_ids(64))).values()) == {"row"}
+def test_parallel__a_bisection_delays_no_other() -> None:
+    """One batch is bisected while the others go on beside it."""
+    client = Client(batch_size=8, max_parallel=4)
+    client.api.bad[404] = {"job-3"}
     client.api.request_seconds = 1
-    client.api.most_in_flight = client.api.in_flight
-    client.poll(_ids(64))
-    assert client.api.most_in_flight == expected
+    result = client.poll(ids(80))
+    assert {job_id for job_id, state in states(result).items() if state != "row"} == {"job-3"}
+    assert client.api.max_in_flight == 4
+    assert client.elapsed <= 7
+
+
+@pytest.mark.parametrize(("max_parallel", "expected"), [(16, 8), (5, 2), (4, 2), (3, 1), (2, 1), (1, 1)])
+def test_parallel__429_halves_the_concurrency_for_the_run(max_parallel: int, expected: int) -> None:
+    """Requests in flight together that are all answered 429 count once."""
+    client = Client(batch_size=1, max_parallel=max_parallel)
+    client.api.script = [respond(429)] * max_parallel
+    assert set(states(client.poll(ids(64))).values()) == {"row"}
+    client.api.request_seconds = 1
+    client.api.forget()
+    client.poll(ids(64))
+    assert client.api.max_in_flight == expected
 
 
 @pytest.mark.parametrize(
     ("seconds", "expected"), [(0.001, 1), (MIN_RESPONSE_SECONDS_PER_REQUEST, 1), (0.012, 3), (0.1, 4)]
 )
-def test_parallel__is_for_answers_that_take_their_time(seconds: float, expected: int) -> None:
-    """As many are in flight as the last answer took long enough for, once there has been one."""
+def test_parallel__pays_only_for_slow_responses(seconds: float, expected: int) -> None:
+    """No more requests are in flight than the last response took long enough for."""
     client = Client(batch_size=1, max_parallel=4)
     client.api.request_seconds = seconds
-    client.poll(_ids(8))
-    client.api.most_in_flight = client.api.in_flight
-    client.poll(_ids(8))
-    assert client.api.most_in_flight == expected
-
-
-def test_parallel__what_is_amiss_is_gone_into_alone() -> None:
-    """A batch with an unknown ID is narrowed one request at a time; then batches go side by side again."""
-    client = Client(batch_size=8, max_parallel=4)
-    client.api.bad[404] = {"job-3"}
-    client.api.request_seconds = 1
-    poll = client.poll(_ids(80))
-    assert _statuses(poll)["job-3"] == "unknown"
-    assert len(poll.rows) == 79
-    begun = client.api.most_in_flight
-    assert begun == 4
-    assert client.clock.now < 1000 + 10 + 2 * math.log2(8)
-
-
-def test_parallel__waits_until_all_goes_well_again() -> None:
-    """An API that answered for nothing is sent one request at a time, and several once it answers for all."""
-    client = Client(batch_size=10, max_parallel=4)
-    client.api.request_seconds = 1
-    client.api.down = _answer(408)
-    client.poll(_ids(40), retry_for=0)
-    assert client.api.most_in_flight == 4
-    client.api.most_in_flight = 0
-    client.poll(_ids(40), retry_for=0)
-    assert client.api.most_in_flight == 1
-    client.api.down = None
-    assert set(_statuses(client.poll(_ids(40))).values()) == {"row"}
-    assert client.api.most_in_flight == 3
-
-
-def test_parallel__an_id_that_is_bad_alone_makes_no_group_smaller() -> None:
-    """Groups of those that have healed grow, whatever becomes of a single one beside them."""
-    client = Client(max_parallel=2)
-    client.api.request_seconds = 1
-    client.api.bad[404] = set(_ids(16))
-    client.poll(_ids(16))
+    client.poll(ids(8))
     client.api.forget()
-    client.api.bad[404], client.api.slow = {"job-1"}, {"job-1": 1.5}
-    client.poll(_ids(16))
-    assert client.api.sizes[:4] == [1, 1, 2, 2]
+    client.poll(ids(8))
+    assert client.api.max_in_flight == expected
 
 
 @pytest.mark.parametrize("longest_is", [0, 1, 2])
-def test_parallel__of_several_that_are_asked_to_wait_the_longest_counts(longest_is: int) -> None:
-    """Nothing is sent before all that the API asked for is over, whichever answer asked for it."""
-    client = Client(batch_size=1, max_parallel=4)
-    client.api.script = [_answer(429, Retry_After="5"), _answer(429), None]
-    client.api.script.insert(longest_is, _answer(503, Retry_After="60"))
-    client.poll(_ids(5))
-    assert client.clock.sleeps[0] == 60
+def test_parallel__the_longest_retry_after_holds_back_every_request(longest_is: int) -> None:
+    """Nothing is sent before all that the API asked for has passed, a bisection included."""
+    client = Client(batch_size=2, max_parallel=4)
+    client.api.bad[404] = {"job-6"}
+    client.api.script = [respond(429, Retry_After="5"), respond(429), None]
+    client.api.script.insert(longest_is, respond(503, Retry_After="60"))
+    result = client.poll(ids(10))
+    assert [at for at in client.api.sent_at if 0 < at < 60] == []
+    assert len(states(result)) == 10
+    assert client.elapsed <= 62
 
 
-def test_parallel__to_wait_as_asked_once_is_enough() -> None:
-    """What several answers that came together asked for is over for all of them at once."""
-    client = Client(batch_size=1, max_parallel=4)
-    client.api.script = [_answer(429, Retry_After="60")] * 4
-    assert set(_statuses(client.poll(_ids(4))).values()) == {"row"}
-    assert 1060 <= client.clock.now <= 1062
+def test_parallel__a_batch_that_keeps_failing_lets_another_start() -> None:
+    """A batch that breaks every connection does not hold up the others, and is polled again until the limit."""
+    client = Client(batch_size=1)
+    client.api.script = [None, *[HUNG_UP] * MAX_ATTEMPTS_ALONE]
+    result = client.poll(["a", "b", "c"], retry_for=300)
+    assert client.api.requests == [("a",), *[("b",)] * MAX_ATTEMPTS_ALONE, ("c",), ("b",)]
+    assert states(result) == {"a": "row", "b": "row", "c": "row"}
 
 
-def test_parallel__a_refusal_loses_nothing_that_was_answered() -> None:
-    """A batch that was answered for before another was refused has been seen."""
-    client = Client(batch_size=2, max_parallel=3)
-    client.api.request_seconds, client.api.slow = 1, {"job-4": 2}
-    client.api.script = [_answer(404), None, _answer(401)]
-    poll = client.poll(_ids(6))
-    assert isinstance(poll.error, RequestRefusedError)
-    assert _statuses(poll) == {"job-2": "row", "job-3": "row"}
-
-
-def test_parallel__an_answer_that_comes_as_time_runs_out_counts() -> None:
-    """What was sent beside a request that is given up is waited for, and taken in."""
-    client = Client(batch_size=1, max_parallel=3)
-    client.api.script = [_answer(429), _answer(404), None]
-    poll = client.poll(_ids(3), retry_for=0, ends_in=100)
-    assert _statuses(poll) == {"job-1": "unknown", "job-2": "row"}
-    assert poll.incomplete_reason is not None
-
-
-def test_parallel__an_answer_that_is_not_gone_into_shows_that_the_api_is_there() -> None:
-    """Where there is no time to find out which ID is unknown, a 404 for a batch is a usable answer all the same."""
-    client = Client(batch_size=2, max_parallel=2)
-    client.api.script = [_answer(429, Retry_After="60"), _answer(404)]
-    poll = client.poll(_ids(4), retry_for=10)
-    assert (_statuses(poll), poll.last_response_at) == ({}, 1000)
-    assert (poll.incomplete_reason, poll.retry_after_seconds) == ("HTTP 429: It said why", 60)
-
-
-def test_parallel__what_was_answered_beside_a_failure_counts() -> None:
-    """A failure that ends the look loses nothing of what had come with it."""
-    client = Client(batch_size=2, max_parallel=3)
-    client.api.script = [_answer(404)]
-    poll = client.client.poll(_ids(6), retry_until=math.inf, ends_at=math.inf, is_failure=lambda _: True)
-    assert poll.found_failure
-    assert _statuses(poll) == dict.fromkeys(_ids(6)[2:], "row")
-    assert client.api.sizes == [2, 2, 2]
-
-
-def test_parallel__nothing_is_asked_past_a_request_for_one_job_that_is_too_large() -> None:
-    """It is a refusal like any other: whatever else came with it is not waited on."""
+def test_parallel__an_abandoned_batch_makes_the_poll_incomplete() -> None:
+    """Other batches that succeed do not hide that one was given up."""
     client = Client(batch_size=1, max_parallel=2)
-    client.api.script = [_answer(429, Retry_After="5"), _answer(413)]
-    assert isinstance(client.poll(_ids(4)).error, RequestRefusedError)
-    assert (client.api.sizes, client.clock.sleeps) == ([1, 1], [])
+    client.api.script = [respond(429), None]
+    result = client.poll(ids(3), retry_for=0)
+    assert states(result) == {"job-1": "row", "job-2": "row"}
+    assert result.incomplete_reason == "HTTP 429: It said why"
 
 
-def test_parallel__a_refusal_of_another_try_loses_nothing_that_was_answered() -> None:
-    """What came beside an answer that was amiss has been seen, though the next try of that one is refused."""
+@pytest.mark.parametrize("last", [respond(401), respond(429, Retry_After="60")], ids=["refusal", "Retry-After"])
+def test_parallel__what_arrived_before_the_end_counts(last: Response) -> None:
+    """A refusal, or a Retry-After beyond the limit, loses no response that is here, another refusal included."""
+    client = Client(batch_size=2, max_parallel=4)
+    client.api.script = [last, None, respond(403)]
+    client.api.slow = {"job-6": 5}
+    result = client.poll(ids(20), retry_for=10)
+    assert isinstance(result.error, RequestRefusedError)
+    assert states(result).keys() >= {"job-2", "job-3"}
+    assert result.last_response_at == client.clock.now
+    assert client.api.sizes == [2, 2, 2, 2]
+    # What is still in flight is waited for if the gate goes on, and abandoned if it ends.
+    assert client.elapsed == (0 if last.status == 401 else 5)
+
+
+def test_parallel__a_server_error_counts_though_its_retry_never_comes() -> None:
+    """A poll that ends while an ID waits for a retry still reports what the API said of it."""
     client = Client(batch_size=1, max_parallel=2)
-    client.api.script = [_answer(408), _answer(500), _answer(401)]
-    poll = client.poll(_ids(4))
-    assert isinstance(poll.error, RequestRefusedError)
-    assert _statuses(poll) == {"job-1": "failing"}
+    client.api.script = [respond(500), respond(429, Retry_After="60")]
+    assert states(client.poll(ids(2), retry_for=10)) == {"job-0": "server error"}
+
+
+# --- For any jobs --------------------------------------------------------------------------------------------------
+
+TRUTHS = ("row", "omitted", "not found", "malformed", "server error")
+TRUTH_LISTS = st.lists(st.sampled_from(TRUTHS), max_size=40) | st.lists(
+    st.sampled_from(["row"] * 30 + [*TRUTHS]), max_size=150
+)
+
+
+def client_of(truths: Sequence[str], order: Sequence[int], **limits: int) -> tuple[Client, dict[str, str]]:
+    """Make a client of an API that knows each job to be what is said, and reports problems in this order."""
+    client = Client(**limits)
+    truth = dict(zip(ids(len(truths)), truths, strict=True))
+    client.api.omitted = {job_id for job_id, state in truth.items() if state == "omitted"}
+    client.api.bad = {
+        status: {job_id for job_id, state in truth.items() if state == STATE_BY_STATUS[status]} for status in order
+    }
+    return client, truth
+
+
+@given(TRUTH_LISTS, st.integers(1, 1000), st.permutations([400, 404, 500]), st.integers(1, 200), st.integers(1, 4))
+def test_poll__classifies_every_id_correctly(
+    truths: Sequence[str], batch_size: int, order: Sequence[int], max_ids: int, max_parallel: int
+) -> None:
+    """What a poll says is true, and it says something of each job.
+
+    Only if nothing succeeded yet and some single IDs have failed may it stop, as in an outage: the next poll goes on
+    from there.
+    """
+    client, truth = client_of(truths, order, batch_size=batch_size, max_parallel=max_parallel)
+    client.api.max_ids = max_ids
+    for _ in range(len(truth) + 1):
+        client.api.forget()
+        result = client.poll(list(truth))
+        assert states(result).items() <= truth.items()
+        named = {*result.not_found, *result.malformed, *result.server_errors}
+        assert named <= {request[0] for request in client.api.requests if len(request) == 1}
+        assert all(len(request) <= batch_size for request in client.api.requests)
+        if result.incomplete_reason is None:
+            break
+        assert result.last_response_at is None
+        assert len(result.server_errors) >= MIN_FAILED_IDS_FOR_OUTAGE
+    is_all_broken = set(truths) == {"server error"}
+    assert is_all_broken or states(result) == truth
+    assert is_all_broken or not truths or result.last_response_at is not None
+
+
+RESPONSES: Sequence[Response | Failure | None] = (
+    *(None, HUNG_UP, TOO_SLOW, respond(404), respond(400), respond(413), respond(429, Retry_After="3"), respond(500)),
+    *(respond(503), respond(200, {"jobs": None}), respond(200, {"jobs": []})),
+)
+
+
+@given(TRUTH_LISTS, st.lists(st.sampled_from(RESPONSES), max_size=30), st.data())
+def test_poll__holds_its_limits_whatever_happens(
+    truths: Sequence[str], script: Sequence[Response | Failure | None], data: st.DataObject
+) -> None:
+    """Whatever the API responds, no limit is broken, no bad ID has a row, and no job is lost without a reason."""
+    batch_size, max_parallel = data.draw(st.integers(1, 50)), data.draw(st.integers(1, 4))
+    client, truth = client_of(truths, [400, 404, 500], batch_size=batch_size, max_parallel=max_parallel)
+    client.api.script = [*script]
+    client.api.request_seconds = data.draw(st.floats(0, 10))
+    retry_for = data.draw(st.floats(0, 60))
+    end_in = retry_for + data.draw(st.floats(0, 5))
+    result = client.poll(list(truth), retry_for=retry_for, end_in=end_in)
+    assert result.error is None or "413" in str(result.error)
+    assert client.elapsed <= end_in + 1e-6
+    assert client.api.max_in_flight <= max_parallel
+    assert all(truth[job_id] == "row" for job_id in result.rows)
+    assert states(result).keys() == truth.keys() or result.incomplete_reason is not None or result.error is not None

@@ -1,0 +1,102 @@
+"""Poll one batch to its end: one bad ID fails the whole request without being named, so bisect to find it."""
+
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from fini_gate.client.responses import ParsedResponse, ResponseKind
+from fini_gate.client.retry import Retry, Send, Sending
+from fini_gate.models import PollResult
+
+# If this many single IDs meet server errors and nothing else succeeds, the API is down rather than the IDs bad.
+MIN_FAILED_IDS_FOR_OUTAGE: Final = 3
+
+_BISECTED: Final = {ResponseKind.NOT_FOUND, ResponseKind.BAD_REQUEST, ResponseKind.SERVER_ERROR}
+
+Polling: TypeAlias = Generator[Send, ParsedResponse, ParsedResponse | None]
+"""Yields requests and receives their responses. Returns the response that ended it early, or None if it is complete."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPoller:
+    """Polls batches within one poll."""
+
+    retry: Retry
+    result: PollResult
+    record: Callable[[Sequence[str], ParsedResponse], None]
+    """Takes the final response to a request into the result."""
+
+    def poll(self, job_ids: Sequence[str], *, are_suspect: bool) -> Polling:
+        """Poll until each ID has a response of its own, or until no retry is left.
+
+        Requests shrink while they find bad IDs and grow again while they succeed, so that a batch of many bad IDs takes
+        about one request for each.
+
+        Args:
+            job_ids: the IDs of one batch.
+            are_suspect: whether each of them failed alone in the last poll. Then start with single IDs.
+        """
+        waiting = deque(job_ids)
+        size = 1 if are_suspect else len(waiting)
+        while waiting:
+            size = min(size, self.retry.throttle.batch_size, len(waiting))
+            part = self._take(waiting, size)
+            # Only the whole batch is worth a retry: a part that fails most likely holds a bad ID.
+            is_whole = len(part) == len(job_ids) and not are_suspect
+            response = yield from self._send(part, retry_server_errors=is_whole)
+            match response.kind:
+                case ResponseKind.OK:
+                    size *= 2
+                case ResponseKind.TOO_LARGE:
+                    waiting.extendleft(reversed(part))
+                case kind if kind in _BISECTED and len(part) > 1 and not self._is_outage():
+                    rest, response = yield from self._find_bad_id(part, response)
+                    waiting.extendleft(reversed(rest))
+                    # If nothing succeeded yet, one more ID is enough to tell an outage from a bad ID.
+                    size = 1 if self.result.last_response_at is None else max(1, size // 2)
+            if response.kind is ResponseKind.RETRYABLE or self._is_outage():
+                return response
+        return None
+
+    def _find_bad_id(
+        self, part: Sequence[str], rejection: ParsedResponse
+    ) -> Generator[Send, ParsedResponse, tuple[list[str], ParsedResponse]]:
+        """Bisect to one bad ID, in about log2(n) requests.
+
+        Returns:
+            The IDs that got no response of their own yet, and the last response.
+        """
+        size, rest, response = len(part), list[str](), rejection
+        while len(part) > 1:
+            left, right = part[: len(part) // 2], part[len(part) // 2 :]
+            response = yield from self._send(left, retry_server_errors=False)
+            if response.kind is ResponseKind.RETRYABLE:
+                return rest, response
+            if response.kind is ResponseKind.OK:
+                # The bad ID must be on the right: skip the request that would only confirm it.
+                part = right
+            else:
+                part, rest = left, [*right, *rest]
+        if response.kind is ResponseKind.OK:
+            # No request named this ID alone yet.
+            response = yield from self._send(part, retry_server_errors=False)
+            if response.kind is ResponseKind.OK:
+                self.retry.throttle.note_baseless_rejection(size, rejection.kind)
+        return rest, response
+
+    def _send(self, part: Sequence[str], *, retry_server_errors: bool) -> Sending:
+        response = yield from self.retry.send(part, retry_server_errors=retry_server_errors)
+        if response.kind is ResponseKind.TOO_LARGE:
+            self.retry.throttle.shrink_batches(len(part))
+        self.record(part, response)
+        return response
+
+    def _is_outage(self) -> bool:
+        return self.result.last_response_at is None and len(self.result.server_errors) >= MIN_FAILED_IDS_FOR_OUTAGE
+
+    def _take(self, waiting: deque[str], size: int) -> list[str]:
+        # While IDs fail and nothing succeeded, continue far from them: bad IDs are often neighbours.
+        is_in_doubt = bool(self.result.server_errors) and self.result.last_response_at is None
+        take = waiting.pop if is_in_doubt else waiting.popleft
+        return [take() for _ in range(size)]

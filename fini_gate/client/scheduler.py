@@ -1,0 +1,142 @@
+"""Run the batches of a poll side by side: send what each one yields, and pass the response back to it."""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Final
+
+from fini_gate.client.bisection import Polling
+from fini_gate.client.responses import ParsedResponse
+from fini_gate.client.retry import Send
+from fini_gate.client.status_route import StatusRequest, StatusRoute
+from fini_gate.errors import RequestRefusedError
+from fini_gate.models import PollLimits, PollResult
+
+OUT_OF_TIME: Final = "time ran out before all jobs were polled"
+# After as many attempts in a row, a batch lets another one start beside it.
+MAX_ATTEMPTS_ALONE: Final = 3
+# One batch may fail because of an ID in it. Two in a row, with no usable response in between, are an outage.
+MAX_ABANDONED_IN_A_ROW: Final = 2
+
+
+@dataclass(eq=False, slots=True)
+class _Batch:
+    """A batch that has started: what it wants to send, and the request once that is in flight."""
+
+    polling: Polling
+    send: Send
+    request: StatusRequest | None = None
+    retried_response: ParsedResponse | None = None
+    """What a batch that waits for a retry got from the attempt before."""
+
+
+@dataclass(eq=False, slots=True)
+class BatchScheduler:
+    """Takes each batch to its end, with a limited number of requests in flight.
+
+    A batch waits for its own backoff alone. Retry-After holds back every batch: nothing is sent before it has passed.
+    All of this happens in one thread, so that nothing needs a lock and simulated time can drive it.
+    """
+
+    route: StatusRoute
+    limits: PollLimits
+    result: PollResult
+    should_stop: Callable[[], bool]
+    """Whether the result is good enough to stop without waiting for what is in flight."""
+    _active: list[_Batch] = field(default_factory=list)
+    _abandoned_in_a_row: int = 0
+    _is_stopped: bool = False
+
+    def run(self, pollings: Iterable[Polling]) -> None:
+        """Take batches to their end, in order, until all are complete or the poll has to stop.
+
+        Raises:
+            GateError: the API refused a request, or a signal arrived.
+        """
+        waiting = iter(pollings)
+        while not self._is_stopped and not self.should_stop():
+            self._start(waiting)
+            if not self._active:
+                return
+            self._send_due()
+            self._wait()
+            self._receive()
+        while self._is_stopped and (unanswered := [each for each in self._in_flight() if each.response is None]):
+            # The API still works on these. They count towards its load, and their responses count too.
+            self.route.wait_any(unanswered, until=math.inf)
+
+    def unfinished(self) -> Iterator[tuple[Sequence[str], ParsedResponse]]:
+        """Return what the API last said about the batches that the poll has cut short."""
+        for batch in self._active:
+            if batch.retried_response is not None:
+                yield batch.send.job_ids, batch.retried_response
+            elif batch.request is not None and (response := batch.request.response) is not None:
+                try:
+                    yield batch.send.job_ids, self.route.parse(batch.request, response)
+                except RequestRefusedError as error:
+                    self.result.error = self.result.error or error
+
+    def _start(self, waiting: Iterator[Polling]) -> None:
+        """Start as many batches as may be active."""
+        concurrency = self.route.throttle.concurrency
+        struggling = sum(batch.send.attempt > MAX_ATTEMPTS_ALONE for batch in self._active)
+        free_places = concurrency + min(struggling, concurrency) - len(self._active)
+        for polling in islice(waiting, max(0, free_places)):
+            self._active.append(_Batch(polling, next(polling)))
+
+    def _send_due(self) -> None:
+        """Send everything that is due, as far as the concurrency allows."""
+        now = self.route.clock()
+        for batch in self._active:
+            if batch.request is None and self._due_at(batch) <= now and self._has_room():
+                if now >= self.limits.end_at:
+                    self._stop(self.result.incomplete_reason or OUT_OF_TIME)
+                    return
+                batch.request = self.route.submit(batch.send.job_ids, end_at=self.limits.end_at)
+                batch.retried_response = None
+
+    def _wait(self) -> None:
+        """Wait until a response arrives or something is due."""
+        due_at = min((self._due_at(batch) for batch in self._active if batch.request is None), default=math.inf)
+        self.route.wait_any(self._in_flight(), until=due_at if self._has_room() else math.inf)
+
+    def _receive(self) -> None:
+        """Pass every response that has arrived to its batch."""
+        for batch in list(self._active):
+            if batch.request is not None and (response := batch.request.response) is not None and not self._is_stopped:
+                request, batch.request = batch.request, None
+                self._resume(batch, self.route.parse(request, response))
+
+    def _in_flight(self) -> list[StatusRequest]:
+        return [batch.request for batch in self._active if batch.request is not None]
+
+    def _has_room(self) -> bool:
+        return len(self._in_flight()) < self.route.throttle.usable_concurrency
+
+    def _due_at(self, batch: _Batch) -> float:
+        return max(batch.send.not_before, self.route.throttle.not_before)
+
+    def _resume(self, batch: _Batch, response: ParsedResponse) -> None:
+        """Pass a batch its response, and let it run until it wants to send again."""
+        if response.is_usable:
+            self._abandoned_in_a_row = 0
+        try:
+            batch.send = batch.polling.send(response)
+            batch.retried_response = response if batch.send.attempt > 1 else None
+        except StopIteration as end:
+            self._active.remove(batch)
+            if end.value is not None:
+                self._abandon(end.value)
+        if self.route.throttle.not_before > self.limits.retry_until:
+            self._stop(response.problem)
+
+    def _abandon(self, last_response: ParsedResponse) -> None:
+        """Note that a batch has ended incomplete."""
+        self.result.incomplete_reason = last_response.problem
+        self._abandoned_in_a_row += 1
+        self._is_stopped |= self._abandoned_in_a_row == MAX_ABANDONED_IN_A_ROW
+
+    def _stop(self, reason: str) -> None:
+        self.result.incomplete_reason = reason
+        self._is_stopped = True

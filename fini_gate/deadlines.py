@@ -1,0 +1,102 @@
+"""Every limit on waiting, computed in one place. Times are on the gate's clock, which the caller reads."""
+
+import math
+from typing import Final
+
+from fini_gate.durations import format_duration
+from fini_gate.errors import OutageError
+from fini_gate.inputs import Inputs
+from fini_gate.models import PollLimits, PollResult
+from fini_gate.verdict import Limit
+
+# The gate must end within 5 s of its deadline. Requests in flight at the deadline may use the first part of that time,
+# and the final poll the second. The rest is for starting the process and writing the outputs.
+IN_FLIGHT_GRACE_SECONDS: Final = 1.5
+FINAL_POLL_GRACE_SECONDS: Final = 3.5
+# Both parts shrink by what it takes to judge and report the jobs: with hundreds of thousands that takes seconds.
+REPORTING_SECONDS_PER_JOB: Final = 1.2e-5
+# How long looking up details of the articles may take once the verdict is known.
+MAX_LOOKUP_SECONDS: Final = 10.0
+
+
+class Deadlines:
+    """When to stop waiting, by `timeout`, `stall-timeout` and `outage-tolerance`.
+
+    Args:
+        inputs: the limits.
+        started_at: when the gate started.
+        job_count: the number of jobs to report.
+    """
+
+    def __init__(self, inputs: Inputs, *, started_at: float, job_count: int) -> None:
+        self._timeout_seconds = inputs.timeout_seconds
+        self._stall_timeout_seconds = math.inf if inputs.stall_timeout_seconds is None else inputs.stall_timeout_seconds
+        self._outage_tolerance_seconds = inputs.outage_tolerance_seconds
+        self._min_interval_seconds = inputs.poll_interval_seconds
+        self._reporting_seconds = REPORTING_SECONDS_PER_JOB * job_count
+        self._changed_at = started_at
+        self._outage_started_at = math.inf
+        self.timeout_at = started_at + inputs.timeout_seconds
+        self.is_final_poll = False
+
+    @property
+    def _stall_at(self) -> float:
+        """When the gate gives up unless a job changes."""
+        return self._changed_at + self._stall_timeout_seconds
+
+    @property
+    def _outage_at(self) -> float:
+        """When the gate gives up unless the API sends a usable response."""
+        return self._outage_started_at + self._outage_tolerance_seconds
+
+    def start_poll(self, now: float) -> PollLimits:
+        """Return the time limits of a poll that begins now."""
+        # An outage cannot start between polls: while nothing is asked, nothing fails.
+        self._outage_started_at = min(self._outage_started_at, now)
+        self.is_final_poll = now >= self.timeout_at
+        grace_seconds = FINAL_POLL_GRACE_SECONDS if self.is_final_poll else IN_FLIGHT_GRACE_SECONDS
+        end_at = self.timeout_at + grace_seconds - self._reporting_seconds
+        if end_at <= now:
+            # The machine was suspended past the deadline. The final poll is late, but still useful.
+            end_at = now + FINAL_POLL_GRACE_SECONDS
+        retry_until = min(self.timeout_at, self._stall_at, self._outage_at, end_at)
+        return PollLimits(retry_until=retry_until, end_at=end_at)
+
+    def finish_poll(self, result: PollResult) -> None:
+        """Take note of when the API last sent a usable response."""
+        if result.last_response_at is not None:
+            is_complete = result.incomplete_reason is None
+            self._outage_started_at = math.inf if is_complete else result.last_response_at
+
+    def record_change(self, now: float) -> None:
+        """Take note that a job has changed."""
+        self._changed_at = now
+
+    def reached(self, result: PollResult, *, now: float) -> Limit | None:
+        """Return the limit at which to stop after a poll, if one is reached.
+
+        Raises:
+            OutageError: the API has sent no usable response for `outage-tolerance`.
+        """
+        if result.last_response_at is None and now >= self._outage_at:
+            problem = result.incomplete_reason or next(iter(result.server_errors.values()), "no response")
+            raise OutageError(
+                f"The API gave no usable response for {format_duration(self._outage_tolerance_seconds)}: {problem}."
+                " Check api-url, the network and the API's status, or raise outage-tolerance."
+            )
+        if self.is_final_poll:
+            return Limit("timeout", self._timeout_seconds, result.incomplete_reason)
+        if now >= self._stall_at:
+            return Limit("stall-timeout", self._stall_timeout_seconds, result.incomplete_reason)
+        return None
+
+    def shorten_interval(self, seconds: float, result: PollResult, *, now: float) -> float:
+        """Return the interval, cut short where a limit comes earlier."""
+        limit_at = self._stall_at if result.last_response_at is not None else min(self._stall_at, self._outage_at)
+        seconds = max(min(seconds, limit_at - now), self._min_interval_seconds)
+        return max(0.0, min(seconds, self.timeout_at - now))
+
+
+def lookup_end_at(inputs: Inputs, *, started_at: float, now: float) -> float:
+    """Return when looking up articles must end if it begins now."""
+    return min(now + MAX_LOOKUP_SECONDS, started_at + inputs.timeout_seconds + FINAL_POLL_GRACE_SECONDS)

@@ -1,0 +1,76 @@
+import pytest
+
+from fini_gate.deadlines import Deadlines, lookup_end_at
+from fini_gate.models import PollResult
+
+from .fake_client import make_inputs
+
+STARTED_AT = 1000.0
+
+
+def make_deadlines(*, job_count: int = 0, stall: float | None = None, tolerance: float = 300) -> Deadlines:
+    """Make the deadlines of a gate with a timeout of 100 s."""
+    inputs = make_inputs(timeout_seconds=100, stall_timeout_seconds=stall, outage_tolerance_seconds=tolerance)
+    return Deadlines(inputs, started_at=STARTED_AT, job_count=job_count)
+
+
+@pytest.mark.parametrize(
+    ("began_at", "job_count", "grace_seconds"),
+    [
+        (0, 0, 1.5),
+        (99, 0, 1.5),
+        (100, 0, 3.5),
+        (0, 50_000, 0.9),
+        (100, 50_000, 2.9),
+        (102, 0, 3.5),
+    ],
+)
+def test_poll__may_outlast_the_deadline_by_a_grace(began_at: float, job_count: int, grace_seconds: float) -> None:
+    """Requests in flight may end after the deadline, those of the final poll later; both leave time for reporting."""
+    limits = make_deadlines(job_count=job_count).start_poll(STARTED_AT + began_at)
+    assert limits.end_at == pytest.approx(STARTED_AT + 100 + grace_seconds)
+
+
+@pytest.mark.parametrize(("began_at", "end_at"), [(103.4, 103.5), (103.5, 107), (500, 503.5)])
+def test_poll__that_begins_too_late_still_gets_its_grace(began_at: float, end_at: float) -> None:
+    """A machine that was suspended past the deadline still has time for the final poll."""
+    limits = make_deadlines().start_poll(STARTED_AT + began_at)
+    assert limits.end_at == STARTED_AT + end_at
+    assert limits.retry_until == STARTED_AT + 100
+
+
+@pytest.mark.parametrize(
+    ("stall", "tolerance", "job_count", "retry_until"),
+    [(None, 300, 0, 100), (30, 300, 0, 70), (90, 300, 0, 100), (30, 10, 0, 60), (None, 300, 200_000, 99.1)],
+)
+def test_retries__end_at_the_first_limit(
+    stall: float | None, tolerance: float, job_count: int, retry_until: float
+) -> None:
+    """No retry is scheduled past `timeout`, `stall-timeout` since a change, `outage-tolerance`, or the poll's end."""
+    deadlines = make_deadlines(stall=stall, tolerance=tolerance, job_count=job_count)
+    deadlines.record_change(STARTED_AT + 40)
+    limits = deadlines.start_poll(STARTED_AT + 50)
+    assert limits.retry_until == pytest.approx(STARTED_AT + retry_until)
+
+
+@pytest.mark.parametrize(
+    ("result", "retry_until"),
+    [
+        (PollResult(), 20),  # down since the first poll
+        (PollResult(last_response_at=STARTED_AT + 7), 70),  # up: an outage could begin with the next poll
+        (PollResult(last_response_at=STARTED_AT + 7, incomplete_reason="HTTP 429"), 27),
+    ],
+)
+def test_outage__counts_from_the_last_usable_response(result: PollResult, retry_until: float) -> None:
+    """Time between polls counts only if the last poll was incomplete."""
+    deadlines = make_deadlines(tolerance=20)
+    deadlines.start_poll(STARTED_AT)
+    deadlines.finish_poll(result)
+    assert deadlines.start_poll(STARTED_AT + 50).retry_until == STARTED_AT + retry_until
+
+
+@pytest.mark.parametrize(("now", "timeout", "end_at"), [(40, 100, 50), (95, 100, 103.5), (0, 0, 3.5)])
+def test_lookup__ends_after_10_s_or_with_the_gate(now: float, timeout: float, end_at: float) -> None:
+    """Looking up articles takes at most 10 s, and never makes the gate overrun its deadline."""
+    inputs = make_inputs(timeout_seconds=timeout)
+    assert lookup_end_at(inputs, started_at=STARTED_AT, now=STARTED_AT + now) == STARTED_AT + end_at
