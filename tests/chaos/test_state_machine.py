@@ -1,6 +1,5 @@
-import json
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from queue import SimpleQueue
@@ -14,15 +13,17 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from fini_gate.models import Job, JobState
-from fini_gate.poller import Progress, wait_for_jobs
+from fini_gate.poller import Progress, Timing, wait_for_jobs
 from fini_gate.verdict import Verdict
 
 from . import simulation
-from .faults import ERROR_FIELDS, FAULTS, OUTAGES, TEXTS
-from .model import OVERRUN_SECONDS, Api, Clock, Course, Presence, Standing, UnderWay, Weather
-from .oracle import COMPLETED, FAILED, check
-from .scenario import Scenario, Wishes
-from .simulation import STARTED_AT, Evidence, SimulatedWaiter, simulate
+from .contract import COMPLETED, FAILED
+from .model import Api, Behaviour, Request, Timeline, Word
+from .oracle import check
+from .replies import FAULTS, OUTAGES, TEXTS
+from .request_rules import MAX_OVERRUN_SECONDS
+from .scenario import ERROR_FIELDS, Options, Scenario
+from .simulation import STARTED_AT, Evidence, simulate
 
 # The gate computes for longer than this between two sleeps, in real time, only if it is stuck.
 MAX_COMPUTING_SECONDS = 30.0
@@ -30,8 +31,8 @@ MAX_JOBS = 6
 
 SETTINGS = settings(max_examples=100, stateful_step_count=50, deadline=None, print_blob=True)
 
-WISHES = st.builds(
-    Wishes,
+OPTIONS = st.builds(
+    Options,
     timeout=st.sampled_from((60.0, 300.0, 20.0, 60.0, 300.0, 0.0)),
     stall_timeout=st.sampled_from((None, 15.0)),
     poll_interval=st.sampled_from((1.0, 5.0)),
@@ -47,30 +48,34 @@ WISHES = st.builds(
 )
 JOB_NUMBERS = st.integers(0, MAX_JOBS - 1)
 # Most jobs start with a row; they can lose it later.
-PRESENCES = st.sampled_from((*[Presence.ROW] * 16, *Presence))
+WORDS = st.sampled_from((*[{"jobStatus": "PENDING"}] * 16, None, 400, 404, 500))
 KINDS = st.sampled_from((*sorted(FAULTS), *["retry-after-429", "retry-after-503"] * 10))
 
 
-def has_row(status: str, **others: object) -> Standing:
-    """Make the standing of a job whose row has this status."""
-    return Standing(fields={"jobStatus": status, "startedAt": "2026-06-11T12:00:01.000Z", **others})
+def row(status: str, **others: object) -> Mapping[str, Any]:
+    """Make the fields of a row with this status."""
+    return {"jobStatus": status, "startedAt": "2026-06-11T12:00:01.000Z", **others}
 
 
-def has_ever_completed(course: Course) -> bool:
-    """Whether the API has ever known the job as completed."""
-    return any(standing.fields["jobStatus"] in COMPLETED for _, standing in course.phases)
+def is_finished(word: Word) -> bool:
+    """Whether what the API says of a job is final."""
+    return isinstance(word, Mapping) and word["jobStatus"] in {*COMPLETED, *FAILED}
 
 
-PENDING_ROWS = st.builds(has_row, st.sampled_from(("PENDING", "IN_PROGRESS", "in_progress", "PONDERING", "")))
-COMPLETED_ROWS = st.builds(
-    has_row, st.sampled_from(sorted(COMPLETED)), hcArticleId=st.sampled_from(("an article", None, 7))
-)
+def has_ever_completed(timeline: Timeline) -> bool:
+    """Whether the API has ever said that the job completed."""
+    return any(isinstance(word, Mapping) and word["jobStatus"] in COMPLETED for _, word in timeline.words)
+
+
+PENDING_ROWS = st.builds(row, st.sampled_from(("PENDING", "IN_PROGRESS", "in_progress", "PONDERING", "")))
+COMPLETED_ROWS = st.builds(row, st.sampled_from(COMPLETED), hcArticleId=st.sampled_from(("an article", None, 7)))
 FAILED_ROWS = st.builds(
-    lambda status, make_fields, text: has_row(status, **make_fields(text)),
-    st.sampled_from(sorted(FAILED)),
+    lambda status, make_fields, text: row(status, **make_fields(text)),
+    st.sampled_from(FAILED),
     st.sampled_from(ERROR_FIELDS),
     st.sampled_from(TEXTS),
 )
+BAD_WORDS = st.sampled_from((None, 404, 400, 500, 503))
 
 
 @dataclass
@@ -79,12 +84,19 @@ class FaultyApi(Api):
 
     coming_faults: deque[str] = field(default_factory=deque)
     outage: str | None = None
+    before_wait: Callable[[], None] = lambda: None
 
-    def submit(self, route: str, document: Mapping[str, Any], *, timeout_seconds: float) -> UnderWay:
+    def submit(self, route: str, document: Mapping[str, Any], *, timeout_seconds: float) -> Request:
         """Take a request under the fault that is next."""
-        kind = self.coming_faults.popleft() if self.coming_faults else self.outage
-        self.weather = Weather(chance=1.0, kinds=(kind,)) if kind else Weather()
+        fault = self.coming_faults.popleft() if self.coming_faults else self.outage
+        self.behaviour = Behaviour(faults=(fault,) if fault else ())
         return super().submit(route, document, timeout_seconds=timeout_seconds)
+
+    def wait_any(self, requests: Sequence[Request], until: float) -> Request | None:
+        """Stop before a wait between requests."""
+        if not requests:
+            self.before_wait()
+        return super().wait_any(requests, until)
 
 
 class SteppedGate:
@@ -101,8 +113,7 @@ class SteppedGate:
         self.polls: list[tuple[int, tuple[Job, ...]]] = []
         """After each poll: the number of requests so far, and the jobs."""
         self._resumed, self._stopped = SimpleQueue[None](), SimpleQueue[None]()
-        waiter = patch.object(simulation, "SimulatedWaiter", self._make_waiter)
-        with patch.object(simulation, "Api", self._make_api), waiter:
+        with patch.object(simulation, "Api", self._make_api):
             Thread(target=self._run, daemon=True).start()
             self._stopped.get(timeout=MAX_COMPUTING_SECONDS)
 
@@ -117,27 +128,29 @@ class SteppedGate:
         finally:
             self._stopped.put(None)
 
-    def _make_api(self, **arguments: Any) -> Api:  # noqa: ANN401 - the model's arguments
-        self.api = FaultyApi(**arguments)
+    def _make_api(self, *arguments: Any, **others: Any) -> Api:  # noqa: ANN401 - the model's arguments
+        self.api = FaultyApi(*arguments, before_wait=self._stop, **others)
         return self.api
 
-    def _make_waiter(self, clock: Clock) -> SimulatedWaiter:
-        gate = self
+    def _stop(self) -> None:
+        self._stopped.put(None)
+        self._resumed.get()
 
-        class SteppedWaiter(SimulatedWaiter):
-            def sleep(self, seconds: float) -> None:
-                gate._stopped.put(None)
-                gate._resumed.get()
-                super().sleep(seconds)
+    def _wait(
+        self,
+        *arguments: Any,  # noqa: ANN401 - those of wait_for_jobs
+        timing: Timing,
+        on_poll: Callable[[Progress], None],
+    ) -> Verdict:
+        def sleep(seconds: float) -> None:
+            self._stop()
+            timing.sleep(seconds)
 
-        return SteppedWaiter(clock)
-
-    def _wait(self, *arguments: Any, on_poll: Callable[[Progress], None], **others: Any) -> Verdict:  # noqa: ANN401 - those of wait_for_jobs
         def record(progress: Progress) -> None:
-            self.polls.append((len(self.api.exchanges), progress.jobs))
+            self.polls.append((len(self.api.requests), progress.jobs))
             on_poll(progress)
 
-        return wait_for_jobs(*arguments, on_poll=record, **others)
+        return wait_for_jobs(*arguments, timing=replace(timing, sleep=sleep), on_poll=record)
 
 
 while_waiting = precondition(lambda self: self.is_waiting)
@@ -160,16 +173,11 @@ class GateMachine(RuleBasedStateMachine):
         return self.gate.api
 
     @precondition(lambda self: not self.is_waiting)
-    @rule(wishes=WISHES, presences=st.lists(PRESENCES, min_size=1, max_size=MAX_JOBS))
-    def start_a_gate(self, wishes: Wishes, presences: list[Presence]) -> None:
+    @rule(options=OPTIONS, words=st.lists(WORDS, min_size=1, max_size=MAX_JOBS))
+    def start_a_gate(self, options: Options, words: list[Word]) -> None:
         """Start a gate on new jobs once the last one has ended."""
-        fields = has_row("PENDING").fields
-        courses = {
-            f"job-{number}": Course(f"job-{number}", [(0.0, Standing(presence, fields))])
-            for number, presence in enumerate(presences)
-        }
-        environ = {"INPUT_JOB-IDS": json.dumps([*courses])}
-        self.gate = SteppedGate(Scenario(seed=1, wishes=wishes, job_ids=(*courses,), courses=courses, environ=environ))
+        timelines = {f"job-{number}": Timeline(f"job-{number}", [(0.0, word)]) for number, word in enumerate(words)}
+        self.gate = SteppedGate(Scenario(seed=1, options=options, job_ids=(*timelines,), timelines=timelines))
 
     @while_waiting
     @rule(steps=st.integers(1, 4))
@@ -180,25 +188,32 @@ class GateMachine(RuleBasedStateMachine):
                 self.gate.step()
 
     @while_waiting
-    @rule(number=JOB_NUMBERS, standing=PENDING_ROWS | COMPLETED_ROWS | FAILED_ROWS)
-    def change_a_row(self, number: int, standing: Standing) -> None:
+    @rule(number=JOB_NUMBERS, word=PENDING_ROWS | COMPLETED_ROWS | FAILED_ROWS)
+    def change_a_row(self, number: int, word: Word) -> None:
         """Let a job advance, complete, or fail with an error text that may be hostile."""
-        self._change(number, lambda _: standing)
+        self._say(number, word)
 
     @while_waiting
-    @rule(number=JOB_NUMBERS, presence=st.sampled_from(Presence), status=st.sampled_from((500, 503)))
-    def change_a_presence(self, number: int, presence: Presence, status: int) -> None:
-        """Let a job go missing, or fail each request that names it, or come back."""
-        self._change(number, lambda standing: Standing(presence, standing.fields, status))
+    @rule(number=JOB_NUMBERS, word=BAD_WORDS)
+    def turn_a_job_bad(self, number: int, word: Word) -> None:
+        """Let a job go missing, or fail each request that names it."""
+        self._say(number, word)
+
+    @while_waiting
+    @rule(number=JOB_NUMBERS)
+    def restore_a_job(self, number: int) -> None:
+        """Let a job have its last row again."""
+        timeline = list(self.api.timelines.values())[number % len(self.api.timelines)]
+        rows = [word for _, word in timeline.words if isinstance(word, Mapping)]
+        self._say(number, rows[-1] if rows else row("PENDING"))
 
     @while_waiting
     @rule()
     def complete_all_jobs(self) -> None:
         """Let every job complete that has no final row."""
-        for number, course in enumerate(self.api.courses.values()):
-            _, standing = course.phases[-1]
-            if standing.presence is not Presence.ROW or standing.fields["jobStatus"] not in COMPLETED | FAILED:
-                self._change(number, lambda _: has_row("COMPLETED", hcArticleId="an article"))
+        for number, timeline in enumerate(self.api.timelines.values()):
+            if not is_finished(timeline.words[-1][1]):
+                self._say(number, row("COMPLETED", hcArticleId="an article"))
 
     @while_waiting
     @rule(kind=KINDS, count=st.integers(1, 10))
@@ -234,15 +249,15 @@ class GateMachine(RuleBasedStateMachine):
         """
         assert self.gate is not None
         for request_count, jobs in self.gate.polls:
-            assert [job.id for job in jobs] == list(self.gate.scenario.expected_ids)
+            assert [job.id for job in jobs] == list(self.gate.scenario.unique_ids)
             finished = {job.id for job in jobs if job.is_finished}
-            assert not any(finished.intersection(exchange.job_ids) for exchange in self.api.exchanges[request_count:])
-            completed = [self.api.courses[job.id] for job in jobs if job.state is JobState.COMPLETED]
+            assert not any(finished.intersection(request.job_ids) for request in self.api.requests[request_count:])
+            completed = [self.api.timelines[job.id] for job in jobs if job.state is JobState.COMPLETED]
             assert all(map(has_ever_completed, completed))
         for (_, before), (_, after) in pairwise(self.gate.polls):
             assert all(new == old for old, new in zip(before, after, strict=True) if old.is_finished)
-        deadline = max([STARTED_AT + self.gate.scenario.wishes.timeout, *self.api.clock.landings])
-        assert self.api.clock.now <= deadline + OVERRUN_SECONDS
+        deadline = max([STARTED_AT + self.gate.scenario.options.timeout, *self.api.clock.jumped_to])
+        assert self.api.clock.now <= deadline + MAX_OVERRUN_SECONDS
 
     @precondition(lambda self: self.gate is not None and not self.is_waiting)
     @invariant()
@@ -252,7 +267,7 @@ class GateMachine(RuleBasedStateMachine):
         assert self.gate.evidence is not None
         # The oracle reads what the rules did as if the scenario had planned it.
         self.gate.evidence.scenario = replace(self.gate.scenario, signal=self.api.clock.signal)
-        assert [str(wrong) for wrong in check(self.gate.evidence)] == []
+        assert [str(finding) for finding in check(self.gate.evidence)] == []
 
     def teardown(self) -> None:
         """Let the gate end."""
@@ -261,11 +276,10 @@ class GateMachine(RuleBasedStateMachine):
         if self.gate is not None:
             self.the_end_is_right()
 
-    def _change(self, number: int, change: Callable[[Standing], Standing]) -> None:
-        """Change from now on what the API says about a job."""
-        courses = list(self.api.courses.values())
-        phases = courses[number % len(courses)].phases
-        phases.append((self.api.clock.now - STARTED_AT, change(phases[-1][1])))
+    def _say(self, number: int, word: Word) -> None:
+        """Change what the API says of a job from now on."""
+        timelines = list(self.api.timelines.values())
+        timelines[number % len(timelines)].words.append((self.api.clock.now - STARTED_AT, word))
 
 
 @pytest.mark.timeout(400)  # when it fails, finding a short example takes a while
