@@ -88,19 +88,19 @@ class Behaviour:
 class Request:
     """A request, and what became of it."""
 
-    job_ids: tuple[str, ...]
     began_at: float
     timeout_seconds: float
     in_flight: int  # how many requests were, with this one, when it began
     responses_before: int  # how many the gate had received by then
-    reply: Reply
+    job_ids: tuple[str, ...] = field(repr=False)
+    reply: Reply = field(repr=False)
     fault: str | None = None
     ended_at: float = math.inf
-    response: Response | Failure | None = None
     status: int | None = None
     meaning: Meaning | None = None  # None until the response has arrived
     retry_not_before: float = -math.inf
-    rows: Mapping[str, list[Mapping[str, Any]]] = field(default_factory=dict)  # by job ID in lower case
+    response: Response | Failure | None = field(default=None, repr=False)
+    rows: Mapping[str, list[Mapping[str, Any]]] = field(default_factory=dict, repr=False)  # by job ID in lower case
 
     def arrive(self, now: float) -> None:
         """Let the response arrive."""
@@ -146,7 +146,7 @@ class Transport:
             reply.seconds, reply.failure = timeout_seconds, Failure("no whole response in time")
         self.in_flight = [each for each in self.in_flight if each.ends_at > now]
         numbers = len(self.in_flight) + 1, len(self.responses)
-        request = Request(job_ids, now, timeout_seconds, *numbers, reply, fault)
+        request = Request(now, timeout_seconds, *numbers, job_ids, reply, fault)
         self.requests.append(request)
         self.in_flight.append(request)
         return request

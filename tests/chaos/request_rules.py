@@ -42,7 +42,7 @@ def check_requests(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _is_part_of_batch(evidence: Evidence, request: Request) -> bool:
-    """Whether the IDs are part of a batch that the poll has sent: within a poll, its own 413s alone need to halve it."""
+    """Whether the IDs are part of a batch that the poll has sent. Within a poll, only a batch's own 413s halve it."""
     ids, poll = set(request.job_ids), next((poll for poll in evidence.polls if request in poll.requests), None)
     earlier = poll.requests[: poll.requests.index(request)] if poll else []
     wider = [each for each in earlier if ids <= set(each.job_ids)]

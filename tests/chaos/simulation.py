@@ -72,13 +72,8 @@ class Evidence:
 
     def story(self) -> str:
         """Return the scenario, each request, and all that the gate printed."""
-        lines = [repr(self.scenario.options), repr(self.scenario.behaviour)]
-        for request in self.requests:
-            times = f"{request.began_at - self.started_at:9.3f} {request.ended_at - self.started_at:9.3f}"
-            meaning = request.meaning.name if request.meaning else "no response"
-            ids = f"{len(request.job_ids):4} IDs from {request.job_ids[0][:24]!r}"
-            lines.append(f"{times} {meaning:12} {request.status} {ids} {request.fault or ''}")
-        return "\n".join([*lines, self.written.transcript])
+        lines = (self.scenario.options, self.scenario.behaviour, *self.requests, self.written.transcript)
+        return "\n".join(map(str, lines))
 
     def add_poll(self, jobs: tuple[Job, ...]) -> None:
         """Record a poll that has just ended."""

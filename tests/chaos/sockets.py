@@ -136,8 +136,9 @@ def over_sockets(seed: int, *, is_verbose: bool = False) -> Tally:
         requests = [request.job_ids for request in api.requests]
     counts = Counter({"gates": 1, "requests": len(requests), f"exit {ended.exit_code}": 1})
     kinds = (rule["do"] if isinstance(rule["do"], str) else next(iter(rule["do"])) for rule in plan.faults)
-    counts.update(f"fault {kind}" for kind in (*kinds, *["signal"] * (ended.seconds_after_signal is not None)))
-    findings = [*_check(plan, ended), *_check_requests(plan, requests)]
+    counts.update(f"fault {kind}" for kind in kinds)
+    counts["fault signal"] = int(ended.seconds_after_signal is not None)
+    findings = list(_check(plan, ended, requests))
     if is_verbose:
         show(repr(plan), ended.written.transcript)
     by_command = {f"python -m tests.chaos --only {seed} --sockets 1": findings} if findings else {}
@@ -180,7 +181,10 @@ def _run(plan: Plan, url: str, folder: Path) -> Ended:
     return Ended(written, exit_code, ended_at - began_at, ended_at - signalled_at[0] if signalled_at else None)
 
 
-def _check(plan: Plan, ended: Ended) -> Iterator[Finding]:
+def _check(plan: Plan, ended: Ended, requests: Iterable[Sequence[str]]) -> Iterator[Finding]:
+    for ids in requests:
+        if len(ids) > plan.options.batch_size or not plan.states.keys() >= set(ids):
+            yield Finding(Kind.REQUESTS, f"a request for {ids}")
     yield from ended.written.check_text()
     values, findings = ended.written.check_outputs(list(plan.states))
     yield from findings
@@ -198,16 +202,7 @@ def _check(plan: Plan, ended: Ended) -> Iterator[Finding]:
         if state != plan.states[job_id] and not (was_cut_short and state == "pending"):
             yield Finding(Kind.VERDICT, f"{job_id} is {state}, not {plan.states[job_id]}")
     yield from ended.written.check_annotations(ending[0], is_usage_or_refusal=False)
-    limits = {
-        "deadline": plan.options.timeout + START_SECONDS,
-        "signal": ended.seconds - (ended.seconds_after_signal or 0),
-    }
-    for limit, seconds in limits.items():
-        if ended.seconds > seconds + MAX_OVERRUN_SECONDS:
-            yield Finding(Kind.OVERRUN, f"ended {ended.seconds - seconds:.1f} s after the {limit}")
-
-
-def _check_requests(plan: Plan, requests: Iterable[Sequence[str]]) -> Iterator[Finding]:
-    for ids in requests:
-        if len(ids) > plan.options.batch_size or not plan.states.keys() >= set(ids):
-            yield Finding(Kind.REQUESTS, f"a request for {ids}")
+    overrun_seconds = ended.seconds - plan.options.timeout - START_SECONDS
+    for limit, seconds in {"deadline": overrun_seconds, "signal": ended.seconds_after_signal or 0}.items():
+        if seconds > MAX_OVERRUN_SECONDS:
+            yield Finding(Kind.OVERRUN, f"ended {seconds:.1f} s after the {limit}")

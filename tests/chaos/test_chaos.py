@@ -266,5 +266,5 @@ def test_command__names_seeds_with_findings(broken_seeds: set[int], capsys: pyte
     assert re.findall(r"--only \d+|sockets \d+", capsys.readouterr().out) == ["--only 8", "--only 9", "sockets 8"]
     assert command.main(["--only", "9"]) == 1
     printed = capsys.readouterr().out
-    assert printed.count(" IDs from ") == len(simulate(make_scenario(9)).requests)
+    assert printed.count("Request(") == len(simulate(make_scenario(9)).requests)
     assert printed.endswith("keys leaked: the key is in the summary\n")

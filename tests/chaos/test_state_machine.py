@@ -18,7 +18,7 @@ from fini_gate.verdict import Verdict
 
 from . import simulation
 from .contract import COMPLETED, FAILED
-from .model import Api, Behaviour, Request, Timeline, Word
+from .model import Api, Behaviour, Clock, Request, Timeline, Word
 from .oracle import check
 from .replies import FAULTS, OUTAGES, TEXTS
 from .request_rules import MAX_OVERRUN_SECONDS
@@ -128,8 +128,8 @@ class SteppedGate:
         finally:
             self._stopped.put(None)
 
-    def _make_api(self, *arguments: Any, **others: Any) -> Api:  # noqa: ANN401 - the model's arguments
-        self.api = FaultyApi(*arguments, before_wait=self._stop, **others)
+    def _make_api(self, clock: Clock, **others: Any) -> Api:  # noqa: ANN401 - the model's arguments
+        self.api = FaultyApi(clock, before_wait=self._stop, **others)
         return self.api
 
     def _stop(self) -> None:
