@@ -8,7 +8,7 @@ import sys
 # Isolated, Python imports nothing from beside its script, nor from the folder that it starts in (the user's checkout).
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))  # noqa: PTH120 - pathlib takes long to import
 
-from fini_gate.waiting import Waiter
+from fini_gate.executor import InterruptibleExecutor
 
 if __name__ == "__main__":
     # The variables of earlier steps come along. By these OpenSSL would load code out of a file that one of them names,
@@ -19,11 +19,11 @@ if __name__ == "__main__":
     # What the gate makes are jobs, very many of them, that last to its end: there is seldom anything to be found.
     gc.set_threshold(100_000)
     # First of all, since the rest takes a while to import: until then a SIGTERM would not be heard.
-    waiter = Waiter()
-    waiter.listen()
+    executor = InterruptibleExecutor()
+    executor.install_signal_handlers()
 
     from fini_gate.main import main
 
-    exit_code = main(os.environ, waiter)
+    exit_code = main(os.environ, executor)
     # All is written. An interpreter that shuts down takes its time over that many jobs, and hears signals meanwhile.
     os._exit(exit_code)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from bench import cost, growth, image, machine, rhythm, start
-from bench.results import markdown, results
+from bench.results import escape_markdown, results
 
 SECTIONS: Final = {
     "rhythm": rhythm.measure,
@@ -31,7 +31,7 @@ def main() -> int:
     sections = []
     for name in names or SECTIONS:
         sections.append(SECTIONS[name]())
-        print(markdown(sections[-1]), end="\n\n", flush=True)
+        print(escape_markdown(sections[-1]), end="\n\n", flush=True)
     if not names:
         day = datetime.now(UTC).date().isoformat()
         RESULTS.write_text(results(sections, day=day, machine=machine.described()), encoding="utf-8")

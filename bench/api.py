@@ -96,9 +96,9 @@ class _Connection(asyncio.Protocol):
         if not head.startswith(b"GET /tally "):
             asyncio.get_running_loop().call_later(self._latency_seconds, self._answer, self._rows(json.loads(body)))
             return
-        looks = max(tally.asked.values(), default=0)
+        polls = max(tally.asked.values(), default=0)
         self._tallies.append(Tally())
-        self._answer(json.dumps([tally.first_byte_at if tally.request_count else 0, tally.request_count, looks]))
+        self._answer(json.dumps([tally.first_byte_at if tally.request_count else 0, tally.request_count, polls]))
 
     def _rows(self, body: dict[str, list[str]]) -> str:
         tally = self._tallies[-1]

@@ -12,11 +12,11 @@ from typing import Final
 from bench import gate
 from bench.api import serve
 from bench.child import Taken, in_turn, run
-from bench.figures import ratios, shown
+from bench.figures import quote, ratios
 from bench.machine import ROOT
 from bench.section import Goal, Section
 
-JOB_COUNT: Final = 10_000
+MAX_JOBS: Final = 10_000
 ROUNDS: Final = 7
 # Of 100 jobs each.
 BATCH_COUNT: Final = 60
@@ -33,7 +33,7 @@ def measure() -> Section:
     with tempfile.TemporaryDirectory(prefix="fini-gate-bench-") as name:
         folder = Path(name)
         with serve() as api:
-            peers = _peers(gate.workspace(folder, job_count=JOB_COUNT), api.url)
+            peers = _peers(gate.workspace(folder, job_count=MAX_JOBS), api.url)
             at_once = in_turn(peers, rounds=ROUNDS)
         with serve(latency_seconds=LATENCY_SECONDS) as api:
             peers = _peers(gate.workspace(folder, job_count=BATCH_COUNT * 100), api.url)
@@ -48,11 +48,11 @@ def measure() -> Section:
         ),
         header=("what", "who", "CPU, s", "times the bare session's", "time, s", "times the bare session's"),
         rows=(
-            *_rows(f"{JOB_COUNT:,} jobs", at_once),
+            *_rows(f"{MAX_JOBS:,} jobs", at_once),
             *_rows(f"{BATCH_COUNT} batches at {LATENCY_SECONDS * 1000:.0f} ms", with_latency),
         ),
         goals=(
-            Goal(f"CPU of {JOB_COUNT:,} jobs, times a bare session's", median(_cpu_ratios(at_once, GATE)), 2.0),
+            Goal(f"CPU of {MAX_JOBS:,} jobs, times a bare session's", median(_cpu_ratios(at_once, GATE)), 2.0),
             Goal(
                 f"time of {BATCH_COUNT} batches at {LATENCY_SECONDS * 1000:.0f} ms, times a bare session's",
                 median(_wall_ratios(with_latency, GATE)),
@@ -89,10 +89,10 @@ def _rows(what: str, taken: Mapping[str, list[Taken]]) -> list[tuple[str, ...]]:
         (
             what,
             who,
-            shown([each.cpu_seconds for each in rounds]),
-            shown(_cpu_ratios(taken, who)),
-            shown([each.wall_seconds for each in rounds]),
-            shown(_wall_ratios(taken, who)),
+            quote([each.cpu_seconds for each in rounds]),
+            quote(_cpu_ratios(taken, who)),
+            quote([each.wall_seconds for each in rounds]),
+            quote(_wall_ratios(taken, who)),
         )
         for who, rounds in taken.items()
     ]

@@ -24,13 +24,13 @@ def draw(path: Path) -> None:
     marks = {policy: (mean_looks(fared), mean_lag(fared)) for policy, fared in found.items()}
     figure = Figure(figsize=INCHES, dpi=DOTS_PER_INCH, layout="constrained")
     axes = figure.subplots()
-    for policy, (looks, lag) in marks.items():
+    for policy, (polls, lag) in marks.items():
         is_ours = policy == OURS
         color = ACCENT if is_ours else OTHER if policy.startswith("exponential") else PALE
-        axes.scatter(looks, lag, s=150 if is_ours else 60, color=color, clip_on=False)
+        axes.scatter(polls, lag, s=150 if is_ours else 60, color=color, clip_on=False)
         axes.annotate(
-            f"{policy}: {lag:.1f} s late, {looks:.0f} looks",
-            (looks, lag),
+            f"{policy}: {lag:.1f} s late, {polls:.0f} looks",
+            (polls, lag),
             xytext=PLACES.get(policy, (9, 0)),
             textcoords="offset points",
             verticalalignment="center",

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from statistics import median
 
 
-def shown(values: Sequence[float], form: str = ".2f") -> str:
+def quote(values: Sequence[float], form: str = ".2f") -> str:
     """The median, and between what the values lie."""
     lowest, middle, highest = (format(value, form) for value in (min(values), median(values), max(values)))
     return middle if lowest == highest else f"{middle} ({lowest} to {highest})"

@@ -10,7 +10,7 @@ from typing import Final
 from bench import gate
 from bench.api import Api, serve
 from bench.child import Taken, in_turn, run
-from bench.figures import shown
+from bench.figures import quote
 from bench.section import Goal, Section
 
 JOB_COUNTS: Final = (1_000, 10_000, 50_000, 100_000)
@@ -42,7 +42,7 @@ def measure() -> Section:
         with serve(spread_seconds=SPREAD_SECONDS) as api:
             workspace = gate.workspace(folder, job_count=LOOKED_AT_JOBS)
             rhythm = {"poll_interval": "250ms", "max_poll_interval": "250ms"}
-            looks = [
+            polls = [
                 _gating(workspace, api, batch_size=str(size), **rhythm)().look_count for size in LOOKED_AT_BATCH_SIZES
             ]
     empty = gated["1"]
@@ -55,7 +55,7 @@ def measure() -> Section:
         prose=(
             "Whole gates on jobs that have ended, in batches of 100; what a job takes is above what a gate on one job"
             f" takes. Besides, {LOOKED_AT_JOBS:,} jobs that end over {SPREAD_SECONDS:.0f} s, looked at each 250 ms in"
-            f" batches of {', '.join(map(str, LOOKED_AT_BATCH_SIZES))}: {', '.join(map(str, looks))} looks."
+            f" batches of {', '.join(map(str, LOOKED_AT_BATCH_SIZES))}: {', '.join(map(str, polls))} looks."
         ),
         header=("jobs", "CPU, s", "CPU of a job, µs", "memory at its peak, MB", "memory of a job, bytes", "requests"),
         rows=(
@@ -64,9 +64,9 @@ def measure() -> Section:
                 (
                     f"{count:,}",
                     _cpu(gated[str(count)]),
-                    shown([seconds * 1e6 for seconds in cpu[count]], ".1f"),
+                    quote([seconds * 1e6 for seconds in cpu[count]], ".1f"),
                     _peak(gated[str(count)]),
-                    shown(memory[count], ",.0f"),
+                    quote(memory[count], ",.0f"),
                     f"{requests[count]:,}",
                 )
                 for count in JOB_COUNTS
@@ -86,7 +86,7 @@ def measure() -> Section:
                 requests[most] / (most / BATCH_SIZE),
                 1.0,
             ),
-            Goal("looks in one size of batches, times those in another", max(looks) / min(looks), 1.25),
+            Goal("looks in one size of batches, times those in another", max(polls) / min(polls), 1.25),
         ),
     )
 
@@ -102,11 +102,11 @@ def _gating(workspace: Path, api: Api, **inputs: str) -> Callable[[], _Gated]:
 
 
 def _cpu(gated: Sequence[_Gated]) -> str:
-    return shown([each.taken.cpu_seconds for each in gated])
+    return quote([each.taken.cpu_seconds for each in gated])
 
 
 def _peak(gated: Sequence[_Gated]) -> str:
-    return shown([each.taken.peak_bytes / 1e6 for each in gated], ".1f")
+    return quote([each.taken.peak_bytes / 1e6 for each in gated], ".1f")
 
 
 def _cpu_of_a_job(gated: Sequence[_Gated], empty: Sequence[_Gated], count: int) -> list[float]:

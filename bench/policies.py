@@ -7,7 +7,7 @@ from random import Random
 from typing import Final, Protocol, TypeAlias
 
 from bench.traces import Trace
-from fini_gate.schedule import Pace, pause_seconds
+from fini_gate.pacing import CompletionRate, interval_seconds
 
 SHORTEST_SECONDS: Final = 1.0
 LONGEST_SECONDS: Final = 30.0
@@ -25,12 +25,12 @@ Policy: TypeAlias = Callable[[Random], Rhythm]
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Result:
     """How a gate fared."""
 
     lag_seconds: float
     """From the last job's end to the look that saw it."""
-    looks: int
+    polls: int
 
 
 def fixed(seconds: float) -> Policy:
@@ -56,17 +56,17 @@ def exponential(base: float) -> Policy:
 
 def fini_gate(chance: Random) -> Rhythm:
     """The gate's own, with its default intervals."""
-    pace: Pace | None = None
+    pace: CompletionRate | None = None
 
     def rhythm(at: float, ended: int, pending: int) -> float:
         nonlocal pace
-        pace = Pace.first_seen(at, ended) if pace is None else pace.seen(at, ended)
-        return pause_seconds(
+        pace = CompletionRate.first_seen(at, ended) if pace is None else pace.seen(at, ended)
+        return interval_seconds(
             pace.end_of(pending) - at,
             at,
-            shortest_seconds=SHORTEST_SECONDS,
-            longest_seconds=LONGEST_SECONDS,
-            chance=chance.random(),
+            min_seconds=SHORTEST_SECONDS,
+            max_seconds=LONGEST_SECONDS,
+            jitter=chance.random(),
         )
 
     return rhythm
@@ -84,10 +84,10 @@ PEERS: Final[Mapping[str, Policy]] = {
 POLICIES: Final[Mapping[str, Policy]] = {OURS: fini_gate, **PEERS}
 
 
-def wait(trace: Trace, rhythm: Rhythm) -> Outcome:
+def wait(trace: Trace, rhythm: Rhythm) -> Result:
     """Look at the jobs until the last one has ended."""
-    at, looks = 0.0, 1
+    at, polls = 0.0, 1
     while (ended := bisect_right(trace, at)) < len(trace):
         at += rhythm(at, ended, len(trace) - ended)
-        looks += 1
-    return Outcome(at - trace[-1], looks)
+        polls += 1
+    return Result(at - trace[-1], polls)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from bench.section import Goal, Section
 
 
-def markdown(section: Section) -> str:
+def escape_markdown(section: Section) -> str:
     """A section with its tables."""
     parts = [f"## {section.title}", section.prose]
     if section.rows:
@@ -23,7 +23,7 @@ def results(sections: Sequence[Section], *, day: str, machine: str) -> str:
         f"{count - missed} of {count} goals are met. Figures are medians, between the least and the most of all rounds;"
         " peers ran in turn, and a ratio is of two in one round."
     )
-    parts = ["# How fast it is", f"By `make bench`, on {day}: {machine}.", met, *map(markdown, sections)]
+    parts = ["# How fast it is", f"By `make bench`, on {day}: {machine}.", met, *map(escape_markdown, sections)]
     return "\n\n".join(parts) + "\n"
 
 

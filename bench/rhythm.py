@@ -5,7 +5,7 @@ from random import Random
 from statistics import fmean, median, quantiles
 from typing import Final, TypeAlias
 
-from bench.policies import OURS, PEERS, POLICIES, Outcome, Policy, wait
+from bench.policies import OURS, PEERS, POLICIES, Policy, Result, wait
 from bench.section import Goal, Section
 from bench.traces import JOB_SECONDS, MOST_WORKERS, Trace, traces
 
@@ -14,7 +14,7 @@ TRACES_OF_A_CLASS: Final = 1000
 ALL: Final = "all classes"
 REFERENCES: Final = ("fixed 5 s", "fixed 10 s")
 
-Outcomes: TypeAlias = Mapping[str, Mapping[str, Sequence[Outcome]]]
+Outcomes: TypeAlias = Mapping[str, Mapping[str, Sequence[Result]]]
 """Class of traces → policy → how it fared on each."""
 
 
@@ -33,18 +33,18 @@ def outcomes(seed: int, count: int, *, stretch: float = 1) -> Outcomes:
     }
 
 
-def _wait(trace: Trace, make: Policy, seed: int, stretch: float) -> Outcome:
+def _wait(trace: Trace, make: Policy, seed: int, stretch: float) -> Result:
     return wait([end * stretch for end in trace], make(Random(seed)))  # noqa: S311 - no secrets
 
 
-def mean_lag(fared: Sequence[Outcome]) -> float:
+def mean_lag(fared: Sequence[Result]) -> float:
     """Seconds from the last job's end to the verdict."""
-    return fmean(outcome.lag_seconds for outcome in fared)
+    return fmean(result.lag_seconds for result in fared)
 
 
-def mean_looks(fared: Sequence[Outcome]) -> float:
+def mean_looks(fared: Sequence[Result]) -> float:
     """How many looks a verdict took."""
-    return fmean(outcome.looks for outcome in fared)
+    return fmean(result.polls for result in fared)
 
 
 def goals(found: Outcomes) -> tuple[Goal, ...]:
@@ -94,8 +94,8 @@ def measure() -> Section:
     )
 
 
-def _row(name: str, policy: str, fared: Mapping[str, Sequence[Outcome]]) -> tuple[str, ...]:
-    lags = [outcome.lag_seconds for outcome in fared[policy]]
+def _row(name: str, policy: str, fared: Mapping[str, Sequence[Result]]) -> tuple[str, ...]:
+    lags = [result.lag_seconds for result in fared[policy]]
     tenths = quantiles(lags, n=10)
     return (
         name,

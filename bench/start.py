@@ -12,7 +12,7 @@ from typing import Final
 from bench import gate, machine
 from bench.api import Api, serve
 from bench.child import in_turn, run
-from bench.figures import ratios, shown
+from bench.figures import quote, ratios
 from bench.section import Goal, Section
 
 ROUNDS: Final = 21
@@ -104,8 +104,8 @@ def _rows(where: str, taken: dict[str, list[float]]) -> list[tuple[str, ...]]:
         (
             where,
             what,
-            shown([each * 1000 for each in seconds], ".0f"),
-            shown(ratios(seconds, taken[IMPORT])),
+            quote([each * 1000 for each in seconds], ".0f"),
+            quote(ratios(seconds, taken[IMPORT])),
         )
         for what, seconds in taken.items()
     ]

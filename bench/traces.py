@@ -40,8 +40,8 @@ def _heavy_tail(chance: Random) -> Trace:
 def _stall(chance: Random) -> Trace:
     """Nothing ends for 10 to 60 s, anywhere in the batch, and then it goes on."""
     ends = _batch(chance)
-    begin, seconds = chance.uniform(0, ends[-1]), _between(chance, 10, 60)
-    return [end if end < begin else end + seconds for end in ends]
+    submit, seconds = chance.uniform(0, ends[-1]), _between(chance, 10, 60)
+    return [end if end < submit else end + seconds for end in ends]
 
 
 def _bursts(chance: Random) -> Trace:

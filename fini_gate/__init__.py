@@ -1,7 +1,7 @@
-"""A gate between "we asked Fini to generate knowledge" and "we deploy".
+"""Wait for Fini's knowledge-generation jobs and decide whether a deploy may go on.
 
-One way through, and the order in which to read the modules; what stands in brackets is of use to the one before it:
-`inputs` (`escaping`, `errors`) → `job_ids`, `certificates` (`workspace`) → `gate` (`jobs`, `schedule`) ⇄ `client`
-(`waiting`) → `verdict` → `report` (`progress`), `summary` (`timeline`), `results_file` → `github` (`terminal`); `main`
-wires them.
+One way through, and the order in which to read the modules (helpers in brackets):
+`inputs` (`escaping`, `errors`) → `job_ids`, `certificates` (`files`) → `poller` (`models`, `pacing`) ⇄
+`client` (`executor`)
+→ `verdict` → `output` → `platforms`. `main` wires them.
 """

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Final
 
 from fini_gate.errors import UsageError
-from fini_gate.escaping import redacted
-from fini_gate.inputs import Inputs, shown
-from fini_gate.workspace import resolve
+from fini_gate.escaping import redact
+from fini_gate.files import resolve
+from fini_gate.inputs import Inputs, quote
 
 # All authorities that browsers trust make a quarter of it.
-BUNDLE_BYTES: Final = 1024**2
+MAX_BUNDLE_BYTES: Final = 1024**2
 _CERTIFICATE: Final = re.compile("-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----")
 _BEGIN: Final = "-----BEGIN "
 # What an error quotes of a text that is no path.
@@ -28,8 +28,8 @@ def read_ca_bundle(inputs: Inputs) -> str:
     if not given:
         return ""
     is_path = _BEGIN not in given and "\n" not in given
-    first_line = redacted(given, inputs.api_key).split("\n")[0]
-    name = shown(first_line if is_path else f"{first_line[:_BEGINNING_CHARACTERS]}…")
+    first_line = redact(given, inputs.api_key).split("\n")[0]
+    name = quote(first_line if is_path else f"{first_line[:_BEGINNING_CHARACTERS]}…")
     text = _read_text(inputs.workspace, given, name) if is_path else given
     # A key is refused unseen, whatever else is wrong.
     if "PRIVATE KEY-----" in text:
@@ -77,12 +77,13 @@ def _read_text(workspace: Path, given: str, name: str) -> str:
                 " step of this job wrote it there."
             )
         with path.open("rb") as file:
-            content = file.read(BUNDLE_BYTES + 1)
+            content = file.read(MAX_BUNDLE_BYTES + 1)
     except OSError as error:
         raise UsageError(f"File {name} of ca-bundle cannot be read: {error.strerror}.") from None
-    if len(content) > BUNDLE_BYTES:
+    if len(content) > MAX_BUNDLE_BYTES:
         raise UsageError(
-            f"File {name} of ca-bundle is larger than {BUNDLE_BYTES // 1024**2} MiB: name one with certificates alone."
+            f"File {name} of ca-bundle is larger than {MAX_BUNDLE_BYTES // 1024**2} MiB: name one with"
+            " certificates alone."
         )
     # Between the certificates, which are ASCII, anything may stand.
     return content.decode(errors="replace")

@@ -11,12 +11,12 @@ _MARKDOWN: Final = re.compile(r"[\\`*_{}\[\]()<>#+.!|~&@:$]")
 _ENTITIES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
-def redacted(text: str, secret: str) -> str:
+def redact(text: str, secret: str) -> str:
     """The text without the API key."""
     return text.replace(secret, "***") if len(secret) >= _SHORTEST_SECRET else text
 
 
-def visible(text: str) -> str:
+def escape_control(text: str) -> str:
     """The text on one line, for a log: control characters and the like are spelled out, commands broken up.
 
     GitHub's runner obeys `##[command]` anywhere in a line, and takes a lone carriage return for a line's end.
@@ -29,7 +29,7 @@ def visible(text: str) -> str:
     return text.replace("##[", "## [")
 
 
-def markdown(text: str) -> str:
+def escape_markdown(text: str) -> str:
     """The text on one line, for a job summary: neither Markdown nor HTML, and nobody is mentioned by it."""
 
     def escape(match: re.Match[str]) -> str:
@@ -38,4 +38,4 @@ def markdown(text: str) -> str:
             return "@\u200b"  # in front of it, or as an entity, the mention would stand
         return _ENTITIES.get(character) or f"\\{character}"
 
-    return _MARKDOWN.sub(escape, visible(text))
+    return _MARKDOWN.sub(escape, escape_control(text))

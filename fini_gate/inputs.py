@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from fini_gate.errors import UsageError
-from fini_gate.escaping import redacted
+from fini_gate.escaping import redact
 
 DEFAULTS: Final[Mapping[str, str]] = {
     "api-key": "",
@@ -38,11 +38,11 @@ DEFAULTS: Final[Mapping[str, str]] = {
     "api-url": "https://api-prod.usefini.com",
 }
 
-SHORTEST_INTERVAL_SECONDS: Final = 0.1
+MIN_INTERVAL_SECONDS: Final = 0.1
 # Eleven years: beyond any job, and within what clocks, dates and the operating system's waits can hold.
-LONGEST_DURATION_HOURS: Final = 100_000
+MAX_DURATION_HOURS: Final = 100_000
 BATCH_SIZES: Final = range(1, 1001)
-PARALLEL_REQUESTS: Final = range(1, 17)
+CONCURRENT_REQUESTS: Final = range(1, 17)
 
 _UNIT_SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _NUMBER: Final = r"[0-9]+(?:\.[0-9]+)?"
@@ -95,7 +95,7 @@ class Inputs:
         Raises:
             UsageError: an input is wrong; the text names it, its value and what is allowed.
         """
-        given = {name: environ.get(variable(name), "").strip() or default for name, default in DEFAULTS.items()}
+        given = {name: environ.get(env_name(name), "").strip() or default for name, default in DEFAULTS.items()}
 
         key = api_key(environ)
 
@@ -103,7 +103,7 @@ class Inputs:
             try:
                 return parse(given[name])
             except ValueError as error:
-                value = shown(_without_password(redacted(given[name], key)))
+                value = quote(_without_password(redact(given[name], key)))
                 raise UsageError(f"Input {name} is {value}: it must be {error}.") from None
 
         def read_optional(name: str, parse: Callable[[str], _Value]) -> _Value | None:
@@ -113,36 +113,36 @@ class Inputs:
             api_key=_checked_api_key(key),
             job_ids=given["job-ids"],
             job_id_paths=tuple(filter(None, map(str.strip, given["job-ids-file"].splitlines()))),
-            timeout_seconds=read("timeout", duration_seconds),
+            timeout_seconds=read("timeout", parse_duration),
             stall_timeout_seconds=read_optional("stall-timeout", _some_seconds),
             poll_interval_seconds=read("poll-interval", _interval_seconds),
             max_poll_interval_seconds=read("max-poll-interval", _interval_seconds),
-            fail_fast=read("fail-fast", _switch),
+            fail_fast=read("fail-fast", _boolean),
             if_no_jobs=read("if-no-jobs", _if_no_jobs),
-            require_articles=read("require-articles", _switch),
-            not_found_grace_seconds=read("not-found-grace", duration_seconds),
-            outage_tolerance_seconds=read("outage-tolerance", duration_seconds),
+            require_articles=read("require-articles", _boolean),
+            not_found_grace_seconds=read("not-found-grace", parse_duration),
+            outage_tolerance_seconds=read("outage-tolerance", parse_duration),
             request_timeout_seconds=read("request-timeout", _some_seconds),
             batch_size=read("batch-size", _whole_number(BATCH_SIZES)),
-            max_parallel=read("max-parallel", _whole_number(PARALLEL_REQUESTS)),
+            max_parallel=read("max-parallel", _whole_number(CONCURRENT_REQUESTS)),
             results_file=read("results-file", _one_line),
-            article_details=read("article-details", _switch),
-            job_summary=read("job-summary", _switch),
+            article_details=read("article-details", _boolean),
+            job_summary=read("job-summary", _boolean),
             ca_bundle=given["ca-bundle"],
             api_url=read("api-url", _api_url),
             workspace=Path(environ.get("GITHUB_WORKSPACE") or Path.cwd()),
         )
         if inputs.max_poll_interval_seconds < inputs.poll_interval_seconds:
             raise UsageError(
-                f"Input max-poll-interval is {shown(given['max-poll-interval'])}: it must be no shorter than"
-                f" poll-interval, which is {shown(given['poll-interval'])}."
+                f"Input max-poll-interval is {quote(given['max-poll-interval'])}: it must be no shorter than"
+                f" poll-interval, which is {quote(given['poll-interval'])}."
             )
         return inputs
 
 
 def api_key(environ: Mapping[str, str]) -> str:
     """The API key as it was handed over, whatever it is; empty where there is none."""
-    return environ.get(variable("api-key"), "").strip() or environ.get("FINI_API_KEY", "").strip()
+    return environ.get(env_name("api-key"), "").strip() or environ.get("FINI_API_KEY", "").strip()
 
 
 def is_api_key(text: str) -> bool:
@@ -150,17 +150,17 @@ def is_api_key(text: str) -> bool:
     return bool(re.fullmatch(r"[!-~]+", text))
 
 
-def variable(name: str) -> str:
+def env_name(name: str) -> str:
     """The environment variable in which the runner hands over an input. Hyphens stay."""
     return f"INPUT_{name.upper()}"
 
 
-def shown(value: str) -> str:
+def quote(value: str) -> str:
     """A value as an error quotes it: on one line, and short."""
     return repr(value if len(value) <= 100 else f"{value[:99]}…")  # noqa: PLR2004 - a length for the eye
 
 
-def duration_seconds(text: str) -> float:
+def parse_duration(text: str) -> float:
     """Seconds of a duration such as `500ms`, `90s`, `1h30m`; a bare number is seconds.
 
     Raises:
@@ -171,12 +171,12 @@ def duration_seconds(text: str) -> float:
     # In digits alone it would be looked for from each of them on.
     spans = _SPAN.findall(text) if text[-1].isalpha() else [(text, "s")]
     seconds = sum(float(number) * _UNIT_SECONDS[unit] for number, unit in spans)
-    if seconds > LONGEST_DURATION_HOURS * _UNIT_SECONDS["h"]:
-        raise ValueError(f"at most {LONGEST_DURATION_HOURS}h")
+    if seconds > MAX_DURATION_HOURS * _UNIT_SECONDS["h"]:
+        raise ValueError(f"at most {MAX_DURATION_HOURS}h")
     return seconds
 
 
-def duration_text(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """A duration as people read it, such as `1h30m` or `2m5s`; below a minute to a tenth, such as `0.4s`."""
     if round(seconds, 1) < _UNIT_SECONDS["m"]:
         return f"{seconds:.1f}".removesuffix(".0") + "s"
@@ -194,20 +194,20 @@ def is_loopback(host: str) -> bool:
 
 
 def _some_seconds(text: str) -> float:
-    seconds = duration_seconds(text)
+    seconds = parse_duration(text)
     if seconds == 0:
         raise ValueError("longer than 0")
     return seconds
 
 
 def _interval_seconds(text: str) -> float:
-    seconds = duration_seconds(text)
-    if seconds < SHORTEST_INTERVAL_SECONDS:
-        raise ValueError(f"at least {SHORTEST_INTERVAL_SECONDS * 1000:.0f}ms")
+    seconds = parse_duration(text)
+    if seconds < MIN_INTERVAL_SECONDS:
+        raise ValueError(f"at least {MIN_INTERVAL_SECONDS * 1000:.0f}ms")
     return seconds
 
 
-def _switch(text: str) -> bool:
+def _boolean(text: str) -> bool:
     if text not in {"true", "True", "TRUE", "false", "False", "FALSE"}:
         raise ValueError("true or false")
     return text.lower() == "true"
@@ -253,7 +253,7 @@ def _api_url(text: str) -> str:
     try:
         parts = urlsplit(text)
         well_formed = bool(re.fullmatch(r"[!-~]+", text)) and not re.search(r"[\\?#]", text)
-        allowed = well_formed and parts.port != 0 and _may_carry_a_key(parts)
+        allowed = well_formed and parts.port != 0 and _is_secure(parts)
     except ValueError:  # no valid port, or no valid IPv6 address
         allowed = False
     if not allowed:
@@ -268,7 +268,7 @@ def _without_password(address: str) -> str:
     return re.sub("^([A-Za-z]+://)?.*@", r"\1***@", address)
 
 
-def _may_carry_a_key(parts: SplitResult) -> bool:
+def _is_secure(parts: SplitResult) -> bool:
     """Whether a key may be sent there: encrypted, or without leaving the machine."""
     if not _HOST_AND_PORT.fullmatch(parts.netloc.lower()):
         return False

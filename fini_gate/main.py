@@ -12,34 +12,34 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from fini_gate import report
 from fini_gate.certificates import read_ca_bundle
 from fini_gate.client import Article, FiniClient, Transport, look_up_articles
 from fini_gate.errors import CancelledError, GateError, InternalError, UsageError
-from fini_gate.gate import LAST_LOOK_SECONDS, Progress, wait_for_jobs
-from fini_gate.github import Runner
+from fini_gate.executor import InterruptibleExecutor
 from fini_gate.inputs import IfNoJobs, Inputs, api_key
 from fini_gate.job_ids import read_job_ids
-from fini_gate.jobs import Job
-from fini_gate.progress import ProgressLog
-from fini_gate.results_file import check_results_file, write_results_file
-from fini_gate.summary import summary
-from fini_gate.terminal import live_line
-from fini_gate.verdict import Outcome, Verdict, judge
-from fini_gate.waiting import Waiter
+from fini_gate.models import Job
+from fini_gate.output import report
+from fini_gate.output.log import ProgressLog
+from fini_gate.output.results import check_results_file, write_results_file
+from fini_gate.output.summary import summary
+from fini_gate.platforms.github import Runner
+from fini_gate.platforms.terminal import live_line
+from fini_gate.poller import FINAL_POLL_GRACE_SECONDS, Progress, wait_for_jobs
+from fini_gate.verdict import Result, Verdict, decide
 
 # With more, the outputs could not hold them all, and the workflow would learn of it only at the end.
-JOBS_WITHOUT_RESULTS_FILE: Final = 10_000
+MAX_JOBS_WITHOUT_RESULTS_FILE: Final = 10_000
 # Of the statuses never heard of so many are warned of.
-WARNED_STATUSES: Final = 5
+MAX_STATUS_WARNINGS: Final = 5
 # What looking up titles may add to the run, which has its verdict.
-DETAILS_SECONDS: Final = 10.0
+MAX_DETAILS_SECONDS: Final = 10.0
 
 
-def main(environ: Mapping[str, str], waiter: Waiter) -> int:
+def main(environ: Mapping[str, str], executor: InterruptibleExecutor) -> int:
     """Run the gate, and return the exit code."""
     _prepare_stdout()
-    gate_run = GateRun(environ, waiter)
+    gate_run = GateRun(environ, executor)
     verdict = gate_run.decide()
     return gate_run.publish(verdict).exit_code
 
@@ -47,10 +47,10 @@ def main(environ: Mapping[str, str], waiter: Waiter) -> int:
 class GateRun:
     """One run of the gate, from the environment to the runner's files."""
 
-    def __init__(self, environ: Mapping[str, str], waiter: Waiter) -> None:
+    def __init__(self, environ: Mapping[str, str], executor: InterruptibleExecutor) -> None:
         self._started_at = time.monotonic()
         self._environ = environ
-        self.waiter = waiter
+        self.executor = executor
         self._runner = Runner(environ, secret=api_key(environ))
         self._inputs: Inputs | None = None
         self._jobs: tuple[Job, ...] = ()
@@ -71,7 +71,7 @@ class GateRun:
             transport = Transport(
                 api_url=inputs.api_url,
                 api_key=inputs.api_key,
-                calls=self.waiter,
+                calls=self.executor,
                 ca_certificates=ca_certificates,
             )
             with live_line() as self._show_line:
@@ -83,7 +83,7 @@ class GateRun:
                     clock=time.monotonic,
                     sleep=self._pause,
                     random=random.random,
-                    on_look=self._on_look,
+                    on_poll=self._on_poll,
                 )
             return self._with_titles(verdict, inputs, transport)
         except GateError as error:
@@ -94,14 +94,14 @@ class GateRun:
     def publish(self, verdict: Verdict) -> Verdict:
         """Write all that the runner and people read, and return what was published."""
         results_file = self._write_outputs(verdict)
-        if self.waiter.signal_number is not None and verdict.outcome is not Outcome.CANCELLED:
+        if self.executor.signal_number is not None and verdict.result is not Result.CANCELLED:
             # Of an output written twice the later one counts.
-            error = CancelledError(self.waiter.signal_number)
-            verdict = judge(verdict.jobs, elapsed_seconds=self._elapsed_seconds, error=error)
+            error = CancelledError(self.executor.signal_number)
+            verdict = decide(verdict.jobs, elapsed_seconds=self._elapsed_seconds, error=error)
             results_file = self._write_outputs(verdict)
         if self._inputs is None or self._inputs.job_summary:
             self._runner.append_summary(summary(verdict, results_file=results_file))
-        if verdict.outcome is not Outcome.SUCCESS:
+        if verdict.result is not Result.SUCCESS:
             self._runner.error(f"Fini gate: {report.title(verdict)}", report.error_text(verdict))
             for title, text in report.job_errors(verdict):
                 self._runner.error(title, text)
@@ -120,9 +120,9 @@ class GateRun:
         if inputs.results_file:
             check_results_file(inputs.workspace, inputs.results_file)
         jobs = tuple(Job(id=job_id, document_id=document_id) for job_id, document_id in read_job_ids(inputs).items())
-        if len(jobs) > JOBS_WITHOUT_RESULTS_FILE and not inputs.results_file:
+        if len(jobs) > MAX_JOBS_WITHOUT_RESULTS_FILE and not inputs.results_file:
             raise UsageError(
-                f"There are {len(jobs)} job IDs, and the outputs hold those of {JOBS_WITHOUT_RESULTS_FILE} at most:"
+                f"There are {len(jobs)} job IDs, and the outputs hold those of {MAX_JOBS_WITHOUT_RESULTS_FILE} at most:"
                 " give results-file, a path to write all results to."
             )
         return jobs
@@ -133,18 +133,18 @@ class GateRun:
                 "There are no job IDs: inputs job-ids and job-ids-file are empty, or what they name is. Check the step"
                 " that queues the jobs, or set if-no-jobs to warn or ignore."
             )
-        verdict = judge((), elapsed_seconds=self._elapsed_seconds)
+        verdict = decide((), elapsed_seconds=self._elapsed_seconds)
         if inputs.if_no_jobs is IfNoJobs.WARN:
             self._runner.warning(report.message(verdict))
         return verdict
 
     def _judge_error(self, error: GateError) -> Verdict:
         jobs = () if isinstance(error, UsageError) else self._jobs
-        return judge(jobs, elapsed_seconds=self._elapsed_seconds, error=error)
+        return decide(jobs, elapsed_seconds=self._elapsed_seconds, error=error)
 
     def _with_titles(self, verdict: Verdict, inputs: Inputs, transport: Transport) -> Verdict:
         """The same verdict, with the titles of its articles where they are wanted and can be had."""
-        if not inputs.article_details or not verdict.article_ids or verdict.outcome is Outcome.CANCELLED:
+        if not inputs.article_details or not verdict.article_ids or verdict.result is Result.CANCELLED:
             return verdict
         try:
             found, problem = look_up_articles(
@@ -154,8 +154,8 @@ class GateRun:
                 batch_size=inputs.batch_size,
                 request_timeout_seconds=inputs.request_timeout_seconds,
                 ends_at=min(
-                    time.monotonic() + DETAILS_SECONDS,
-                    self._started_at + inputs.timeout_seconds + LAST_LOOK_SECONDS,
+                    time.monotonic() + MAX_DETAILS_SECONDS,
+                    self._started_at + inputs.timeout_seconds + FINAL_POLL_GRACE_SECONDS,
                 ),
                 clock=time.monotonic,
             )
@@ -173,26 +173,26 @@ class GateRun:
             max_parallel=inputs.max_parallel,
             request_timeout_seconds=inputs.request_timeout_seconds,
             clock=time.monotonic,
-            sleep=self.waiter.sleep,
+            sleep=self.executor.sleep,
             on_request=lambda *request: self._runner.debug(report.request_line(*request)),
             on_retry=lambda problem, wait_seconds: self._runner.info(report.retry_line(problem, wait_seconds)),
         )
 
     def _pause(self, seconds: float) -> None:
         self._runner.debug(f"looking again in {seconds:.1f} s")
-        self.waiter.sleep(seconds)
+        self.executor.sleep(seconds)
 
-    def _on_look(self, progress: Progress) -> None:
+    def _on_poll(self, progress: Progress) -> None:
         lines = self._progress_log.lines(progress)
         if self._show_line is not None:
             self._show_line(self._progress_log.line(progress))
             lines = lines[1:]
         for line in lines:
             self._runner.info(line)
-        if progress.trouble is not None:
-            self._runner.info(report.trouble_line(progress.trouble))
+        if progress.incomplete_reason is not None:
+            self._runner.info(report.incomplete_line(progress.incomplete_reason))
         for job in progress.changed:
-            if len(self._warned_statuses) == WARNED_STATUSES:
+            if len(self._warned_statuses) == MAX_STATUS_WARNINGS:
                 break
             if job.has_unknown_status and job.status not in self._warned_statuses:
                 self._warned_statuses.add(job.status)
@@ -201,10 +201,10 @@ class GateRun:
     def _write_outputs(self, verdict: Verdict) -> str:
         """Write the outputs and the results file, and return the path of the latter as given, where it was written."""
         written = self._write_results_file(verdict)
-        outputs, left_empty = report.outputs(verdict, results_file=written)
+        outputs, dropped = report.outputs(verdict, results_file=written)
         self._runner.set_outputs(outputs)
-        if left_empty:
-            self._runner.warning(report.left_empty_text(left_empty, written))
+        if dropped:
+            self._runner.warning(report.dropped_outputs_warning(dropped, written))
         return written
 
     def _write_results_file(self, verdict: Verdict) -> str:

@@ -7,10 +7,10 @@ from functools import cached_property
 from typing import Final
 
 from fini_gate.errors import CancelledError, GateError
-from fini_gate.jobs import Job, JobState
+from fini_gate.models import Job, JobState
 
 
-class Outcome(StrEnum):
+class Result(StrEnum):
     """The output `result`."""
 
     SUCCESS = "success"
@@ -20,7 +20,7 @@ class Outcome(StrEnum):
     CANCELLED = "cancelled"
 
 
-EXIT_CODES: Final = {Outcome.SUCCESS: 0, Outcome.FAILURE: 1, Outcome.TIMED_OUT: 3, Outcome.ERROR: 4}
+EXIT_CODES: Final = {Result.SUCCESS: 0, Result.FAILURE: 1, Result.TIMED_OUT: 3, Result.ERROR: 4}
 """For the endings that the jobs alone decide; an error brings its own."""
 
 
@@ -30,7 +30,7 @@ class Limit:
 
     input_name: str
     seconds: float
-    trouble: str | None = None
+    incomplete_reason: str | None = None
     """What kept the last look from being answered, where it was not."""
 
 
@@ -38,7 +38,7 @@ class Limit:
 class Verdict:
     """How the gate ended, and on what it rests."""
 
-    outcome: Outcome
+    result: Result
     exit_code: int
     jobs: tuple[Job, ...]
     """Each job once, in the order of the job IDs."""
@@ -48,7 +48,7 @@ class Verdict:
     limit: Limit | None = None
     """What the gate waited no longer than."""
 
-    def having(self, state: JobState) -> Sequence[Job]:
+    def in_state(self, state: JobState) -> Sequence[Job]:
         """The jobs in a state, in the order of the job IDs."""
         return self._jobs_by_state[state]
 
@@ -62,11 +62,11 @@ class Verdict:
     @cached_property
     def article_ids(self) -> tuple[str, ...]:
         """The articles of the completed jobs, each once, in the order of the job IDs."""
-        found = (job.article_id for job in self.having(JobState.COMPLETED))
+        found = (job.article_id for job in self.in_state(JobState.COMPLETED))
         return tuple(dict.fromkeys(article_id for article_id in found if article_id is not None))
 
 
-def judge(
+def decide(
     jobs: Iterable[Job], *, elapsed_seconds: float, error: GateError | None = None, limit: Limit | None = None
 ) -> Verdict:
     """Find the ending: the first of the contract's table that applies.
@@ -76,18 +76,18 @@ def judge(
     jobs = tuple(jobs)
     states = {job.state for job in jobs}
     if error is not None:
-        outcome = Outcome.CANCELLED if isinstance(error, CancelledError) else Outcome.ERROR
+        result = Result.CANCELLED if isinstance(error, CancelledError) else Result.ERROR
     elif states & {JobState.FAILED, JobState.MISSING}:
-        outcome = Outcome.FAILURE
+        result = Result.FAILURE
     elif JobState.UNREADABLE in states:
-        outcome = Outcome.ERROR
+        result = Result.ERROR
     elif JobState.PENDING in states:
-        outcome = Outcome.TIMED_OUT
+        result = Result.TIMED_OUT
     else:
-        outcome = Outcome.SUCCESS
+        result = Result.SUCCESS
     return Verdict(
-        outcome=outcome,
-        exit_code=error.exit_code if error is not None else EXIT_CODES[outcome],
+        result=result,
+        exit_code=error.exit_code if error is not None else EXIT_CODES[result],
         jobs=jobs,
         elapsed_seconds=elapsed_seconds,
         error=error,

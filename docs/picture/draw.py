@@ -12,9 +12,9 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from fini_gate.jobs import Job, JobState
-from fini_gate.summary import summary
-from fini_gate.verdict import Limit, judge
+from fini_gate.models import Job, JobState
+from fini_gate.output.summary import summary
+from fini_gate.verdict import Limit, decide
 
 FOLDER: Final = Path(__file__).resolve().parent
 PACKAGES: Final = FOLDER / "node_modules"
@@ -80,7 +80,7 @@ def _browse(page: Path, *arguments: str) -> str:
 
 def _example() -> str:
     """Write the summary of a gate that is worth looking at; the same each time."""
-    return summary(judge(_jobs(), elapsed_seconds=120, limit=Limit("timeout", 120)), results_file="")
+    return summary(decide(_jobs(), elapsed_seconds=120, limit=Limit("timeout", 120)), results_file="")
 
 
 def _jobs() -> Iterator[Job]:

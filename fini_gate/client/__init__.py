@@ -4,8 +4,8 @@
 jobs: in batches, again where time may heal, by halves where one ID fails the others. `articles` looks up titles.
 """
 
+from fini_gate.client.api import FiniClient
 from fini_gate.client.articles import Article, look_up_articles
-from fini_gate.client.client import FiniClient
 from fini_gate.client.transport import Transport
 
 __all__ = ["Article", "FiniClient", "Transport", "look_up_articles"]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from fini_gate.client.answers import decode
+from fini_gate.client.responses import decode
 from fini_gate.client.transport import Failure, Response, Transport
 
 
@@ -46,7 +46,7 @@ def look_up_articles(  # noqa: PLR0913 - the parts that the composition root wir
         if timeout_seconds <= 0:
             return found, "no time was left"
         batch = article_ids[start : start + batch_size]
-        _, response = transport.first([transport.begin_articles(batch, timeout_seconds=timeout_seconds)])
+        _, response = transport.wait_any([transport.submit_articles(batch, timeout_seconds=timeout_seconds)])
         try:
             found |= _articles(response, batch, api_key)
         except ValueError as error:

@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from fini_gate.errors import CancelledError, UsageError
-from fini_gate.inputs import duration_text, is_loopback
+from fini_gate.inputs import format_duration, is_loopback
 
 
 @contextmanager
@@ -40,7 +40,7 @@ with _without_charset_detection():
 STATUS_ROUTE: Final = "/v2/knowledge/public/jobs/status"
 # … and "Get articles by IDs".
 ARTICLES_ROUTE: Final = "/v2/hc-articles/ids/public"
-BODY_BYTES: Final = 16 * 1024**2
+MAX_BODY_BYTES: Final = 16 * 1024**2
 _CHUNK_BYTES: Final = 64 * 1024
 # OpenSSL's numbers for a certificate that leads to no authority that is trusted (X509_V_ERR_…, in x509_vfy.h).
 _UNKNOWN_AUTHORITY: Final = {2, 18, 19, 20, 21}
@@ -75,13 +75,13 @@ class Request:
     """When nobody waits for it any more, on the monotonic clock."""
 
 
-class Calls(Protocol):
+class Executor(Protocol):
     """Calls functions beside each other, and waits for them no longer than it is told to."""
 
-    def begin(self, function: Callable[[], _Result]) -> Future[_Result]:
+    def submit(self, function: Callable[[], _Result]) -> Future[_Result]:
         """Begin to call a function."""
 
-    def first(self, calls: Sequence[Future[_Result]], seconds: float) -> Future[_Result]:
+    def wait_any(self, calls: Sequence[Future[_Result]], seconds: float) -> Future[_Result]:
         """The first of the calls to end; past the seconds it raises TimeoutError."""
 
 
@@ -100,7 +100,7 @@ class Transport:
         UsageError: the environment names a file of certificates that is not there.
     """
 
-    def __init__(self, *, api_url: str, api_key: str, calls: Calls, ca_certificates: str = "") -> None:
+    def __init__(self, *, api_url: str, api_key: str, calls: Executor, ca_certificates: str = "") -> None:
         self._url = api_url
         self._api_key = api_key
         self._calls = calls
@@ -109,23 +109,23 @@ class Transport:
         self._verify = environment["verify"]
         self._proxies = self._safe(environment["proxies"])
         _require_certificates(self._verify)
-        self._bare_requests: dict[str, requests.PreparedRequest] = {}
+        self._request_templates: dict[str, requests.PreparedRequest] = {}
         # Of requests that nobody waits for any more they come back late, or never.
         self._idle_sessions: list[requests.Session] = []
 
-    def begin(self, job_ids: Sequence[str], *, timeout_seconds: float) -> Request:
+    def submit(self, job_ids: Sequence[str], *, timeout_seconds: float) -> Request:
         """Ask for jobs. The limit counts from before the name look-up to the last byte."""
         return self._begin(STATUS_ROUTE, "jobIds", job_ids, timeout_seconds)
 
-    def begin_articles(self, article_ids: Sequence[str], *, timeout_seconds: float) -> Request:
+    def submit_articles(self, article_ids: Sequence[str], *, timeout_seconds: float) -> Request:
         """Ask for articles, within the same kind of limit."""
         return self._begin(ARTICLES_ROUTE, "articleIds", article_ids, timeout_seconds)
 
-    def first(self, under_way: Sequence[Request]) -> tuple[Request, Response | Failure]:
+    def wait_any(self, under_way: Sequence[Request]) -> tuple[Request, Response | Failure]:
         """Wait for the first of some requests to be answered, or to have taken too long."""
         request = min(under_way, key=lambda request: request.ends_at)
         try:
-            call = self._calls.first([each.call for each in under_way], request.ends_at - time.monotonic())
+            call = self._calls.wait_any([each.call for each in under_way], request.ends_at - time.monotonic())
             request = next(each for each in under_way if each.call is call)
             return request, call.result()
         except CancelledError:
@@ -136,7 +136,7 @@ class Transport:
     def _begin(self, route: str, field: str, ids: Sequence[str], timeout_seconds: float) -> Request:
         ends_at = time.monotonic() + timeout_seconds
         document = {field: list(ids)}
-        call = self._calls.begin(lambda: self._exchange(route, document, timeout_seconds, ends_at))
+        call = self._calls.submit(lambda: self._exchange(route, document, timeout_seconds, ends_at))
         return Request(call, timeout_seconds, ends_at)
 
     def _exchange(self, route: str, document: object, timeout_seconds: float, ends_at: float) -> Response:
@@ -150,7 +150,7 @@ class Transport:
             # Not `content`: a small body can be packed so that it unpacks to gigabytes, or drip for ever.
             while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
                 body += chunk
-                if len(body) > BODY_BYTES:
+                if len(body) > MAX_BODY_BYTES:
                     raise _BodyTooLargeError
                 if time.monotonic() > ends_at:  # nobody waits for this thread any more
                     raise TimeoutError
@@ -158,9 +158,9 @@ class Transport:
 
     def _prepared(self, session: requests.Session, route: str, document: object) -> requests.PreparedRequest:
         """A request of the route. All are the same but for their bodies: to prepare that is a third of the work."""
-        if (bare := self._bare_requests.get(route)) is None:
+        if (bare := self._request_templates.get(route)) is None:
             bare = session.prepare_request(requests.Request("POST", self._url + route))
-            self._bare_requests[route] = bare
+            self._request_templates[route] = bare
         request = bare.copy()
         request.prepare_body(None, None, json=document)
         return request
@@ -186,7 +186,7 @@ class Transport:
         session.trust_env = False
         session.verify = self._verify
         if self._ca_certificates:
-            session.mount("https://", _TrustingAdapter(self._ca_certificates))
+            session.mount("https://", _ExtraCAAdapter(self._ca_certificates))
         session.proxies.update(self._proxies)
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         session.headers["Authorization"] = f"Bearer {self._api_key}"
@@ -200,7 +200,7 @@ class Transport:
         return {scheme: proxy for scheme, proxy in proxies.items() if is_loopback(_host(proxy))}
 
 
-class _TrustingAdapter(HTTPAdapter):
+class _ExtraCAAdapter(HTTPAdapter):
     """Trusts certificate authorities besides the usual ones, those of an encrypted proxy too.
 
     Handed on as text: requests itself takes files alone, and there may be no disk to write one to.
@@ -239,14 +239,14 @@ def _require_certificates(verify: Any) -> None:  # noqa: ANN401 - a path or a bo
 def _failure(error: Exception, request: Request) -> Failure:
     """What became of a request in place of an answer."""
     if isinstance(error, _BodyTooLargeError):
-        return Failure(f"an answer of more than {BODY_BYTES // 1024**2} MiB")
-    cause = _innermost(error)
+        return Failure(f"an answer of more than {MAX_BODY_BYTES // 1024**2} MiB")
+    cause = _root_cause(error)
     if isinstance(cause, TimeoutError):
-        return Failure(f"no whole answer within {duration_text(request.timeout_seconds)}")
+        return Failure(f"no whole answer within {format_duration(request.timeout_seconds)}")
     return Failure(_describe(cause), is_broken_connection=True)
 
 
-def _innermost(error: BaseException) -> BaseException:
+def _root_cause(error: BaseException) -> BaseException:
     while (cause := error.__cause__ or error.__context__ or _held(error)) is not None:
         error = cause
     return error

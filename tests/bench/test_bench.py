@@ -11,8 +11,8 @@ import pytest
 
 from bench import __main__ as command
 from bench import api, child, gate, image, machine
-from bench.figures import ratios, shown
-from bench.results import markdown, results, table
+from bench.figures import quote, ratios
+from bench.results import escape_markdown, results, table
 from bench.section import Goal, Section
 from fini_gate.inputs import Inputs
 from fini_gate.job_ids import read_job_ids
@@ -36,7 +36,7 @@ def section(*goals: Goal) -> Section:
 )
 def test_shown__is_the_median_and_the_spread(values: list[float], form: str, text: str) -> None:
     """The median comes first; where the figures do not differ there is nothing else to say."""
-    assert shown(values, form) == text
+    assert quote(values, form) == text
 
 
 def test_ratios__are_of_the_same_round() -> None:
@@ -57,7 +57,7 @@ def test_table__has_columns_of_one_width() -> None:
 
 def test_markdown__says_of_each_goal_whether_it_is_met() -> None:
     """A section has its table, and its goals with what was measured."""
-    lines = markdown(section(MET, MISSED)).splitlines()
+    lines = escape_markdown(section(MET, MISSED)).splitlines()
     assert lines[:3] == ["## Growth", "", "What was done."]
     assert "| 100,000 | 5.65   |" in lines
     assert [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines[-2:]] == [
@@ -68,7 +68,7 @@ def test_markdown__says_of_each_goal_whether_it_is_met() -> None:
 
 def test_markdown__of_a_section_that_was_left_out() -> None:
     """There is its title, and why."""
-    assert markdown(Section("Image", "Left out: no engine.", (), (), ())) == "## Image\n\nLeft out: no engine."
+    assert escape_markdown(Section("Image", "Left out: no engine.", (), (), ())) == "## Image\n\nLeft out: no engine."
 
 
 def test_results__have_the_day_the_machine_and_the_count() -> None:

@@ -29,7 +29,7 @@ class Tally:
     wrongs: Counter[str] = field(default_factory=Counter)
     """Kind → gates with something of that kind wrong."""
     longest_overrun_seconds: float = 0.0
-    failing: dict[int, list[str]] = field(default_factory=dict)
+    server_errors: dict[int, list[str]] = field(default_factory=dict)
     """Seed → all that was wrong."""
 
     def add(self, other: "Tally") -> None:
@@ -40,7 +40,7 @@ class Tally:
         self.endings.update(other.endings)
         self.wrongs.update(other.wrongs)
         self.longest_overrun_seconds = max(self.longest_overrun_seconds, other.longest_overrun_seconds)
-        self.failing.update(other.failing)
+        self.server_errors.update(other.server_errors)
 
 
 def simulated(seeds: Iterable[int]) -> Tally:
@@ -61,7 +61,7 @@ def simulated(seeds: Iterable[int]) -> Tally:
                 endings=Counter([f"exit {evidence.exit_code}"]),
                 wrongs=Counter({wrong.kind.value for wrong in wrongs}),
                 longest_overrun_seconds=evidence.ended_at - deadline,
-                failing={seed: list(map(str, wrongs))} if wrongs else {},
+                server_errors={seed: list(map(str, wrongs))} if wrongs else {},
             )
         )
     return tally
@@ -77,7 +77,7 @@ def over_sockets(seed: int) -> Tally:
         endings=Counter([f"exit {run.exit_code}"]),
         wrongs=Counter({wrong.kind.value for wrong in run.wrongs}),
         longest_overrun_seconds=run.overrun_seconds,
-        failing={seed: list(map(str, run.wrongs))} if run.wrongs else {},
+        server_errors={seed: list(map(str, run.wrongs))} if run.wrongs else {},
     )
 
 
@@ -133,7 +133,7 @@ def _report(title: str, tallies: Iterator[Tally], count: int, *, option: str) ->
     for tally in tallies:
         total.add(tally)
         if sys.stderr.isatty():
-            sys.stderr.write(f"\r{total.gates} of {count} {title}, {len(total.failing)} of them wrong ")
+            sys.stderr.write(f"\r{total.gates} of {count} {title}, {len(total.server_errors)} of them wrong ")
     if sys.stderr.isatty():
         sys.stderr.write("\r\x1b[K")
     _print(f"{title}: {total.gates} in {time.monotonic() - began:.0f} s, with {total.requests} requests")
@@ -144,12 +144,12 @@ def _report(title: str, tallies: Iterator[Tally], count: int, *, option: str) ->
     for kind in Kind:
         _print(f"  {kind:28}{total.wrongs[kind.value]:4}")
     _print(f"  longest overrun of the deadline: {total.longest_overrun_seconds:.1f} s")
-    for seed, wrongs in list(total.failing.items())[:MOST_SHOWN]:
+    for seed, wrongs in list(total.server_errors.items())[:MOST_SHOWN]:
         _print(f"  seed {seed}: .venv/bin/python tests/chaos/campaign.py --only {seed}{option}")
         _print(*(f"    {wrong[:200]}" for wrong in wrongs[:3]))
-    if len(total.failing) > MOST_SHOWN:
-        _print(f"  and {len(total.failing) - MOST_SHOWN} more failing seeds")
-    return bool(total.failing)
+    if len(total.server_errors) > MOST_SHOWN:
+        _print(f"  and {len(total.server_errors) - MOST_SHOWN} more failing seeds")
+    return bool(total.server_errors)
 
 
 def _print(*lines: str) -> None:

@@ -153,7 +153,7 @@ def _answer_status(status: int) -> Spoil:
         )
         reply.status, reply.rows, reply.body = status, [], chance.choice(bodies)
         reply.headers["X-Request-Id"] = say(chance)
-        if meaning_of(status) is Meaning.REFUSED:
+        if meaning_of(status) is Meaning.FATAL:
             reply.headers["Location"] = f"https://evil.example/?{say(chance)}"
 
     return spoil

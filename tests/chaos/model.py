@@ -92,31 +92,31 @@ class Course:
 class Meaning(Enum):
     """What an answer says by the contract."""
 
-    ROWS = auto()
-    UNKNOWN = auto()
-    MALFORMED = auto()
+    OK = auto()
+    NOT_FOUND = auto()
+    BAD_REQUEST = auto()
     TOO_LARGE = auto()
-    BROKEN = auto()
-    UNUSABLE = auto()
-    REFUSED = auto()
+    SERVER_ERROR = auto()
+    RETRYABLE = auto()
+    FATAL = auto()
     NEVER_CAME = auto()
     """A signal struck meanwhile."""
 
 
 MEANINGS = {
-    200: Meaning.ROWS,
-    400: Meaning.MALFORMED,
-    404: Meaning.UNKNOWN,
-    408: Meaning.UNUSABLE,
+    200: Meaning.OK,
+    400: Meaning.BAD_REQUEST,
+    404: Meaning.NOT_FOUND,
+    408: Meaning.RETRYABLE,
     413: Meaning.TOO_LARGE,
-    429: Meaning.UNUSABLE,
+    429: Meaning.RETRYABLE,
 }
 
 
 def meaning_of(status: int) -> Meaning:
     """What a status says by the contract."""
-    by_class = {3: Meaning.REFUSED, 4: Meaning.REFUSED, 5: Meaning.BROKEN}
-    return MEANINGS.get(status) or by_class.get(status // 100, Meaning.UNUSABLE)
+    by_class = {3: Meaning.FATAL, 4: Meaning.FATAL, 5: Meaning.SERVER_ERROR}
+    return MEANINGS.get(status) or by_class.get(status // 100, Meaning.RETRYABLE)
 
 
 @dataclass
@@ -139,7 +139,7 @@ class Reply:
     def meaning(self) -> Meaning:
         """What it says by the contract."""
         if self.failure is not None or (self.status == 200 and not self.is_readable):
-            return Meaning.UNUSABLE
+            return Meaning.RETRYABLE
         return meaning_of(self.status)
 
     def response(self) -> Response | Failure:
@@ -213,8 +213,8 @@ class Limits:
 
     most_ids: float = math.inf
     status_of_more: int = 413
-    shortest_seconds: float = 0.01
-    longest_seconds: float = 0.1
+    min_seconds: float = 0.01
+    max_seconds: float = 0.1
     order: tuple[Presence, ...] = (Presence.MALFORMED, Presence.UNKNOWN, Presence.POISON)
     """Which of several bad IDs decides on the answer."""
 
@@ -243,7 +243,7 @@ class Api:
         """Begin the jobs' time."""
         self.started_at = self.clock.now
 
-    def begin(self, job_ids: Sequence[str], *, timeout_seconds: float) -> UnderWay:
+    def submit(self, job_ids: Sequence[str], *, timeout_seconds: float) -> UnderWay:
         """Take a request as the transport would."""
         reply = self._reply(job_ids)
         fault = self._spoil(reply)
@@ -255,7 +255,7 @@ class Api:
         self.in_flight.append(request)
         return request
 
-    def first(self, under_way: Sequence[UnderWay]) -> tuple[UnderWay, Response | Failure]:
+    def wait_any(self, under_way: Sequence[UnderWay]) -> tuple[UnderWay, Response | Failure]:
         """Answer, as the transport would, the request that is answered first."""
         request = min(under_way, key=lambda each: each.ends_at)
         reply, meaning = request.reply, Meaning.NEVER_CAME
@@ -272,7 +272,7 @@ class Api:
                 meaning=meaning,
                 in_flight=request.in_flight,
                 heard=request.heard,
-                rows=tuple(reply.rows) if meaning is Meaning.ROWS else (),
+                rows=tuple(reply.rows) if meaning is Meaning.OK else (),
                 retry_after_seconds=reply.retry_after_seconds if came else 0,
                 fault=request.fault,
                 status=reply.status if came else None,
@@ -282,7 +282,7 @@ class Api:
 
     def _reply(self, job_ids: Sequence[str]) -> Reply:
         """Answer truthfully."""
-        seconds = self.chance.uniform(self.limits.shortest_seconds, self.limits.longest_seconds)
+        seconds = self.chance.uniform(self.limits.min_seconds, self.limits.max_seconds)
         if len(job_ids) > self.limits.most_ids:
             return self._error(self.limits.status_of_more, seconds)
         elapsed = self.clock.now + seconds / 2 - self.started_at

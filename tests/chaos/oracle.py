@@ -16,7 +16,7 @@ from typing import Any
 
 from .faults import KEY
 from .model import OVERRUN_SECONDS, Exchange, Meaning
-from .simulation import Evidence, Look
+from .simulation import Evidence, Poll
 
 EPSILON = 1e-6
 COMPLETED = {"COMPLETED", "SUCCEEDED", "SUCCESS", "DONE", "FINISHED"}
@@ -33,7 +33,7 @@ OUTPUTS = {
 }
 MOST_OUTPUT_UNITS = 450_000
 MOST_ERRORS = 10
-LEFT_OUT_TIMES = 3
+MIN_OMISSIONS = 3
 TOO_MANY_REQUESTS = 429
 
 
@@ -238,8 +238,8 @@ def _check_requests(evidence: Evidence) -> Iterator[Wrong]:
             rows = exchange.rows_of(job_id)
             if rows and state_of_rows(rows, require_articles=wishes.require_articles) != "pending":
                 finished.add(job_id)
-    for number, look in enumerate(evidence.looks, start=1):
-        yield from _check_number(evidence, look, number)
+    for number, poll in enumerate(evidence.polls, start=1):
+        yield from _check_number(evidence, poll, number)
 
 
 def _check_request(evidence: Evidence, exchange: Exchange, where: str) -> Iterator[Wrong]:
@@ -262,69 +262,69 @@ def _check_heeded(evidence: Evidence, exchange: Exchange, where: str) -> Iterato
     if len(exchange.job_ids) > most:
         yield Wrong(Kind.REQUESTS, f"{where}: {len(exchange.job_ids)} IDs, where {most} are the most")
     was_slowed = any(each.status == TOO_MANY_REQUESTS for each in told)
-    lanes = max(1, wishes.max_parallel // 2) if was_slowed else wishes.max_parallel
-    if exchange.in_flight > lanes:
-        yield Wrong(Kind.REQUESTS, f"{where}: {exchange.in_flight} in flight, where {lanes} are the most")
+    concurrency = max(1, wishes.max_parallel // 2) if was_slowed else wishes.max_parallel
+    if exchange.in_flight > concurrency:
+        yield Wrong(Kind.REQUESTS, f"{where}: {exchange.in_flight} in flight, where {concurrency} are the most")
     if any(map(_is_refusal, told)):
         yield Wrong(Kind.REQUESTS, f"{where}: after the API refused to be asked")
 
 
 def _goes_on(evidence: Evidence, exchange: Exchange, too_large: Exchange) -> bool:
     """Whether it is of a group that the look had asked for before another was too large: it is gone into as it is."""
-    look = next((each.exchanges for each in evidence.looks if exchange in each.exchanges), evidence.cut_look)
+    poll = next((each.exchanges for each in evidence.polls if exchange in each.exchanges), evidence.cut_look)
     heard = evidence.exchanges.index(too_large) + 1
-    earlier = [set(each.job_ids) for each in look if each.heard < heard]
+    earlier = [set(each.job_ids) for each in poll if each.heard < heard]
     return any(group >= set(exchange.job_ids) and group.isdisjoint(too_large.job_ids) for group in earlier)
 
 
-def _check_number(evidence: Evidence, look: Look, number: int) -> Iterator[Wrong]:
+def _check_number(evidence: Evidence, poll: Poll, number: int) -> Iterator[Wrong]:
     """Check the number of requests of a look: the batches, and for each thing that was wrong about twice log2 n."""
     scenario = evidence.scenario
-    asked = {job_id for exchange in look.exchanges for job_id in exchange.job_ids}
+    asked = {job_id for exchange in poll.exchanges for job_id in exchange.job_ids}
     if not asked:
         return
     largest = min(scenario.wishes.batch_size, len(asked))
-    shrunk = sum(_met_too_many(exchange) for exchange in _before(evidence, look))
+    shrunk = sum(_met_too_many(exchange) for exchange in _before(evidence, poll))
     taken = max(1.0, min(largest, scenario.limits.most_ids) // 2**shrunk)
     depth = math.ceil(math.log2(largest)) + 1
-    bad = [exchange for exchange in look.exchanges if exchange.meaning is not Meaning.ROWS]
-    retries = sum(exchange.meaning in {Meaning.UNUSABLE, Meaning.NEVER_CAME} for exchange in bad)
+    bad = [exchange for exchange in poll.exchanges if exchange.meaning is not Meaning.OK]
+    retries = sum(exchange.meaning in {Meaning.RETRYABLE, Meaning.NEVER_CAME} for exchange in bad)
     alone = {exchange.job_ids for exchange in bad if len(exchange.job_ids) == 1}
-    changing = sum(_changes_presence(evidence, job_id, look) for job_id in asked)
-    trouble = len(alone) + changing + sum(exchange.fault is not None for exchange in look.exchanges)
+    changing = sum(_changes_presence(evidence, job_id, poll) for job_id in asked)
+    trouble = len(alone) + changing + sum(exchange.fault is not None for exchange in poll.exchanges)
     # That a batch is too large is found out by halves, and so is the next size; each may be tried four times.
     halvings = (math.ceil(math.log2(largest / taken)) + 1) * (2 * depth + 8) if taken < largest else 0
     batches = math.ceil(len(asked) / taken)
     most = 2 * batches + halvings + retries + (trouble + shrunk) * (2 * depth + 6) + depth
     # Where groups grow with each answer, those that are asked for beside the first are as small as it.
     growing = depth + scenario.wishes.max_parallel - 1
-    what = f"look {number}: {len(look.exchanges)} requests for {len(asked)} jobs"
-    if len(look.exchanges) > most:
+    what = f"look {number}: {len(poll.exchanges)} requests for {len(asked)} jobs"
+    if len(poll.exchanges) > most:
         yield Wrong(Kind.REQUESTS, f"{what}, {most} are plenty")
-    elif not bad and not shrunk and taken == largest and len(look.exchanges) > batches + growing:
+    elif not bad and not shrunk and taken == largest and len(poll.exchanges) > batches + growing:
         yield Wrong(Kind.REQUESTS, f"{what} in quiet")
 
 
-def _changes_presence(evidence: Evidence, job_id: str, look: Look) -> bool:
+def _changes_presence(evidence: Evidence, job_id: str, poll: Poll) -> bool:
     """Whether a job is bad for only a part of a look."""
     course = evidence.scenario.courses[job_id.casefold()]
     times = [evidence.started_at + since for since, _ in course.phases]
-    times = [look.began_at, *(time for time in times if look.began_at < time <= look.ended_at)]
+    times = [poll.began_at, *(time for time in times if poll.began_at < time <= poll.ended_at)]
     return len({course.at(time - evidence.started_at + EPSILON).presence for time in times}) > 1
 
 
-def _before(evidence: Evidence, look: Look) -> list[Exchange]:
-    return [exchange for exchange in evidence.exchanges if exchange.began_at <= look.ended_at]
+def _before(evidence: Evidence, poll: Poll) -> list[Exchange]:
+    return [exchange for exchange in evidence.exchanges if exchange.began_at <= poll.ended_at]
 
 
 def _met_too_many(exchange: Exchange) -> bool:
     """Whether a fault told the gate that it may not ask for as many, as it may take to heart."""
-    is_told = exchange.meaning in {Meaning.TOO_LARGE, Meaning.MALFORMED} and len(exchange.job_ids) > 1
+    is_told = exchange.meaning in {Meaning.TOO_LARGE, Meaning.BAD_REQUEST} and len(exchange.job_ids) > 1
     return is_told and exchange.fault is not None
 
 
 def _is_refusal(exchange: Exchange) -> bool:
-    return exchange.meaning is Meaning.REFUSED or (exchange.meaning is Meaning.TOO_LARGE and len(exchange.job_ids) == 1)
+    return exchange.meaning is Meaning.FATAL or (exchange.meaning is Meaning.TOO_LARGE and len(exchange.job_ids) == 1)
 
 
 # --- when it asked ---------------------------------------------------------------------------------------------------
@@ -337,32 +337,32 @@ def _deadline(evidence: Evidence) -> float:
 
 
 def _is_usable(exchange: Exchange) -> bool:
-    return exchange.meaning in {Meaning.ROWS, Meaning.UNKNOWN, Meaning.MALFORMED}
+    return exchange.meaning in {Meaning.OK, Meaning.NOT_FOUND, Meaning.BAD_REQUEST}
 
 
-def _out_since(evidence: Evidence, number: int, *, surely: bool) -> float:
+def _outage_started_at(evidence: Evidence, number: int, *, surely: bool) -> float:
     """Since when the API, asked in the look of this number too, has given no usable answer.
 
     It may be counted from the last one, where something was amiss in that very look; surely so from the next look on.
     """
-    looks = evidence.looks[:number]
-    answered = [index for index, look in enumerate(looks) if any(map(_is_usable, look.exchanges))]
-    last = looks[answered[-1]] if answered else None
+    polls = evidence.polls[:number]
+    answered = [index for index, poll in enumerate(polls) if any(map(_is_usable, poll.exchanges))]
+    last = polls[answered[-1]] if answered else None
     if surely or last is None or all(map(_is_usable, last.exchanges)):
-        return looks[answered[-1] + 1 if answered else 0].began_at
+        return polls[answered[-1] + 1 if answered else 0].began_at
     return max(exchange.ended_at for exchange in last.exchanges if _is_usable(exchange))
 
 
-def _changes_at(looks: Sequence[Look], start: float) -> list[float]:
+def _changes_at(polls: Sequence[Poll], start: float) -> list[float]:
     """For each look when, by its end, a job had last changed its state, status, start or end, as the gate saw it."""
-    before: list[tuple[object, ...]] = [("pending", None, None, None)] * len(looks[0].jobs) if looks else []
+    before: list[tuple[object, ...]] = [("pending", None, None, None)] * len(polls[0].jobs) if polls else []
     changed_at, found = start, []
-    for look in looks:
+    for poll in polls:
         stages: list[tuple[object, ...]] = [
-            (str(job.state), job.status, job.started_at, job.completed_at) for job in look.jobs
+            (str(job.state), job.status, job.started_at, job.completed_at) for job in poll.jobs
         ]
         if stages != before:
-            changed_at, before = look.ended_at, stages
+            changed_at, before = poll.ended_at, stages
         found.append(changed_at)
     return found
 
@@ -376,11 +376,11 @@ def _check_patience(evidence: Evidence) -> Iterator[Wrong]:
         following = (each.began_at for each in evidence.exchanges if each.heard >= number)
         if (began_at := min(following, default=math.inf)) < earliest - EPSILON:
             yield Wrong(Kind.REQUESTS, f"after request {number}: {earliest - began_at:.1f} s before Retry-After")
-    for number, (look, later) in enumerate(pairwise(evidence.looks), start=2):
-        pause = later.began_at - look.ended_at
+    for number, (poll, later) in enumerate(pairwise(evidence.polls), start=2):
+        pause = later.began_at - poll.ended_at
         if pause < wishes.poll_interval - EPSILON and later.began_at < deadline - EPSILON:
             yield Wrong(Kind.REQUESTS, f"look {number}: after a pause of {pause:.3f}")
-        asked = max((exchange.retry_after_seconds for exchange in look.exchanges), default=0)
+        asked = max((exchange.retry_after_seconds for exchange in poll.exchanges), default=0)
         if pause > max(wishes.max_poll_interval, asked) + EPSILON and not evidence.landings:
             yield Wrong(Kind.REQUESTS, f"look {number}: after a pause of {pause:.3f}, longer than the longest")
 
@@ -396,7 +396,7 @@ class _Known:
     was_seen: bool = False
     absent_from: float | None = None
     absent_by: float | None = None
-    left_out_times: int = 0
+    omission_count: int = 0
     was_unknown: bool = False
     failing_from: float | None = None
     """When the first look began of those in which it failed alone: at the earliest that the gate may count from."""
@@ -404,74 +404,74 @@ class _Known:
     """… at the latest: the first in which the API did not say itself that time heals it."""
 
 
-def _told(look: Look, job_id: str) -> tuple[str | None, Exchange | None]:
+def _told(poll: Poll, job_id: str) -> tuple[str | None, Exchange | None]:
     """What a look told of a job: the last answer that says anything of it alone."""
     found: tuple[str | None, Exchange | None] = (None, None)
-    for exchange in look.exchanges:
+    for exchange in poll.exchanges:
         if job_id not in exchange.job_ids:
             continue
-        if exchange.meaning is Meaning.ROWS:
+        if exchange.meaning is Meaning.OK:
             found = ("row" if exchange.rows_of(job_id) else "left out", exchange)
         elif len(exchange.job_ids) == 1:
-            name = {Meaning.UNKNOWN: "unknown", Meaning.MALFORMED: "malformed", Meaning.BROKEN: "failing"}
+            name = {Meaning.NOT_FOUND: "unknown", Meaning.BAD_REQUEST: "malformed", Meaning.SERVER_ERROR: "failing"}
             if exchange.meaning in name:
                 found = (name[exchange.meaning], exchange)
     return found
 
 
-def _allowed(evidence: Evidence, known: _Known, look: Look, job_id: str, *, is_last: bool) -> set[str]:
+def _allowed(evidence: Evidence, known: _Known, poll: Poll, job_id: str, *, is_last: bool) -> set[str]:
     """The states that a job may have after a look; takes what it told into what is known."""
-    told, exchange = _told(look, job_id)
+    told, exchange = _told(poll, job_id)
     if told is None or exchange is None:
         return {"missing"} if is_last and known.was_unknown else {"pending", *_perhaps_missing(known, is_last=is_last)}
     if told == "failing":
-        return _allowed_failing(evidence, known, look, job_id, is_last=is_last)
+        return _allowed_failing(evidence, known, poll, job_id, is_last=is_last)
     known.failing_from = known.failing_by = None
     if told == "row":
         known.was_seen, known.absent_from, known.absent_by = True, None, None
-        known.left_out_times, known.was_unknown = 0, False
+        known.omission_count, known.was_unknown = 0, False
         require_articles = evidence.scenario.wishes.require_articles
         return {state_of_rows(exchange.rows_of(job_id), require_articles=require_articles)}
     known.was_unknown = told == "unknown"
-    known.left_out_times += told == "left out"
+    known.omission_count += told == "left out"
     if told == "malformed" or (is_last and known.was_unknown):
         return {"missing"}
-    return _allowed_absent(evidence, known, look, exchange) | _perhaps_missing(known, is_last=is_last)
+    return _allowed_absent(evidence, known, poll, exchange) | _perhaps_missing(known, is_last=is_last)
 
 
 def _perhaps_missing(known: _Known, *, is_last: bool) -> set[str]:
     """At the deadline a job that the API has only ever left out may count as unknown."""
-    is_told = known.left_out_times >= LEFT_OUT_TIMES and not known.was_seen
+    is_told = known.omission_count >= MIN_OMISSIONS and not known.was_seen
     return {"missing"} if is_last and is_told else set()
 
 
-def _allowed_absent(evidence: Evidence, known: _Known, look: Look, exchange: Exchange) -> set[str]:
+def _allowed_absent(evidence: Evidence, known: _Known, poll: Poll, exchange: Exchange) -> set[str]:
     grace = evidence.scenario.wishes.not_found_grace
     if known.absent_from is None or known.absent_by is None:
-        known.absent_from, known.absent_by = exchange.began_at, look.ended_at
-    if not known.was_unknown and known.left_out_times < LEFT_OUT_TIMES:
+        known.absent_from, known.absent_by = exchange.began_at, poll.ended_at
+    if not known.was_unknown and known.omission_count < MIN_OMISSIONS:
         return {"pending"}
-    if look.began_at - known.absent_by >= grace + EPSILON:
+    if poll.began_at - known.absent_by >= grace + EPSILON:
         return {"missing"}
-    return {"pending", "missing"} if look.ended_at - known.absent_from >= grace - EPSILON else {"pending"}
+    return {"pending", "missing"} if poll.ended_at - known.absent_from >= grace - EPSILON else {"pending"}
 
 
-def _allowed_failing(evidence: Evidence, known: _Known, look: Look, job_id: str, *, is_last: bool) -> set[str]:
+def _allowed_failing(evidence: Evidence, known: _Known, poll: Poll, job_id: str, *, is_last: bool) -> set[str]:
     tolerance = evidence.scenario.wishes.outage_tolerance
     # At the earliest it may count from the look's own beginning.
-    known.failing_from = look.began_at if known.failing_from is None else known.failing_from
+    known.failing_from = poll.began_at if known.failing_from is None else known.failing_from
     also = {"missing"} if is_last and known.was_unknown else _perhaps_missing(known, is_last=is_last)
-    asked_for = [other for other in look.exchanges if job_id in other.job_ids]
-    is_plain = asked_for[-1].meaning is Meaning.BROKEN and not asked_for[-1].retry_after_seconds
+    asked_for = [other for other in poll.exchanges if job_id in other.job_ids]
+    is_plain = asked_for[-1].meaning is Meaning.SERVER_ERROR and not asked_for[-1].retry_after_seconds
     # Where the clock jumped over the retry, the one failure is not yet the job's.
-    is_plain = is_plain and not any(asked_for[-1].ended_at < landing <= look.ended_at for landing in evidence.landings)
+    is_plain = is_plain and not any(asked_for[-1].ended_at < landing <= poll.ended_at for landing in evidence.landings)
     if is_plain and known.failing_by is None:
-        known.failing_by = look.began_at
-    is_too_long = known.failing_by is not None and look.began_at - known.failing_by >= tolerance + EPSILON
-    if is_plain and is_too_long and any(map(_is_usable, look.exchanges)):
+        known.failing_by = poll.began_at
+    is_too_long = known.failing_by is not None and poll.began_at - known.failing_by >= tolerance + EPSILON
+    if is_plain and is_too_long and any(map(_is_usable, poll.exchanges)):
         return {"unreadable"} | also
-    others = [other for other in _before(evidence, look) if _is_usable(other) and other.ended_at >= known.failing_from]
-    may = others and look.ended_at - known.failing_from >= tolerance - EPSILON
+    others = [other for other in _before(evidence, poll) if _is_usable(other) and other.ended_at >= known.failing_from]
+    may = others and poll.ended_at - known.failing_from >= tolerance - EPSILON
     return {"pending", "unreadable"} | also if may else {"pending"} | also
 
 
@@ -480,21 +480,21 @@ def _check_looks(evidence: Evidence) -> Iterator[Wrong]:
     wishes, ids = evidence.scenario.wishes, evidence.scenario.expected_ids
     deadline = evidence.started_at + wishes.timeout
     known = {job_id: _Known() for job_id in ids}
-    for number, look in enumerate(evidence.looks, start=1):
-        is_last = look.began_at >= deadline
-        states = {job.id: str(job.state) for job in look.jobs}
+    for number, poll in enumerate(evidence.polls, start=1):
+        is_last = poll.began_at >= deadline
+        states = {job.id: str(job.state) for job in poll.jobs}
         if list(states) != list(ids):
             yield Wrong(Kind.VERDICT, f"look {number}: lost or doubled jobs")
             return
         for job_id in ids:
             allowed = {known[job_id].state}
             if known[job_id].state == "pending":
-                allowed = _allowed(evidence, known[job_id], look, job_id, is_last=is_last)
+                allowed = _allowed(evidence, known[job_id], poll, job_id, is_last=is_last)
             if states[job_id] not in allowed:
                 what = f"look {number}: {job_id!r} is {states[job_id]}, not {' or '.join(sorted(allowed))}"
                 yield Wrong(Kind.VERDICT, what)
             known[job_id].state = states[job_id]
-        is_final = look is evidence.looks[-1] and not evidence.cut_look
+        is_final = poll is evidence.polls[-1] and not evidence.cut_look
         reasons = _reasons_to_end(evidence, number, surely=True)
         if reasons and not is_final:
             yield Wrong(Kind.OVERRUN, f"look {number}: goes on after {' and '.join(sorted(reasons))}")
@@ -504,26 +504,26 @@ def _check_looks(evidence: Evidence) -> Iterator[Wrong]:
 
 def _reasons_to_end(evidence: Evidence, number: int, *, surely: bool) -> set[str]:
     """Why a gate has to end after a look (surely), or why it may."""
-    if not 0 < number <= len(evidence.looks):
+    if not 0 < number <= len(evidence.polls):
         return set()
-    wishes, look = evidence.scenario.wishes, evidence.looks[number - 1]
-    states = {str(job.state) for job in look.jobs}
-    reasons = {"refusal"} if any(map(_is_refusal, look.exchanges)) else set()
+    wishes, poll = evidence.scenario.wishes, evidence.polls[number - 1]
+    states = {str(job.state) for job in poll.jobs}
+    reasons = {"refusal"} if any(map(_is_refusal, poll.exchanges)) else set()
     if "pending" not in states:
         reasons.add("all settled")
     if wishes.fail_fast and states & {"failed", "missing"}:
         reasons.add("fail-fast")
-    if look.began_at >= evidence.started_at + wishes.timeout:
+    if poll.began_at >= evidence.started_at + wishes.timeout:
         reasons.add("timeout")
-    now = look.ended_at
-    if number == len(evidence.looks) and _is_to_be_left_alone(evidence):
+    now = poll.ended_at
+    if number == len(evidence.polls) and _is_to_be_left_alone(evidence):
         # With no further look allowed a limit may pass in a pause.
         now = evidence.ended_at
-    changed_at = _changes_at(evidence.looks[:number], evidence.started_at)[-1]
+    changed_at = _changes_at(evidence.polls[:number], evidence.started_at)[-1]
     if wishes.stall_timeout is not None and now >= changed_at + wishes.stall_timeout - EPSILON:
         reasons.add("stall-timeout")
-    is_out = not any(map(_is_usable, look.exchanges))
-    if is_out and now >= _out_since(evidence, number, surely=surely) + wishes.outage_tolerance - EPSILON:
+    is_out = not any(map(_is_usable, poll.exchanges))
+    if is_out and now >= _outage_started_at(evidence, number, surely=surely) + wishes.outage_tolerance - EPSILON:
         reasons.add("outage")
     return reasons
 
@@ -567,14 +567,14 @@ def _check_ending(evidence: Evidence) -> Iterator[Wrong]:
 def _expected_endings(evidence: Evidence, states: set[str]) -> set[tuple[str, int]]:
     """The endings that the contract's table allows, the first row that applies."""
     signal = evidence.scenario.signal
-    reasons = _reasons_to_end(evidence, len(evidence.looks), surely=False)
+    reasons = _reasons_to_end(evidence, len(evidence.polls), surely=False)
     if evidence.signal_heard_at is not None and signal is not None:
         return {("cancelled", 128 + signal[1])}
-    is_over = bool(reasons & {"all settled", "fail-fast"})
+    should_stop = bool(reasons & {"all settled", "fail-fast"})
     if any(map(_is_refusal, evidence.exchanges)):
         return {("error", 4)}
-    if "outage" in reasons and not is_over:
-        is_sure = "outage" in _reasons_to_end(evidence, len(evidence.looks), surely=True)
+    if "outage" in reasons and not should_stop:
+        is_sure = "outage" in _reasons_to_end(evidence, len(evidence.polls), surely=True)
         others = reasons - {"outage"}
         return {("error", 4)} | (set() if is_sure else _endings_of(states, others))
     return _endings_of(states, reasons)
@@ -593,22 +593,22 @@ def _endings_of(states: set[str], reasons: set[str]) -> set[tuple[str, int]]:
 
 def _check_limit(evidence: Evidence, message: str) -> Iterator[Wrong]:
     """Check that the message says which limit it was, and that a last look was had."""
-    reasons = _reasons_to_end(evidence, len(evidence.looks), surely=False)
+    reasons = _reasons_to_end(evidence, len(evidence.polls), surely=False)
     named = "stall-timeout" if "(stall-timeout)" in message else "timeout" if "(timeout" in message else ""
     if named not in reasons:
         yield Wrong(Kind.OUTPUTS, f"the message names the limit {named!r}, it was {sorted(reasons)}")
-    if named == "timeout" and not (evidence.looks and evidence.looks[-1].exchanges):
+    if named == "timeout" and not (evidence.polls and evidence.polls[-1].exchanges):
         yield Wrong(Kind.VERDICT, "no last look at the deadline")
 
 
 def _check_lists(evidence: Evidence, reported: Reported) -> Iterator[Wrong]:
     """Check that the lists are as last seen, what came in a look that was cut short included."""
-    last = {job.id: str(job.state) for job in evidence.looks[-1].jobs} if evidence.looks else {}
+    last = {job.id: str(job.state) for job in evidence.polls[-1].jobs} if evidence.polls else {}
     for job_id in evidence.scenario.expected_ids:
         state = reported.state_of.get(job_id)
         allowed = {last.get(job_id, "pending")}
         for exchange in evidence.cut_look:
-            if job_id in exchange.job_ids and exchange.meaning is Meaning.ROWS and (rows := exchange.rows_of(job_id)):
+            if job_id in exchange.job_ids and exchange.meaning is Meaning.OK and (rows := exchange.rows_of(job_id)):
                 allowed = {state_of_rows(rows, require_articles=evidence.scenario.wishes.require_articles)}
         if evidence.cut_look and state not in allowed and state in {"missing", "unreadable"}:
             continue

@@ -236,7 +236,7 @@ def _limits(chance: Random) -> Limits:
     return Limits(
         most_ids=chance.choice((1, 2, 7, 50)) if chance.random() < 0.15 else math.inf,
         status_of_more=chance.choice((413, 413, 400, 500)),
-        shortest_seconds=shortest,
-        longest_seconds=shortest * chance.choice((1, 3, 10)),
+        min_seconds=shortest,
+        max_seconds=shortest * chance.choice((1, 3, 10)),
         order=tuple(chance.sample(orders, 3)),
     )

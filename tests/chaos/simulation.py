@@ -15,8 +15,8 @@ from typing import Any
 from unittest.mock import patch
 
 from fini_gate import main
-from fini_gate.gate import Progress, wait_for_jobs
-from fini_gate.jobs import Job
+from fini_gate.models import Job
+from fini_gate.poller import Progress, wait_for_jobs
 from fini_gate.verdict import Verdict
 
 from .faults import FAULTS, KEY, say
@@ -28,7 +28,7 @@ STARTED_AT = 5000.0
 
 
 @dataclass(frozen=True)
-class Look:
+class Poll:
     """One look of the gate at the jobs, as it told of it."""
 
     exchanges: tuple[Exchange, ...]
@@ -49,7 +49,7 @@ class Evidence:
     started_at: float
     ended_at: float = 0.0
     exchanges: list[Exchange] = field(default_factory=list)
-    looks: list[Look] = field(default_factory=list)
+    polls: list[Poll] = field(default_factory=list)
     cut_look: tuple[Exchange, ...] = ()
     """The requests of the look that did not come to its end."""
     injected: Counter[str] = field(default_factory=Counter)
@@ -102,15 +102,15 @@ def simulate(scenario: Scenario, wait: WaitForJobs = wait_for_jobs) -> Evidence:
 
     def observed(
         *arguments: Any,  # noqa: ANN401 - whatever the gate takes
-        on_look: Callable[[Progress], None],
+        on_poll: Callable[[Progress], None],
         **parts: Any,  # noqa: ANN401 - whatever the gate takes
     ) -> Verdict:
         def tell(progress: Progress) -> None:
-            seen = sum(len(look.exchanges) for look in evidence.looks)
-            evidence.looks.append(Look(tuple(api.exchanges[seen:]), clock.now, progress.jobs))
-            on_look(progress)
+            seen = sum(len(poll.exchanges) for poll in evidence.polls)
+            evidence.polls.append(Poll(tuple(api.exchanges[seen:]), clock.now, progress.jobs))
+            on_poll(progress)
 
-        return wait(*arguments, on_look=tell, **parts)
+        return wait(*arguments, on_poll=tell, **parts)
 
     # The client's jitter.
     random.seed(scenario.seed)
@@ -131,13 +131,13 @@ def simulate(scenario: Scenario, wait: WaitForJobs = wait_for_jobs) -> Evidence:
         stack.enter_context(patch.object(main, "wait_for_jobs", observed))
         stdout = stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
         try:
-            waiter: Any = SimulatedWaiter(clock)
-            gate_run = main.GateRun(environ, waiter)
+            executor: Any = SimulatedWaiter(clock)
+            gate_run = main.GateRun(environ, executor)
             evidence.exit_code = gate_run.publish(gate_run.decide()).exit_code
         except Exception:  # noqa: BLE001 - a traceback is a finding
             evidence.crash = traceback.format_exc()
         evidence.ended_at, evidence.signal_heard_at = clock.now, clock.fired_at
-        evidence.cut_look = tuple(api.exchanges[sum(len(look.exchanges) for look in evidence.looks) :])
+        evidence.cut_look = tuple(api.exchanges[sum(len(poll.exchanges) for poll in evidence.polls) :])
         evidence.transcript = stdout.getvalue()
         evidence.outputs = _read(files["output"]) or ""
         evidence.summary = _read(files["summary"]) or ""

@@ -14,9 +14,9 @@ from typing import Any, TypeAlias
 import pytest
 
 from fini_gate.client import FiniClient
-from fini_gate.gate import wait_for_jobs
-from fini_gate.jobs import STATES, Job, JobState, Look
-from fini_gate.verdict import Outcome, Verdict, judge
+from fini_gate.models import STATE_BY_STATUS, Job, JobState, PollResult
+from fini_gate.poller import wait_for_jobs
+from fini_gate.verdict import Result, Verdict, decide
 
 from . import command
 from .faults import KEY
@@ -38,16 +38,16 @@ def _tally(first_seed: int) -> command.Tally:
     return command.simulated(range(first_seed, first_seed + CHUNK))
 
 
-def _told(failing: Mapping[int, list[str]], option: str = "") -> str:
-    alone = (f".venv/bin/python tests/chaos/campaign.py --only {seed}{option}" for seed in failing)
-    return "\n".join(f"{line}\n  {wrongs}" for line, wrongs in zip(alone, failing.values(), strict=True))
+def _told(server_errors: Mapping[int, list[str]], option: str = "") -> str:
+    alone = (f".venv/bin/python tests/chaos/campaign.py --only {seed}{option}" for seed in server_errors)
+    return "\n".join(f"{line}\n  {wrongs}" for line, wrongs in zip(alone, server_errors.values(), strict=True))
 
 
 @pytest.mark.parametrize("first_seed", FIRST_SEEDS)
 def test_gates__in_simulated_time_do_nothing_wrong(first_seed: int) -> None:
     """Whatever goes wrong in a seed's world, the gate does what the contract says."""
     tally = _tally(first_seed)
-    assert not tally.failing, _told(tally.failing)
+    assert not tally.server_errors, _told(tally.server_errors)
     assert tally.gates == CHUNK
 
 
@@ -66,7 +66,7 @@ def test_gates__over_sockets_do_nothing_wrong() -> None:
     with ThreadPoolExecutor(len(SOCKET_SEEDS)) as threads:
         for tally in threads.map(command.over_sockets, SOCKET_SEEDS):
             total.add(tally)
-    assert not total.failing, _told(total.failing, " --sockets 1")
+    assert not total.server_errors, _told(total.server_errors, " --sockets 1")
     assert set(total.endings) == {"exit 0", "exit 1", "exit 4", "exit 130"}
 
 
@@ -146,16 +146,16 @@ def _saying(**others: Any) -> Sabotage:  # noqa: ANN401 - each has its own type
 def _asking_for_all(jobs: Iterable[Job], client: Any, *others: Any, **parts: Any) -> Verdict:  # noqa: ANN401 - the loop's
     jobs = tuple(jobs)
     job_ids = [job.id for job in jobs]
-    asking: Any = SimpleNamespace(look=lambda _, **limits: client.look(job_ids, **limits))
+    asking: Any = SimpleNamespace(poll=lambda _, **limits: client.poll(job_ids, **limits))
     return wait_for_jobs(jobs, asking, *others, **parts)
 
 
 def _without_last_look(jobs: Iterable[Job], client: Any, inputs: Any, **parts: Any) -> Verdict:  # noqa: ANN401 - the loop's
-    def look(job_ids: Sequence[str], **limits: Any) -> Look:  # noqa: ANN401 - the loop's
+    def poll(job_ids: Sequence[str], **limits: Any) -> PollResult:  # noqa: ANN401 - the loop's
         is_last = parts["clock"]() >= parts["started_at"] + inputs.timeout_seconds
-        return Look() if is_last else client.look(job_ids, **limits)
+        return PollResult() if is_last else client.poll(job_ids, **limits)
 
-    asking: Any = SimpleNamespace(look=look)
+    asking: Any = SimpleNamespace(poll=poll)
     return wait_for_jobs(jobs, asking, inputs, **parts)
 
 
@@ -171,7 +171,7 @@ def _hasty(*others: Any, sleep: Callable[[float], None], **parts: Any) -> Verdic
 def _deaf(monkeypatch: pytest.MonkeyPatch) -> WaitForJobs:
     def wait(*arguments: Any, **parts: Any) -> Verdict:  # noqa: ANN401 - the loop's
         verdict = wait_for_jobs(*arguments, **parts)
-        return judge(verdict.jobs, elapsed_seconds=verdict.elapsed_seconds)
+        return decide(verdict.jobs, elapsed_seconds=verdict.elapsed_seconds)
 
     monkeypatch.setattr(SimulatedWaiter, "signal_number", None)
     return wait
@@ -181,10 +181,10 @@ BROKEN: Mapping[Kind, Mapping[str, tuple[Scenario, Sabotage]]] = {
     Kind.VERDICT: {
         "takes a running job for a completed one": (
             NEVER_ENDS,
-            _patched({**STATES, "IN_PROGRESS": JobState.COMPLETED}, "jobs.STATES"),
+            _patched({**STATE_BY_STATUS, "IN_PROGRESS": JobState.COMPLETED}, "models.STATE_BY_STATUS"),
         ),
         "loses a job": (PASSES, _loop(lambda jobs, *others, **parts: wait_for_jobs([*jobs][1:], *others, **parts))),
-        "passes with an unreadable job": (POISONED, _saying(outcome=Outcome.SUCCESS, exit_code=0)),
+        "passes with an unreadable job": (POISONED, _saying(outcome=Result.SUCCESS, exit_code=0)),
         "fails with the exit code of a pass": (FAILS_FAST, _saying(exit_code=0)),
         "makes an article up": (PASSES, _loop(_inventing)),
         "has no last look": (NEVER_ENDS, _loop(_without_last_look)),
@@ -206,23 +206,28 @@ BROKEN: Mapping[Kind, Mapping[str, tuple[Scenario, Sabotage]]] = {
             MANY,
             _patched(lambda **parts: FiniClient(**{**parts, "batch_size": 100}), "main.FiniClient"),
         ),
-        "does not heed Retry-After": (ASKS_FOR_PATIENCE, _patched(lambda _: 0, "client.answers._retry_after_seconds")),
+        "does not heed Retry-After": (
+            ASKS_FOR_PATIENCE,
+            _patched(lambda _: 0, "client.responses._retry_after_seconds"),
+        ),
     },
     Kind.KEY: {
         # Either would do: what comes of the API is freed of the key, and so is what goes to the runner.
-        "prints the key": (TELLS_THE_KEY, _patched(_same, "client.answers.redacted", "github.redacted")),
-        "does not mask the key": (PASSES, _patched(_same, "github.core.set_secret")),
+        "prints the key": (TELLS_THE_KEY, _patched(_same, "client.responses.redact", "platforms.github.redact")),
+        "does not mask the key": (PASSES, _patched(_same, "platforms.github.core.set_secret")),
     },
-    Kind.TEXT: {"prints a job's error as it came": (TELLS_A_COMMAND, _patched(_same, "github.visible"))},
+    Kind.TEXT: {
+        "prints a job's error as it came": (TELLS_A_COMMAND, _patched(_same, "platforms.github.escape_control")),
+    },
     Kind.OUTPUTS: {
-        "writes no outputs": (PASSES, _patched(_same, "github.Runner.set_outputs")),
+        "writes no outputs": (PASSES, _patched(_same, "platforms.github.Runner.set_outputs")),
         "reports the jobs in another order": (
             PASSES,
             _loop(lambda jobs, *others, **parts: wait_for_jobs([*jobs][::-1], *others, **parts)),
         ),
-        "ends without an error's annotation": (NEVER_ENDS, _patched(_same, "github.Runner.error")),
+        "ends without an error's annotation": (NEVER_ENDS, _patched(_same, "platforms.github.Runner.error")),
     },
-    Kind.TRACEBACK: {"crashes": (PASSES, _patched(None, "gate.judge"))},
+    Kind.TRACEBACK: {"crashes": (PASSES, _patched(None, "poller.decide"))},
 }
 
 

@@ -13,8 +13,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from fini_gate.gate import Progress, wait_for_jobs
-from fini_gate.jobs import Job, JobState
+from fini_gate.models import Job, JobState
+from fini_gate.poller import Progress, wait_for_jobs
 from fini_gate.verdict import Verdict
 
 from . import simulation
@@ -59,11 +59,11 @@ class _Api(Api):
         self.coming = deque[str]()
         self.outage: str | None = None
 
-    def begin(self, job_ids: Sequence[str], *, timeout_seconds: float) -> UnderWay:
+    def submit(self, job_ids: Sequence[str], *, timeout_seconds: float) -> UnderWay:
         """Take a request, under the fault that is due."""
         kind = self.coming.popleft() if self.coming else self.outage
         self.weather = Weather(chance=1.0, kinds=(kind,)) if kind else Weather()
-        return super().begin(job_ids, timeout_seconds=timeout_seconds)
+        return super().submit(job_ids, timeout_seconds=timeout_seconds)
 
 
 class _Gate:
@@ -77,7 +77,7 @@ class _Gate:
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
         self.evidence: Evidence | None = None
-        self.looks: list[tuple[int, tuple[Job, ...]]] = []
+        self.polls: list[tuple[int, tuple[Job, ...]]] = []
         """After each look: how many requests there had been, and the jobs."""
         self._goes, self._stands = SimpleQueue[None](), SimpleQueue[None]()
         with patch.object(simulation, "Api", self._make_api), patch.object(simulation, "SimulatedWaiter", self._waiter):
@@ -104,19 +104,19 @@ class _Gate:
             self._stands.put(None)
             self._goes.get()
 
-        class Waiter(SimulatedWaiter):
+        class InterruptibleExecutor(SimulatedWaiter):
             def sleep(self, seconds: float) -> None:
                 stand_still()
                 super().sleep(seconds)
 
-        return Waiter(clock)
+        return InterruptibleExecutor(clock)
 
-    def _wait(self, *arguments: Any, on_look: Callable[[Progress], None], **parts: Any) -> Verdict:  # noqa: ANN401 - the loop's
+    def _wait(self, *arguments: Any, on_poll: Callable[[Progress], None], **parts: Any) -> Verdict:  # noqa: ANN401 - the loop's
         def tell(progress: Progress) -> None:
-            self.looks.append((len(self.api.exchanges), progress.jobs))
-            on_look(progress)
+            self.polls.append((len(self.api.exchanges), progress.jobs))
+            on_poll(progress)
 
-        return wait_for_jobs(*arguments, on_look=tell, **parts)
+        return wait_for_jobs(*arguments, on_poll=tell, **parts)
 
 
 def _row(status: str, **others: object) -> Standing:
@@ -241,25 +241,25 @@ class GateMachine(RuleBasedStateMachine):
     @invariant()
     def each_job_has_one_state_and_a_settled_one_keeps_it(self) -> None:
         """No look loses or doubles a job, or takes back what it was."""
-        looks = [] if self.gate is None else [jobs for _, jobs in self.gate.looks]
-        for jobs in looks:
+        polls = [] if self.gate is None else [jobs for _, jobs in self.gate.polls]
+        for jobs in polls:
             assert self.gate is not None
             assert [job.id for job in jobs] == list(self.gate.scenario.expected_ids)
-        for earlier, later in pairwise(looks):
-            assert [job for was, job in zip(earlier, later, strict=True) if was.is_settled and job != was] == []
+        for earlier, later in pairwise(polls):
+            assert [job for was, job in zip(earlier, later, strict=True) if was.is_finished and job != was] == []
 
     @invariant()
     def settled_jobs_are_never_asked_for_again(self) -> None:
         """What has ended is left alone, in the look that is under way too."""
-        for seen, jobs in [] if self.gate is None else self.gate.looks:
-            settled = {job.id for job in jobs if job.is_settled}
+        for seen, jobs in [] if self.gate is None else self.gate.polls:
+            settled = {job.id for job in jobs if job.is_finished}
             assert [one for one in self._api.exchanges[seen:] if settled.intersection(one.job_ids)] == []
 
     @invariant()
     def jobs_complete_only_where_the_model_says_so(self) -> None:
         """A job is never completed that was not so in truth."""
-        if self.gate is not None and self.gate.looks:
-            completed = [job.id for job in self.gate.looks[-1][1] if job.state is JobState.COMPLETED]
+        if self.gate is not None and self.gate.polls:
+            completed = [job.id for job in self.gate.polls[-1][1] if job.state is JobState.COMPLETED]
             assert [job_id for job_id in completed if not _ever_completed(self._api.courses[job_id])] == []
 
     @invariant()

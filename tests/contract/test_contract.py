@@ -7,10 +7,12 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from fini_gate import certificates, errors, inputs, job_ids, main, report
-from fini_gate.client import answers, transport
-from fini_gate.jobs import STATES, JobState
-from fini_gate.verdict import EXIT_CODES, Outcome, judge
+from fini_gate import certificates, errors, inputs, main
+from fini_gate.client import responses, transport
+from fini_gate.job_ids import load as job_ids
+from fini_gate.models import STATE_BY_STATUS, JobState
+from fini_gate.output import report
+from fini_gate.verdict import EXIT_CODES, Result, decide
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -50,7 +52,7 @@ def quoted(cell: str) -> list[str]:
 
 def an_output() -> dict[str, str]:
     """Give the outputs of some ending."""
-    values, _ = report.outputs(judge((), elapsed_seconds=0), results_file="")
+    values, _ = report.outputs(decide((), elapsed_seconds=0), results_file="")
     return values
 
 
@@ -80,13 +82,13 @@ def test_readme__lists_the_outputs_of_the_code() -> None:
     """The README's table of outputs has each of them, and each result."""
     rows = table("output")
     assert sorted(name for cell, _ in rows for name in quoted(cell)) == sorted(an_output())
-    assert set(quoted(rows[0][1])) == set(Outcome)
+    assert set(quoted(rows[0][1])) == set(Result)
 
 
 def test_readme__lists_the_endings_of_the_code() -> None:
     """The README's table of endings has each result with its exit codes."""
     listed = {(quoted(result)[0], int(code)) for result, codes, _ in table("result") for code in codes.split(",")}
-    of_jobs = {(str(outcome), code) for outcome, code in EXIT_CODES.items()}
+    of_jobs = {(str(result), code) for result, code in EXIT_CODES.items()}
     of_errors = {
         ("cancelled", errors.CancelledError(2).exit_code),
         ("cancelled", errors.CancelledError(15).exit_code),
@@ -102,32 +104,32 @@ def test_readme__lists_the_statuses_of_the_code() -> None:
     assert set(rows) == set(JobState)
     for state in (JobState.COMPLETED, JobState.FAILED):
         words = {word for word in quoted(rows[state]) if word.isupper()}
-        assert words == {status for status, of in STATES.items() if of is state}
+        assert words == {status for status, of in STATE_BY_STATUS.items() if of is state}
 
 
 def test_readme__lists_the_limits_of_the_code() -> None:
     """The README's limits are those that the code enforces."""
     limits = " ".join(limit for _, limit in table("what"))
     for figure in (
-        f"{job_ids.JOB_COUNT:,};",
-        f"`results-file` {main.JOBS_WITHOUT_RESULTS_FILE:,}",
-        f"{job_ids.ID_CHARACTERS} characters",
-        f"{job_ids.FILE_BYTES // 1024**2} MiB",
-        f"YAML {job_ids.YAML_BYTES // 1024**2} MiB",
-        f"{job_ids.DEPTH} levels",
-        f"JSON {job_ids.CONTAINER_COUNT:,} lists and objects",
-        f"{answers.VALUE_COUNT:,} values",
-        f"{transport.BODY_BYTES // 1024**2} MiB, unpacked",
-        f"{inputs.LONGEST_DURATION_HOURS:,} h",
-        f"a file of {certificates.BUNDLE_BYTES // 1024**2} MiB",
+        f"{job_ids.MAX_JOBS:,};",
+        f"`results-file` {main.MAX_JOBS_WITHOUT_RESULTS_FILE:,}",
+        f"{job_ids.MAX_ID_CHARACTERS} characters",
+        f"{job_ids.MAX_FILE_BYTES // 1024**2} MiB",
+        f"YAML {job_ids.MAX_YAML_BYTES // 1024**2} MiB",
+        f"{job_ids.MAX_DEPTH} levels",
+        f"JSON {job_ids.MAX_CONTAINERS:,} lists and objects",
+        f"{responses.MAX_VALUES:,} values",
+        f"{transport.MAX_BODY_BYTES // 1024**2} MiB, unpacked",
+        f"{inputs.MAX_DURATION_HOURS:,} h",
+        f"a file of {certificates.MAX_BUNDLE_BYTES // 1024**2} MiB",
     ):
         assert figure in limits
-    assert f"{report.OUTPUTS_UNITS:,} characters" in README
+    assert f"{report.MAX_OUTPUTS_UTF16_UNITS:,} characters" in README
 
 
 def test_readme__names_the_fields_of_the_results_file() -> None:
     """The README names each field of the results file and of its jobs."""
-    document = report.results_document(judge((), elapsed_seconds=0))
+    document = report.results_document(decide((), elapsed_seconds=0))
     assert all(f'"{name}"' in README for name in document)
 
 
@@ -135,8 +137,8 @@ def test_readme__shows_what_the_bench_measured() -> None:
     """The README's ratios are those of bench/RESULTS.md, but for the little by which runs of the bench differ."""
     results = (ROOT / "bench" / "RESULTS.md").read_text(encoding="utf-8")
     measured = {goal.strip(): float(times) for goal, times in GOAL.findall(results)}
-    shown = [float(times) for _, _, times in table("measured")]
-    assert shown == pytest.approx([measured[goal] for goal in RATIOS], abs=0.1)
+    quote = [float(times) for _, _, times in table("measured")]
+    assert quote == pytest.approx([measured[goal] for goal in RATIOS], abs=0.1)
 
 
 def test_dockerfile__starts_the_entrypoint_isolated() -> None:

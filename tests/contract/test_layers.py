@@ -10,34 +10,29 @@ PACKAGE = Path(__file__).resolve().parents[2] / "fini_gate"
 # Module → which of the project's others it may import.
 LAYERS = {
     "errors": set[str](),
-    "jobs": {"errors"},
-    "schedule": set[str](),
+    "models": {"errors"},
+    "pacing": set[str](),
     "escaping": set[str](),
     "inputs": {"errors", "escaping"},
-    "workspace": set[str](),
-    "job_ids": {"errors", "escaping", "inputs", "workspace"},
-    "certificates": {"errors", "escaping", "inputs", "workspace"},
-    "verdict": {"errors", "jobs"},
-    "waiting": {"errors"},
-    "gate": {"errors", "inputs", "jobs", "schedule", "verdict"},
-    "client": {"errors", "inputs", "jobs", "escaping"},
-    "report": {"errors", "escaping", "inputs", "jobs", "verdict"},
-    "progress": {"gate", "inputs", "jobs", "report"},
-    "timeline": {"jobs"},
-    "summary": {"escaping", "inputs", "jobs", "report", "timeline", "verdict"},
-    "results_file": {"errors", "inputs", "workspace"},
-    "github": {"escaping", "inputs", "terminal"},
-    "terminal": set[str](),
+    "files": set[str](),
+    "job_ids": {"errors", "escaping", "files", "inputs"},
+    "certificates": {"errors", "escaping", "files", "inputs"},
+    "verdict": {"errors", "models"},
+    "executor": {"errors"},
+    "poller": {"errors", "inputs", "models", "pacing", "verdict"},
+    "client": {"errors", "escaping", "inputs", "models"},
+    "output": {"errors", "escaping", "files", "inputs", "models", "poller", "verdict"},
+    "platforms": {"escaping", "inputs"},
 }
 
 # Library → the one module that knows it.
 LIBRARIES = {
-    "actions_toolkit": "github.py",
-    "backoff": "client/client.py",
+    "actions_toolkit": "platforms/github.py",
+    "backoff": "client/api.py",
     "requests": "client/transport.py",
-    "rich": "terminal.py",
+    "rich": "platforms/terminal.py",
     "urllib3": None,  # but requests
-    "yaml": "job_ids.py",
+    "yaml": "job_ids/load.py",
 }
 
 

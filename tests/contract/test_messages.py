@@ -15,8 +15,15 @@ SPEAKERS = {
 }
 # Whose texts are messages, or the ends of one.
 FUNCTIONS = {
-    *("_describe", "_refusal", "_which_limit", "left_empty_text", "no_titles_text", "unknown_status_text"),
-    *("_pairs_of_json", "_pairs_of_json_lines", "_pairs_of_yaml", "_merged", "_refuse_key"),
+    *(
+        "_describe",
+        "_fatal_message",
+        "_which_limit",
+        "dropped_outputs_warning",
+        "no_titles_text",
+        "unknown_status_text",
+    ),
+    *("_parse_json", "_parse_json_lines", "_parse_yaml", "_merged", "_reject_key"),
 }
 
 

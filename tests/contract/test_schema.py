@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fini_gate.errors import CancelledError, OutageError
-from fini_gate.jobs import Job, JobState
-from fini_gate.report import results_document
-from fini_gate.results_file import write_results_file
-from fini_gate.verdict import Limit, Outcome, judge
+from fini_gate.models import Job, JobState
+from fini_gate.output.report import results_document
+from fini_gate.output.results import write_results_file
+from fini_gate.verdict import Limit, Result, decide
 
 SCHEMA = json.loads((Path(__file__).resolve().parents[2] / "docs" / "results.schema.json").read_text(encoding="utf-8"))
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
@@ -42,19 +42,19 @@ def test_schema__allows_what_is_written(
     jobs: list[Job], seconds: float, error: CancelledError | OutageError | None
 ) -> None:
     """Whatever the jobs and the ending, the document is as the schema says."""
-    verdict = judge(jobs, elapsed_seconds=seconds, error=error, limit=Limit("timeout", 30))
+    verdict = decide(jobs, elapsed_seconds=seconds, error=error, limit=Limit("timeout", 30))
     VALIDATOR.validate(results_document(verdict))
 
 
 def test_schema__allows_the_file_as_it_is_written(tmp_path: Path) -> None:
     """What stands in the file is the document."""
     jobs = [Job(id="a", state=JobState.COMPLETED, article_id="b"), Job(id="c", reason="d")]
-    write_results_file(tmp_path, "results.json", results_document(judge(jobs, elapsed_seconds=1.26)))
+    write_results_file(tmp_path, "results.json", results_document(decide(jobs, elapsed_seconds=1.26)))
     VALIDATOR.validate(json.loads((tmp_path / "results.json").read_text(encoding="utf-8")))
 
 
 def _changed(**values: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
-    document: dict[str, Any] = json.loads(json.dumps(results_document(judge([Job(id="a")], elapsed_seconds=1))))
+    document: dict[str, Any] = json.loads(json.dumps(results_document(decide([Job(id="a")], elapsed_seconds=1))))
     job = {**document["jobs"][0], **values.pop("job", {})}
     return {**document, "jobs": [{name: value for name, value in job.items() if value != "left out"}], **values}
 
@@ -80,5 +80,5 @@ def test_schema__refuses_anything_else(document: dict[str, Any]) -> None:
 
 def test_schema__names_the_endings_and_states_of_the_code() -> None:
     """The schema knows each ending and each state, and no other."""
-    assert SCHEMA["properties"]["result"]["enum"] == list(Outcome)
+    assert SCHEMA["properties"]["result"]["enum"] == list(Result)
     assert SCHEMA["properties"]["jobs"]["items"]["properties"]["state"]["enum"] == list(JobState)

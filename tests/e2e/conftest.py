@@ -541,24 +541,24 @@ def try_example(job_image: str, published_image: str, exported: Path, tmp_path: 
 
 def read_act_log(exit_code: int, log: str) -> ActEnded:
     """Read act's JSON lines: what act shows of them, what the steps printed, and how each step ended."""
-    shown: list[str] = []
+    quote: list[str] = []
     printed: list[str] = []
     printed_by_step: defaultdict[str, list[str]] = defaultdict(list)
     results: dict[str, str] = {}
     for line in log.splitlines():
         if not line.startswith("{"):
-            shown.append(line)
+            quote.append(line)
             continue
         event: dict[str, Any] = json.loads(line)
-        shown.append(event["msg"].rstrip("\r\n"))
+        quote.append(event["msg"].rstrip("\r\n"))
         if event.get("raw_output"):
-            printed.append(shown[-1])
-            printed_by_step[event["step"]].append(shown[-1])
+            printed.append(quote[-1])
+            printed_by_step[event["step"]].append(quote[-1])
         if "stepResult" in event and event.get("stage") == "Main":
             results[event["step"]] = event["stepResult"]
     return ActEnded(
         exit_code=exit_code,
-        log="\n".join(shown),
+        log="\n".join(quote),
         printed=printed,
         printed_by_step=printed_by_step,
         results=results,

@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300, func_only=True)]
 
 SLOW = {"id": "slow", "runs-for": "2s", "article-id": "article-of-slow"}
 QUICK = {"id": "quick", "runs-for": "0s", "article-id": "article-of-quick"}
-BROKEN = {"id": "broken", "runs-for": "0s", "ends-as": "FAILED", "error": "the source could not be read"}
+SERVER_ERROR = {"id": "broken", "runs-for": "0s", "ends-as": "FAILED", "error": "the source could not be read"}
 
 
 def gate_step(url: str, **inputs: str) -> dict[str, object]:
@@ -82,7 +82,7 @@ def test_workflow__stops_where_the_gate_fails(act: Act, start_fini: StartFini) -
         "env": {"RESULT": "${{ steps.gate.outputs.result }}", "FAILED": "${{ steps.gate.outputs.failed-job-ids }}"},
         "run": 'echo "the gate said: $RESULT $FAILED"',
     }
-    ended = act({"knowledge": job(gate_step(start_fini(QUICK, BROKEN), job_ids="quick broken"), later, always)})
+    ended = act({"knowledge": job(gate_step(start_fini(QUICK, SERVER_ERROR), job_ids="quick broken"), later, always)})
     assert ended.exit_code != 0
     assert ended.results.get("Gate") == "failure", ended.log
     assert ended.results.get("Later") != "success"

@@ -23,7 +23,7 @@ CALM = {"api-key": KEY, "poll-interval": "200ms", "max-poll-interval": "200ms", 
 # The slower one comes first: the outputs' order is the job IDs', not that of the ends.
 SLOW = {"id": "slow", "runs-for": "2s", "article-id": "article-of-slow"}
 QUICK = {"id": "quick", "runs-for": "0s", "article-id": "article-of-quick"}
-BROKEN = {"id": "broken", "runs-for": "0s", "ends-as": "FAILED", "error": "the source could not be read"}
+SERVER_ERROR = {"id": "broken", "runs-for": "0s", "ends-as": "FAILED", "error": "the source could not be read"}
 ENDLESS = {"id": "endless", "runs-for": "never"}
 
 
@@ -53,7 +53,7 @@ ENDINGS = {
         },
     ),
     "failure": Ending(
-        jobs=[QUICK, BROKEN],
+        jobs=[QUICK, SERVER_ERROR],
         inputs={"job-ids": "broken quick"},
         exit_code=1,
         outputs={
@@ -314,7 +314,7 @@ def test_container__needs_little_memory(runner: Runner, start_fini: StartFini) -
     assert ended.log.count("an answer of more than 16 MiB") == len(floods)
 
 
-@pytest.mark.parametrize(("job", "exit_code"), [(QUICK, 0), (BROKEN, 1)], ids=["success", "failure"])
+@pytest.mark.parametrize(("job", "exit_code"), [(QUICK, 0), (SERVER_ERROR, 1)], ids=["success", "failure"])
 def test_container__tells_the_truth_where_nothing_can_be_written(
     runner: Runner, start_fini: StartFini, job: Mapping[str, str], exit_code: int
 ) -> None:

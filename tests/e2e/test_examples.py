@@ -31,8 +31,8 @@ SECOND = {"id": "two", "document-id": "doc-2", "article-id": "article-2"}
 THIRD = {"id": "three", "document-id": "doc-3", "article-id": "article-3"}
 HOSTILE_ARTICLE = {**SECOND, "article-id": HOSTILE}
 NO_ARTICLE = {**FIRST, "article-id": None}
-BROKEN = {"id": HOSTILE, "document-id": "doc-2", "ends-as": "FAILED", "error": "the source could not be read"}
-REFUSED = {"route": "bulk", "do": {"status": 500}}
+SERVER_ERROR = {"id": HOSTILE, "document-id": "doc-2", "ends-as": "FAILED", "error": "the source could not be read"}
+FATAL = {"route": "bulk", "do": {"status": 500}}
 KEY_REFUSED = {"do": {"status": 403, "body": json.dumps({"message": HOSTILE})}}
 
 ONE_FAILED = "1 of 2 jobs completed, 1 failed, after a while."
@@ -72,7 +72,7 @@ CASES = (
         example="bulk-generate.yml",
         name="uses nothing where a job failed",
         inputs={"document-ids": '["doc-1", "doc-2"]'},
-        jobs=(FIRST, BROKEN),
+        jobs=(FIRST, SERVER_ERROR),
         gates=("failure",),
         passes=False,
     ),
@@ -97,7 +97,7 @@ CASES = (
         example="deploy.yml",
         name="does not deploy where a job failed",
         event="push",
-        jobs=(FIRST, BROKEN),
+        jobs=(FIRST, SERVER_ERROR),
         gates=("failure",),
         passes=False,
     ),
@@ -127,7 +127,7 @@ CASES = (
     Case(
         example="article-matrix.yml",
         name="publishes nothing where a job failed",
-        jobs=(FIRST, BROKEN),
+        jobs=(FIRST, SERVER_ERROR),
         gates=("failure",),
         passes=False,
     ),
@@ -148,7 +148,7 @@ CASES = (
     Case(
         example="parallel-gates.yml",
         name="ends each gate and publishes nothing where one failed",
-        jobs=(FIRST, BROKEN, THIRD),
+        jobs=(FIRST, SERVER_ERROR, THIRD),
         gates=("failure", "success"),
         passes=False,
         tells={
@@ -171,7 +171,7 @@ CASES = (
         example="scheduled-refresh.yml",
         name="posts that a job failed",
         event="schedule",
-        jobs=(FIRST, BROKEN),
+        jobs=(FIRST, SERVER_ERROR),
         gates=("failure",),
         passes=False,
         posts=(ONE_FAILED,),
@@ -191,7 +191,7 @@ CASES = (
         name="posts that nothing was queued",
         event="schedule",
         jobs=(FIRST, SECOND),
-        faults=(REFUSED,),
+        faults=(FATAL,),
         gates=(),
         passes=False,
         posts=("No jobs were queued.",),
@@ -207,7 +207,7 @@ CASES = (
     Case(
         example="soft-gate.yml",
         name="goes on where a job failed, and tells the result",
-        jobs=(FIRST, BROKEN),
+        jobs=(FIRST, SERVER_ERROR),
         gates=("failure",),
         passes=True,
         tells={
@@ -304,8 +304,8 @@ def steps_of(example: Path) -> list[dict[str, Any]]:
 
 def test_examples__have_cases_that_pass_and_cases_that_fail() -> None:
     """Each file in the folder is run as one where all is well, and as one where a job failed."""
-    well = Counter(case.example for case in CASES if BROKEN not in case.jobs)
-    broken = Counter(case.example for case in CASES if BROKEN in case.jobs)
+    well = Counter(case.example for case in CASES if SERVER_ERROR not in case.jobs)
+    broken = Counter(case.example for case in CASES if SERVER_ERROR in case.jobs)
     assert set(well) == set(broken) == {path.name for path in EXAMPLES}
 
 

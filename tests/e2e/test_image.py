@@ -45,7 +45,7 @@ ALLOWED = (
 )
 
 QUICK = {"id": "quick", "runs-for": "0s", "article-id": "article-of-quick"}
-BROKEN = {"id": "broken", "runs-for": "0s", "ends-as": "FAILED", "error": "the source could not be read"}
+SERVER_ERROR = {"id": "broken", "runs-for": "0s", "ends-as": "FAILED", "error": "the source could not be read"}
 
 
 # --- what the image is made of ---------------------------------------------------------------------------------------
@@ -230,7 +230,7 @@ def pod(runner: Runner) -> Pod:
     return Pod(runner, name=runner.started[-1])
 
 
-@pytest.mark.parametrize(("job", "exit_code"), [(QUICK, 0), (BROKEN, 1)], ids=["success", "failure"])
+@pytest.mark.parametrize(("job", "exit_code"), [(QUICK, 0), (SERVER_ERROR, 1)], ids=["success", "failure"])
 def test_image__runs_in_kubernetes(pod: Pod, start_fini: StartFini, job: Mapping[str, str], exit_code: int) -> None:
     """A runner's script in a container that waits finds what it needs, and the gate ends as it does elsewhere."""
     ended, log, outputs = pod.run({**CALM, "api-url": start_fini(job), "job-ids": job["id"]})
@@ -247,7 +247,7 @@ def test_gate__writes_where_it_is_asked_to_and_nowhere_else(pod: Pod, start_fini
     (workspace / "ids.yaml").write_text("- quick\n- broken\n", encoding="utf-8")
     (workspace / "ids.jsonl").write_text('"quick"\n{"backgroundJobId": "quick"}\n', encoding="utf-8")
     slow_down = {"requests": 1, "do": {"status": 429, "headers": {"Retry-After": "1"}}}
-    url = start_fini(QUICK, BROKEN, faults=[slow_down])
+    url = start_fini(QUICK, SERVER_ERROR, faults=[slow_down])
     given = {**CALM, "api-url": url, "results-file": "out/results.json", "article-details": "true"}
     exit_codes = [
         pod.run(inputs)[0]

@@ -32,7 +32,7 @@ class Tally:
     target: str
     cases: int = 0
     endings: Counter[str] = field(default_factory=Counter)
-    failing: list[tuple[int, object, list[Wrong]]] = field(default_factory=list)
+    server_errors: list[tuple[int, object, list[Wrong]]] = field(default_factory=list)
     """Seed, case made as small as it goes, and what is wrong with it."""
 
 
@@ -67,7 +67,7 @@ def fuzz(target: str, seed: int, count: int = CHUNK, *, shrink: bool = True) -> 
     try:
         run()
     except AssertionError:
-        tally.failing.append((seed, *last[0]))
+        tally.server_errors.append((seed, *last[0]))
     return tally
 
 
@@ -102,13 +102,13 @@ def _report(tallies: Sequence[Tally], seconds: float) -> int:
         endings = sum((tally.endings for tally in own), Counter[str]())
         told = ", ".join(f"{ending} {number}" for ending, number in endings.most_common())
         _print(f"  {name:8}{sum(tally.cases for tally in own):7}  {told}")
-    failing = [(tally.target, *found) for tally in tallies for found in tally.failing]
+    server_errors = [(tally.target, *found) for tally in tallies for found in tally.server_errors]
     for kind in KINDS:
-        _print(f"  {kind:28}{sum(any(wrong.kind is kind for wrong in wrongs) for *_, wrongs in failing):4}")
-    shown = {str(wrongs[0]): found for *found, wrongs in reversed(failing)}
-    for what, (target, seed, case) in list(shown.items())[:MOST_SHOWN]:
+        _print(f"  {kind:28}{sum(any(wrong.kind is kind for wrong in wrongs) for *_, wrongs in server_errors):4}")
+    quote = {str(wrongs[0]): found for *found, wrongs in reversed(server_errors)}
+    for what, (target, seed, case) in list(quote.items())[:MOST_SHOWN]:
         _print(f".venv/bin/python tests/fuzz/fuzz.py --only {target}:{seed}", f"  {what}"[:500], f"  {case!r}"[:1000])
-    return int(bool(failing))
+    return int(bool(server_errors))
 
 
 def _print(*lines: str) -> None:

@@ -23,16 +23,25 @@ from requests.structures import CaseInsensitiveDict
 from urllib3.util import parse_url
 
 from fini_gate import inputs as gate_inputs
-from fini_gate import job_ids as gate_job_ids
 from fini_gate import main
-from fini_gate.client import Transport, answers
+from fini_gate.client import Transport, responses
 from fini_gate.client.transport import STATUS_ROUTE, Failure, Response
 from fini_gate.errors import RequestRefusedError, UsageError
-from fini_gate.jobs import Job, worse
-from fini_gate.waiting import Waiter
+from fini_gate.executor import InterruptibleExecutor
+from fini_gate.job_ids import load as gate_job_ids
+from fini_gate.models import Job, worse_of
 from tests.chaos.faults import KEY
 from tests.chaos.model import Clock, Meaning, meaning_of
-from tests.chaos.oracle import COMPLETED, FAILED, PENDING, Kind, Wrong, check_annotations, check_outputs, check_text
+from tests.chaos.oracle import (
+    COMPLETED,
+    FAILED,
+    PENDING,
+    Kind,
+    Wrong,
+    check_annotations,
+    check_outputs,
+    check_text,
+)
 from tests.chaos.simulation import SimulatedWaiter
 
 from . import strategies as make
@@ -170,7 +179,7 @@ def _seconds(text: str) -> float:
 def _misread_url(url: str) -> Iterator[str]:
     """Read an accepted address as the library does that will send the key there."""
     try:
-        Transport(api_url=url, api_key=KEY, calls=Waiter())
+        Transport(api_url=url, api_key=KEY, calls=InterruptibleExecutor())
         asked = requests.Request("POST", url + STATUS_ROUTE, json={}).prepare().url or ""
         parts = parse_url(asked)
     except Exception as error:  # noqa: BLE001 - whatever it is, the gate would learn of it too late
@@ -235,21 +244,23 @@ def check_answer(case: make.AnswerCase) -> Finding:
     meaning = meaning_of(reply.status)
     response = Response(reply.status, CaseInsensitiveDict(reply.headers), body)
     try:
-        answer = answers.judge(response, case.job_ids, secret=KEY)
+        answer = responses.classify(response, case.job_ids, secret=KEY)
     except RequestRefusedError as error:
-        wrong = [Wrong(Kind.VERDICT, f"HTTP {reply.status} refused")] * (meaning is not Meaning.REFUSED)
+        wrong = [Wrong(Kind.VERDICT, f"HTTP {reply.status} refused")] * (meaning is not Meaning.FATAL)
         return REFUSED, [*_leaks("the error", error), *wrong]
-    told = read_rows(body, case.job_ids) if meaning is Meaning.ROWS else {}
-    meaning = Meaning.UNUSABLE if told is None else meaning
+    told = read_rows(body, case.job_ids) if meaning is Meaning.OK else {}
+    meaning = Meaning.RETRYABLE if told is None else meaning
     wrongs = [*_leaks("the answer", answer, *answer.rows.values())]
-    kinds = {meaning.name} | ({"UNUSABLE"} if meaning is Meaning.BROKEN and answer.retry_after_seconds else set())
+    kinds = {meaning.name} | (
+        {"RETRYABLE"} if meaning is Meaning.SERVER_ERROR and answer.retry_after_seconds else set()
+    )
     if answer.kind.name not in kinds or not answer.retry_after_seconds >= 0:
         wrongs.append(Wrong(Kind.VERDICT, f"{answer.kind}, not {kinds}; Retry-After {answer.retry_after_seconds}"))
     told = {job_id: rows for job_id, rows in (told or {}).items() if rows}
     for job_id in {*told, *answer.rows}:
         for require in (False, True):
-            seen = [Job(id=job_id).seen_as(row, require_article=require) for row in answer.rows.get(job_id, [])]
-            state = str(reduce(worse, seen).state) if seen else None
+            seen = [Job(id=job_id).updated_from(row, require_article=require) for row in answer.rows.get(job_id, [])]
+            state = str(reduce(worse_of, seen).state) if seen else None
             expected = _state_of_all(told[job_id], require_articles=require) if job_id in told else None
             if state != expected:
                 wrongs.append(Wrong(Kind.VERDICT, f"{job_id!r} is {state}, not {expected}"))
@@ -270,11 +281,11 @@ class _Api:
     said: dict[str, set[str]] = field(default_factory=dict)
     was_refused: bool = False
 
-    def begin(self, job_ids: Sequence[str], *, timeout_seconds: float) -> Callable[[], Response | Failure]:
+    def submit(self, job_ids: Sequence[str], *, timeout_seconds: float) -> Callable[[], Response | Failure]:
         """Take a request."""
         return lambda: self._answer(job_ids, timeout_seconds)
 
-    def first(self, under_way: Sequence[Callable[[], Response | Failure]]) -> tuple[object, Response | Failure]:
+    def wait_any(self, under_way: Sequence[Callable[[], Response | Failure]]) -> tuple[object, Response | Failure]:
         """Answer the one that was asked first."""
         return under_way[0], under_way[0]()
 
@@ -290,7 +301,7 @@ class _Api:
         if reply.problem or reply.seconds > timeout_seconds:
             return Failure(reply.problem or "no whole answer in time")
         body, require = reply.body(job_ids), self.case.environ.get("require-articles", "").lower() == "true"
-        self.was_refused |= meaning_of(reply.status) is Meaning.REFUSED
+        self.was_refused |= meaning_of(reply.status) is Meaning.FATAL
         for job_id, rows in ((read_rows(body, job_ids) or {}) if reply.status == 200 else {}).items():
             states = {state_of(row, require_articles=require) for row in rows}
             self.said.setdefault(job_id, set()).update(states)
@@ -311,12 +322,12 @@ def check_run(case: make.RunCase) -> Finding:
         stack.enter_context(patch.object(main, "time", SimpleNamespace(monotonic=clock)))
         stack.enter_context(patch.object(main, "Transport", lambda **_: api))
         stdout = stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
-        waiter: Any = SimulatedWaiter(clock)
+        executor: Any = SimulatedWaiter(clock)
         gate_run = main.GateRun(
-            {**variables, "GITHUB_OUTPUT": str(output), "GITHUB_STEP_SUMMARY": str(summary)}, waiter
+            {**variables, "GITHUB_OUTPUT": str(output), "GITHUB_STEP_SUMMARY": str(summary)}, executor
         )
         verdict = gate_run.publish(gate_run.decide())
-        outputs, shown = (path.read_bytes().decode() for path in (output, summary))
+        outputs, quote = (path.read_bytes().decode() for path in (output, summary))
         written = re.search(r"^results-file<<.*\n(.+)\n", outputs, re.MULTILINE)
         is_written = written is not None and case.environ["results-file"].strip() == written[1]
         # Where a path goes up again from a folder that is not there, only its end has been made.
@@ -324,10 +335,10 @@ def check_run(case: make.RunCase) -> Finding:
         results = None if path is None else Path(path).read_text("utf-8")
     expected = _expected_ids(case.ids)
     ids = [job.id for job in verdict.jobs]
-    wrongs = [*check_text(stdout.getvalue(), outputs, shown, results), *_leaks("the summary", shown)]
+    wrongs = [*check_text(stdout.getvalue(), outputs, quote, results), *_leaks("the summary", quote)]
     found, reported = check_outputs(outputs, ids, results)
     wrongs += found
-    result, code = str(verdict.outcome), verdict.exit_code
+    result, code = str(verdict.result), verdict.exit_code
     wrongs += check_annotations(stdout.getvalue(), result, alone=code == 2 or api.was_refused)
     if expected is not None and code != 2 and ids not in (list(expected), []):
         wrongs.append(Wrong(Kind.VERDICT, f"the jobs {ids}, not {list(expected)}"))

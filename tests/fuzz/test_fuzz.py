@@ -4,9 +4,11 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from fini_gate import gate, github, inputs, job_ids, jobs
-from fini_gate.client import answers
-from fini_gate.jobs import JobState
+from fini_gate import inputs, models, poller
+from fini_gate.client import responses
+from fini_gate.job_ids import load as job_ids
+from fini_gate.models import JobState
+from fini_gate.platforms import github
 from tests.chaos.oracle import Kind
 
 from . import command
@@ -18,7 +20,7 @@ CASES = {"ids": 250, "inputs": 250, "answers": 250, "runs": 100}
 def test_fuzz__finds_nothing(target: str) -> None:
     """Whatever is made of ID files, inputs and answers, the gate holds to its contract."""
     tally = command.fuzz(target, seed=0, count=CASES[target])
-    assert not tally.failing
+    assert not tally.server_errors
     assert tally.cases == CASES[target]
     assert len(tally.endings) > 1
 
@@ -33,17 +35,19 @@ Broken: TypeAlias = tuple[str, Kind, Any, str, Callable[[Any], Any]]
 BROKEN: dict[str, Broken] = {
     "a parser that lets an error through": ("ids", Kind.TRACEBACK, job_ids, "_checked", _let_numbers_through),
     "IDs cut in two": ("ids", Kind.VERDICT, job_ids, "_SEPARATORS", lambda _: re.compile(r"[\s,-]+")),
-    "durations as Python reads numbers": ("inputs", Kind.VERDICT, inputs, "duration_seconds", lambda _: float),
-    "an answer that holds the key": ("answers", Kind.KEY, answers, "redacted", lambda _: lambda text, _: text),
+    "durations as Python reads numbers": ("inputs", Kind.VERDICT, inputs, "parse_duration", lambda _: float),
+    "an answer that holds the key": ("answers", Kind.KEY, responses, "redact", lambda _: lambda text, _: text),
     "an unknown status that passes": (
-        *("answers", Kind.VERDICT, jobs, "_state_of"),
+        *("answers", Kind.VERDICT, models, "_state_of"),
         lambda state_of: lambda status: state_of(status) or JobState.COMPLETED,
     ),
     "a pass with a pending job": (
-        *("runs", Kind.VERDICT, gate, "judge"),
-        lambda judge: lambda found, **parts: judge([job._replace(state=JobState.COMPLETED) for job in found], **parts),
+        *("runs", Kind.VERDICT, poller, "decide"),
+        lambda classify: (
+            lambda found, **parts: classify([job._replace(state=JobState.COMPLETED) for job in found], **parts)
+        ),
     ),
-    "a log that is not made safe": ("runs", Kind.TEXT, github, "visible", lambda _: str),
+    "a log that is not made safe": ("runs", Kind.TEXT, github, "escape_control", lambda _: str),
 }
 
 
@@ -53,4 +57,4 @@ def test_fuzz__reports_what_is_broken(monkeypatch: pytest.MonkeyPatch, name: str
     target, kind, module, attribute, make = BROKEN[name]
     monkeypatch.setattr(module, attribute, make(getattr(module, attribute)))
     tally = command.fuzz(target, seed=0, count=500, shrink=False)
-    assert [found.kind for *_, wrongs in tally.failing for found in wrongs][:1] == [kind]
+    assert [found.kind for *_, wrongs in tally.server_errors for found in wrongs][:1] == [kind]

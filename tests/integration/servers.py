@@ -11,7 +11,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Final, Self
 
-ROWS: Final = b'{"jobs": [{"id": "a", "jobStatus": "COMPLETED"}]}'
+OK: Final = b'{"jobs": [{"id": "a", "jobStatus": "COMPLETED"}]}'
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Connection:
         self.is_open = False
 
 
-Answer = Callable[[Connection], None]
+ParsedResponse = Callable[[Connection], None]
 
 
 class Server:
@@ -83,7 +83,7 @@ class Server:
     The greeting is what it sends on each connection before it is asked anything.
     """
 
-    def __init__(self, *answers: Answer, tls: ssl.SSLContext | None = None, greeting: bytes = b"") -> None:
+    def __init__(self, *answers: ParsedResponse, tls: ssl.SSLContext | None = None, greeting: bytes = b"") -> None:
         self._answers = answers
         self._tls = tls
         self._greeting = greeting
@@ -154,12 +154,12 @@ def _header(line: bytes) -> tuple[str, str]:
     return name.strip().lower(), value.strip()
 
 
-def sending(data: bytes) -> Answer:
+def sending(data: bytes) -> ParsedResponse:
     """Send these bytes and wait for the next request."""
     return lambda connection: connection.send(data)
 
 
-def ending(data: bytes) -> Answer:
+def ending(data: bytes) -> ParsedResponse:
     """Send these bytes and close the connection."""
 
     def answer(connection: Connection) -> None:
@@ -169,7 +169,7 @@ def ending(data: bytes) -> Answer:
     return answer
 
 
-def resetting(data: bytes) -> Answer:
+def resetting(data: bytes) -> ParsedResponse:
     """Send these bytes and break the connection off."""
 
     def answer(connection: Connection) -> None:
@@ -185,7 +185,7 @@ def head(status: str = "200 OK", **headers: str) -> bytes:
     return "\r\n".join([f"HTTP/1.1 {status}", *lines, "", ""]).encode()
 
 
-def whole(body: bytes = ROWS, status: str = "200 OK", **headers: str) -> bytes:
+def whole(body: bytes = OK, status: str = "200 OK", **headers: str) -> bytes:
     """An answer with its length."""
     return head(status, Content_Length=str(len(body)), **headers) + body
 
@@ -196,7 +196,7 @@ def chunked(*chunks: bytes, **headers: str) -> bytes:
     return head(Transfer_Encoding="chunked", **headers) + framed
 
 
-def tunnelling(port: int, *, login: str = "") -> Answer:
+def tunnelling(port: int, *, login: str = "") -> ParsedResponse:
     """Answer a CONNECT as a proxy does, whatever host it is for, where the login (`user:password`) is right."""
     expected = f"Basic {base64.b64encode(login.encode()).decode()}"
 

@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 
 from fake_fini import FakeFini
-from fini_gate.main import WARNED_STATUSES, GateRun
-from fini_gate.report import outputs
-from fini_gate.terminal import live_line
-from fini_gate.verdict import judge
-from fini_gate.waiting import Waiter
+from fini_gate.executor import InterruptibleExecutor
+from fini_gate.main import MAX_STATUS_WARNINGS, GateRun
+from fini_gate.output.report import outputs
+from fini_gate.platforms.terminal import live_line
+from fini_gate.verdict import decide
 from tests.integration.gates import COVERAGE, ENTRYPOINT, KEY, Gate, inputs_for
 
 DONE = {"id": "done", "article-id": "article-1"}
@@ -190,7 +190,7 @@ def test_main__cancelled(gate: Gate, serve: Serve, number: signal.Signals, exit_
 def test_main__writes_all_outputs_on_every_ending(gate: Gate, serve: Serve, inputs: Mapping[str, str]) -> None:
     """However it ends, each output is there, once."""
     run = gate.run({"api-url": serve(DONE, FAILED, PENDING).url, **inputs})
-    values, _ = outputs(judge((), elapsed_seconds=0), results_file="")
+    values, _ = outputs(decide((), elapsed_seconds=0), results_file="")
     assert list(run.outputs) == list(values)
 
 
@@ -338,7 +338,7 @@ def test_main__warns_of_few_unknown_statuses(gate: Gate, serve: Serve) -> None:
     jobs = [{"id": f"odd-{n}", "runs-for": "never", "statuses": {"running": f"ODD_{n}"}} for n in range(9)]
     run = gate.run(inputs_for(serve(*jobs), *(str(job["id"]) for job in jobs), timeout="0"))
     assert run.exit_code == 3
-    assert run.log.count("::warning ") == WARNED_STATUSES < len(jobs)
+    assert run.log.count("::warning ") == MAX_STATUS_WARNINGS < len(jobs)
 
 
 def test_main__timed_out_in_an_outage(gate: Gate, serve: Serve) -> None:
@@ -355,14 +355,14 @@ def gate_run(gate: Gate, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> GateR
     """Give a run of the gate in this process."""
     monkeypatch.setenv("GITHUB_OUTPUT", str(gate.output))
     environ = {f"INPUT_{name.upper()}": value for name, value in inputs_for(serve(DONE), "done").items()}
-    return GateRun({**environ, "INPUT_API-KEY": KEY, "GITHUB_OUTPUT": str(gate.output)}, Waiter())
+    return GateRun({**environ, "INPUT_API-KEY": KEY, "GITHUB_OUTPUT": str(gate.output)}, InterruptibleExecutor())
 
 
 def test_gate_run__is_cancelled_while_it_writes_its_outputs(gate: Gate, gate_run: GateRun) -> None:
     """A signal that comes after the verdict still counts, in the outputs and in the exit code."""
     verdict = gate_run.decide()
     assert verdict.exit_code == 0
-    gate_run.waiter.signal_number = signal.SIGTERM
+    gate_run.executor.signal_number = signal.SIGTERM
     assert gate_run.publish(verdict).exit_code == 143
     assert gate.read_outputs()["result"] == "cancelled"
     assert json.loads(gate.read_outputs()["completed-job-ids"]) == ["done"]
@@ -420,7 +420,7 @@ def test_terminal__redraws_the_progress_line(gate: Gate, serve: Serve) -> None:
 
 def test_terminal__does_without_rich(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the extra is not installed, lines are printed one after the other."""
-    monkeypatch.setattr("fini_gate.terminal.is_terminal", lambda: True)
+    monkeypatch.setattr("fini_gate.platforms.terminal.is_terminal", lambda: True)
     monkeypatch.setitem(sys.modules, "rich.live", None)
     with live_line() as show:
         assert show is None

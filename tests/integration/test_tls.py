@@ -13,9 +13,9 @@ import requests.adapters
 import trustme
 
 from fini_gate.client.transport import Failure, Response, Transport
-from fini_gate.waiting import Waiter
+from fini_gate.executor import InterruptibleExecutor
 from tests.integration.gates import COVERAGE, Gate
-from tests.integration.servers import ROWS, Answer, Connection, Server, ending, sending, tunnelling, whole
+from tests.integration.servers import OK, Connection, ParsedResponse, Server, ending, sending, tunnelling, whole
 
 KEY: Final = "fini_0123456789abcdef"
 ROW_WITH_ARTICLE: Final = b'{"jobs": [{"id": "a", "jobStatus": "COMPLETED", "hcArticleId": "article-1"}]}'
@@ -62,12 +62,14 @@ Serve = Callable[..., Server]
 
 def transport_to(url: str, *authorities: trustme.CA) -> Transport:
     """A transport that trusts these authorities besides the usual ones."""
-    return Transport(api_url=url, api_key=KEY, calls=Waiter(), ca_certificates="".join(map(pem, authorities)))
+    return Transport(
+        api_url=url, api_key=KEY, calls=InterruptibleExecutor(), ca_certificates="".join(map(pem, authorities))
+    )
 
 
 def post(transport: Transport, *, seconds: float) -> Response | Failure:
     """Ask for a job, and wait for the answer."""
-    return transport.first([transport.begin(["a"], timeout_seconds=seconds)])[1]
+    return transport.wait_any([transport.submit(["a"], timeout_seconds=seconds)])[1]
 
 
 def ask(url: str, *authorities: trustme.CA) -> Response | Failure:
@@ -77,7 +79,7 @@ def ask(url: str, *authorities: trustme.CA) -> Response | Failure:
 
 def good(response: Response | Failure) -> bool:
     """Whether the rows came through."""
-    return isinstance(response, Response) and (response.status, response.body) == (200, ROWS)
+    return isinstance(response, Response) and (response.status, response.body) == (200, OK)
 
 
 # --- Whom the transport trusts -------------------------------------------------------------------------------------
@@ -126,13 +128,13 @@ def test_ca_bundle__comes_on_top_of_what_browsers_trust(serve: Serve, monkeypatc
     assert context.verify_mode is ssl.CERT_REQUIRED
 
 
-@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+@pytest.mark.parametrize("env_name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
 def test_ca_bundle__adds_to_what_the_environment_names(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, env_name: str
 ) -> None:
     """Where a variable names the authorities to trust, they take the place of the usual ones, and the input adds."""
     (tmp_path / "strange.pem").write_text(pem(STRANGE))
-    monkeypatch.setenv(variable, str(tmp_path / "strange.pem"))
+    monkeypatch.setenv(env_name, str(tmp_path / "strange.pem"))
     for authority in (STRANGE, OWN):
         assert good(ask(serve(GOOD, tls=speaking_tls(authority)).url, OWN))
     assert isinstance(ask(serve(GOOD, tls=speaking_tls(USUAL)).url, OWN), Failure)
@@ -253,7 +255,9 @@ def _open_and_silent(connection: Connection) -> None:
 
 
 @pytest.mark.parametrize("answer", [Connection.hang, _endless_heads, _open_and_silent])
-def test_proxy__that_never_opens_is_given_up(serve: Serve, monkeypatch: pytest.MonkeyPatch, answer: Answer) -> None:
+def test_proxy__that_never_opens_is_given_up(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, answer: ParsedResponse
+) -> None:
     """The limit of a request holds for the way through a proxy as well."""
     monkeypatch.setenv("HTTPS_PROXY", serve(answer).url)
     response = post(transport_to("https://api.example"), seconds=0.3)
@@ -320,13 +324,13 @@ def test_gate__that_meets_an_unknown_authority_names_the_input(serve: Serve, gat
     assert server.requests == []
 
 
-@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
-def test_gate__trusts_nobody_whom_a_variable_of_openssl_names(serve: Serve, gate: Gate, variable: str) -> None:
+@pytest.mark.parametrize("env_name", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
+def test_gate__trusts_nobody_whom_a_variable_of_openssl_names(serve: Serve, gate: Gate, env_name: str) -> None:
     """Of the environment only the two variables that the README names say whom to trust."""
     (gate.workspace / "own.pem").write_text(pem(OWN))
     server = serve(GOOD, tls=speaking_tls(OWN))
-    path = gate.workspace / ("own.pem" if variable == "SSL_CERT_FILE" else ".")
-    run = gate.run({"api-url": server.url, "job-ids": "a", "outage-tolerance": "0"}, {variable: str(path)})
+    path = gate.workspace / ("own.pem" if env_name == "SSL_CERT_FILE" else ".")
+    run = gate.run({"api-url": server.url, "job-ids": "a", "outage-tolerance": "0"}, {env_name: str(path)})
     assert run.exit_code == 4
     assert UNKNOWN_AUTHORITY in run.errors[0]
 

@@ -21,13 +21,13 @@ import requests.exceptions
 import urllib3.exceptions
 
 from fake_fini import FakeFini, Scenario
-from fini_gate.client.transport import ARTICLES_ROUTE, BODY_BYTES, STATUS_ROUTE, Failure, Response, Transport
+from fini_gate.client.transport import ARTICLES_ROUTE, MAX_BODY_BYTES, STATUS_ROUTE, Failure, Response, Transport
 from fini_gate.errors import CancelledError, UsageError
-from fini_gate.waiting import Waiter
+from fini_gate.executor import InterruptibleExecutor
 from tests.integration.servers import (
-    ROWS,
-    Answer,
+    OK,
     Connection,
+    ParsedResponse,
     Server,
     chunked,
     ending,
@@ -80,13 +80,13 @@ Serve = Callable[..., Server]
 
 def transport_to(url: str, *, api_key: str = KEY) -> Transport:
     """A transport whose calls are bounded as the real ones are."""
-    return Transport(api_url=url, api_key=api_key, calls=Waiter())
+    return Transport(api_url=url, api_key=api_key, calls=InterruptibleExecutor())
 
 
 def post(transport: Transport, *job_ids: str, seconds: float = LONG) -> Response | Failure:
     """Ask for jobs, and see to it that no answer comes long after its limit, or tells where it was asked for."""
     began_at = time.monotonic()
-    _, response = transport.first([transport.begin(job_ids or ("a",), timeout_seconds=seconds)])
+    _, response = transport.wait_any([transport.submit(job_ids or ("a",), timeout_seconds=seconds)])
     assert time.monotonic() - began_at < seconds + AMPLE
     if isinstance(response, Failure):
         assert response.problem
@@ -97,7 +97,7 @@ def post(transport: Transport, *job_ids: str, seconds: float = LONG) -> Response
 
 def good(response: Response | Failure) -> bool:
     """Whether the rows came through."""
-    return isinstance(response, Response) and (response.status, response.body) == (200, ROWS)
+    return isinstance(response, Response) and (response.status, response.body) == (200, OK)
 
 
 # --- The request ---------------------------------------------------------------------------------------------------
@@ -138,9 +138,9 @@ def test_post__of_articles_asks_the_route_that_they_have(serve: Serve) -> None:
     server = serve(GOOD, GOOD, Connection.hang)
     transport = transport_to(server.url)
     assert good(post(transport, "a"))
-    _, response = transport.first([transport.begin_articles(["b", "c"], timeout_seconds=LONG)])
+    _, response = transport.wait_any([transport.submit_articles(["b", "c"], timeout_seconds=LONG)])
     assert good(response)
-    _, response = transport.first([transport.begin_articles(["d"], timeout_seconds=SHORT)])
+    _, response = transport.wait_any([transport.submit_articles(["d"], timeout_seconds=SHORT)])
     assert response == Failure(f"no whole answer within {SHORT}s")
     assert [(asked.line.split()[1], json.loads(asked.body)) for asked in server.requests] == [
         (STATUS_ROUTE, {"jobIds": ["a"]}),
@@ -159,23 +159,23 @@ def test_post__returns_an_answer_of_any_status(serve: Serve, status: str) -> Non
     assert response.headers["X-Request-Id"] == "req-1"
 
 
-PACKED: Final = gzip.compress(ROWS)
-WHOLE_ANSWERS: Final[Mapping[str, Answer]] = {
-    "in chunks": sending(chunked(ROWS[:10], ROWS[10:])),
-    "until the connection ends": ending(head() + ROWS),
-    "HTTP/1.0": ending(b"HTTP/1.0 200 OK\r\n\r\n" + ROWS),
+PACKED: Final = gzip.compress(OK)
+WHOLE_ANSWERS: Final[Mapping[str, ParsedResponse]] = {
+    "in chunks": sending(chunked(OK[:10], OK[10:])),
+    "until the connection ends": ending(head() + OK),
+    "HTTP/1.0": ending(b"HTTP/1.0 200 OK\r\n\r\n" + OK),
     "gzip": sending(whole(PACKED, Content_Encoding="gzip")),
     "gzip in chunks": sending(chunked(PACKED[:5], PACKED[5:12], PACKED[12:], Content_Encoding="gzip")),
-    "deflate": sending(whole(zlib.compress(ROWS), Content_Encoding="deflate")),
+    "deflate": sending(whole(zlib.compress(OK), Content_Encoding="deflate")),
     "with an interim answer": sending(b"HTTP/1.1 100 Continue\r\n\r\n" + whole()),
     "a byte at a time": lambda connection: connection.drip(whole(), 0.001),
     "gzip, a byte at a time": lambda connection: connection.drip(whole(PACKED, Content_Encoding="gzip"), 0.001),
-    "in chunks, a byte at a time": lambda connection: connection.drip(chunked(ROWS[:10], ROWS[10:]), 0.001),
+    "in chunks, a byte at a time": lambda connection: connection.drip(chunked(OK[:10], OK[10:]), 0.001),
 }
 
 
 @pytest.mark.parametrize("answer", WHOLE_ANSWERS.values(), ids=WHOLE_ANSWERS)
-def test_post__takes_a_whole_answer_in_whatever_form(serve: Serve, answer: Answer) -> None:
+def test_post__takes_a_whole_answer_in_whatever_form(serve: Serve, answer: ParsedResponse) -> None:
     """Framing, packing and pace make no difference to what arrives."""
     assert good(post(transport_to(serve(answer).url)))
 
@@ -191,27 +191,27 @@ def test_post__of_several_requests_uses_one_connection(serve: Serve) -> None:
 
 # --- Broken answers ------------------------------------------------------------------------------------------------
 
-BROKEN_ANSWERS: Final[Mapping[str, Answer]] = {
+BROKEN_ANSWERS: Final[Mapping[str, ParsedResponse]] = {
     "reset": resetting(b""),
     "hang-up": ending(b""),
     "hang-up in the status line": ending(b"HTTP/1.1 2"),
-    "hang-up in the body": ending(head(Content_Length="100") + ROWS),
+    "hang-up in the body": ending(head(Content_Length="100") + OK),
     "hang-up before the body": ending(head(Content_Length="100")),
-    "reset in the body": resetting(head(Content_Length="100") + ROWS),
-    "hang-up in a chunk": ending(chunked(ROWS)[:-20]),
-    "hang-up between chunks": ending(chunked(ROWS)[:-5]),
-    "a chunk of no length": ending(head(Transfer_Encoding="chunked") + b"what?\r\n" + ROWS),
+    "reset in the body": resetting(head(Content_Length="100") + OK),
+    "hang-up in a chunk": ending(chunked(OK)[:-20]),
+    "hang-up between chunks": ending(chunked(OK)[:-5]),
+    "a chunk of no length": ending(head(Transfer_Encoding="chunked") + b"what?\r\n" + OK),
     "no HTTP": ending(b"SSH-2.0-OpenSSH_9.6\r\n"),
     "a status that is none": ending(b"HTTP/1.1 abc OK\r\n\r\n"),
     "a line without end": ending(b"HTTP/1.1 200 " + b"x" * 100_000),
     "headers without end": ending(b"HTTP/1.1 200 OK\r\n" + b"X-A: b\r\n" * 10_000),
-    "no gzip": sending(whole(ROWS, Content_Encoding="gzip")),
+    "no gzip": sending(whole(OK, Content_Encoding="gzip")),
     "no deflate": sending(whole(b"\xff" * 20, Content_Encoding="deflate")),
 }
 
 
 @pytest.mark.parametrize("answer", BROKEN_ANSWERS.values(), ids=BROKEN_ANSWERS)
-def test_post__of_a_broken_answer_is_a_failure(serve: Serve, answer: Answer) -> None:
+def test_post__of_a_broken_answer_is_a_failure(serve: Serve, answer: ParsedResponse) -> None:
     """What did not arrive whole is never handed on as if it had, and the next request is none the worse for it."""
     transport = transport_to(serve(answer, GOOD).url)
     response = post(transport)
@@ -301,7 +301,7 @@ def _endless(connection: Connection) -> None:
         connection.drip(b" ")
 
 
-def _after(data: bytes) -> Answer:
+def _after(data: bytes) -> ParsedResponse:
     def answer(connection: Connection) -> None:
         connection.send(data)
         _endless(connection)
@@ -310,7 +310,7 @@ def _after(data: bytes) -> Answer:
 
 
 def _unfinished(connection: Connection) -> None:
-    connection.send(head(Content_Length="100") + ROWS)
+    connection.send(head(Content_Length="100") + OK)
     connection.hang()
 
 
@@ -327,7 +327,7 @@ def _interim_for_ever(connection: Connection) -> None:
         connection.pause(0.02)
 
 
-SLOW_ANSWERS: Final[Mapping[str, Answer]] = {
+SLOW_ANSWERS: Final[Mapping[str, ParsedResponse]] = {
     "nothing": Connection.hang,
     "a status line that drips": lambda connection: connection.drip(b"HTTP/1.1 200 " + b"x" * 10_000),
     "headers that drip": lambda connection: connection.drip(head(X_Long="x" * 10_000)),
@@ -335,14 +335,14 @@ SLOW_ANSWERS: Final[Mapping[str, Answer]] = {
     "interim answers without end": _interim_for_ever,
     "a body that drips": lambda connection: connection.drip(whole(b"x" * 10_000)),
     "a body that stands still": _unfinished,
-    "white space after the rows": _after(head() + ROWS),
+    "white space after the rows": _after(head() + OK),
     "chunks without end": _chunks_for_ever,
     "a packed body that drips": lambda connection: connection.drip(whole(os.urandom(10_000), Content_Encoding="gzip")),
 }
 
 
 @pytest.mark.parametrize("answer", SLOW_ANSWERS.values(), ids=SLOW_ANSWERS)
-def test_limit__bounds_the_request_as_a_whole(serve: Serve, answer: Answer) -> None:
+def test_limit__bounds_the_request_as_a_whole(serve: Serve, answer: ParsedResponse) -> None:
     """An answer may come as slowly as it likes: past the limit it is given up, and a new connection made."""
     server = serve(answer, GOOD)
     transport = transport_to(server.url)
@@ -411,10 +411,10 @@ def test_first__is_the_one_that_is_answered(serve: Serve) -> None:
     """Of several requests the one that has an answer comes first; the next goes over its connection, kept alive."""
     server = serve(_hanging_for_a)
     transport = transport_to(server.url)
-    slow = transport.begin(["a"], timeout_seconds=LONG)
+    slow = transport.submit(["a"], timeout_seconds=LONG)
     for job_id in ("b", "c"):
-        quick = transport.begin([job_id], timeout_seconds=LONG)
-        request, response = transport.first([slow, quick])
+        quick = transport.submit([job_id], timeout_seconds=LONG)
+        request, response = transport.wait_any([slow, quick])
         assert request is quick
         assert good(response)
     assert len(server.connections) == 2
@@ -424,8 +424,8 @@ def test_first__is_the_one_that_is_answered(serve: Serve) -> None:
 def test_first__is_the_one_whose_time_is_over(serve: Serve, limits: Sequence[float]) -> None:
     """Where none is answered, the first to have taken too long is given up, and the others go on."""
     transport = transport_to(serve(Connection.hang).url)
-    under_way = [transport.begin(["a"], timeout_seconds=seconds) for seconds in limits]
-    request, response = transport.first(under_way)
+    under_way = [transport.submit(["a"], timeout_seconds=seconds) for seconds in limits]
+    request, response = transport.wait_any(under_way)
     assert request is under_way[limits.index(SHORT)]
     assert response == Failure(f"no whole answer within {SHORT}s")
 
@@ -455,18 +455,18 @@ def _large_until_the_end(connection: Connection) -> None:
 
 
 BOMB: Final = gzip.compress(b" " * (100 * MEGABYTE), 1)
-LARGE_ANSWERS: Final[Mapping[str, Answer]] = {
+LARGE_ANSWERS: Final[Mapping[str, ParsedResponse]] = {
     "100 MB": _large,
     "100 MB in chunks": _large_in_chunks,
     "100 MB of no length": _large_until_the_end,
     "gzip that unpacks to 100 MB": sending(whole(BOMB, Content_Encoding="gzip")),
     "the same in one chunk": sending(chunked(BOMB, Content_Encoding="gzip")),
-    "one byte too much": sending(whole(b" " * (BODY_BYTES + 1))),
+    "one byte too much": sending(whole(b" " * (MAX_BODY_BYTES + 1))),
 }
 
 
 @pytest.mark.parametrize("answer", LARGE_ANSWERS.values(), ids=LARGE_ANSWERS)
-def test_size__of_a_body_is_bounded(serve: Serve, answer: Answer) -> None:
+def test_size__of_a_body_is_bounded(serve: Serve, answer: ParsedResponse) -> None:
     """A body of more than 16 MiB, unpacked, is not read to its end, and the next request is none the worse for it."""
     server = serve(answer, GOOD)
     transport = transport_to(server.url)
@@ -478,9 +478,9 @@ def test_size__of_a_body_is_bounded(serve: Serve, answer: Answer) -> None:
 
 def test_size__up_to_the_bound_is_fine(serve: Serve) -> None:
     """A body of just 16 MiB comes through."""
-    response = post(transport_to(serve(sending(whole(b" " * BODY_BYTES))).url))
+    response = post(transport_to(serve(sending(whole(b" " * MAX_BODY_BYTES))).url))
     assert isinstance(response, Response)
-    assert len(response.body) == BODY_BYTES
+    assert len(response.body) == MAX_BODY_BYTES
 
 
 @pytest.mark.parametrize("fault", [{"gzip-bomb": 100}, {"huge": 100}], ids=["gzip bomb", "huge"])
@@ -508,16 +508,16 @@ def test_redirect__is_not_followed(serve: Serve, status: int, *, is_elsewhere: b
     assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize("variable", ["HOME", "NETRC"])
+@pytest.mark.parametrize("env_name", ["HOME", "NETRC"])
 @pytest.mark.parametrize("entry", ["machine 127.0.0.1", "default"])
 def test_netrc__does_not_replace_the_key(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str, entry: str
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, env_name: str, entry: str
 ) -> None:
     """A user name and password that lie about for the API's host are not sent."""
     path = tmp_path / ".netrc"
     path.write_text(f"{entry} login someone password else\n")
     path.chmod(0o600)
-    monkeypatch.setenv(variable, str(tmp_path if variable == "HOME" else path))
+    monkeypatch.setenv(env_name, str(tmp_path if env_name == "HOME" else path))
     server = serve(GOOD)
     assert good(post(transport_to(server.url)))
     assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
@@ -529,7 +529,7 @@ def test_cookies__are_not_sent_back(serve: Serve) -> None:
     transport = transport_to(server.url)
     post(transport)
     assert good(post(transport))
-    _, response = transport.first([transport.begin_articles(["b"], timeout_seconds=LONG)])
+    _, response = transport.wait_any([transport.submit_articles(["b"], timeout_seconds=LONG)])
     assert good(response)
     assert not [request for request in server.requests if "cookie" in request.headers]
 
@@ -546,14 +546,14 @@ def test_key__that_fits_no_header_is_not_told(serve: Serve, key: str) -> None:
 # --- Proxies -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"])
+@pytest.mark.parametrize("env_name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"])
 @pytest.mark.parametrize("form", ["http://127.0.0.1:{}", "http://localhost:{}", "http://127.0.0.1:{}/", "127.0.0.1:{}"])
 def test_proxy__of_this_machine_is_used(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch, variable: str, form: str
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, env_name: str, form: str
 ) -> None:
     """A proxy of the environment is asked in place of the API, where no other machine sees the key."""
     proxy, server = serve(GOOD), serve(GOOD)
-    monkeypatch.setenv(variable, form.format(proxy.port))
+    monkeypatch.setenv(env_name, form.format(proxy.port))
     assert good(post(transport_to(server.url)))
     assert server.requests == []
     assert proxy.requests[0].line == f"POST {server.url}{STATUS_ROUTE} HTTP/1.1"
@@ -561,14 +561,14 @@ def test_proxy__of_this_machine_is_used(
 
 
 @pytest.mark.parametrize("excepted", ["127.0.0.1", "*", "example.com, 127.0.0.1", "127.0.0.0/8"])
-@pytest.mark.parametrize("variable", ["NO_PROXY", "no_proxy"])
+@pytest.mark.parametrize("env_name", ["NO_PROXY", "no_proxy"])
 def test_proxy__is_not_used_where_no_proxy_says_so(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch, variable: str, excepted: str
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, env_name: str, excepted: str
 ) -> None:
     """`NO_PROXY` names hosts that are asked directly."""
     proxy, server = serve(GOOD), serve(GOOD)
     monkeypatch.setenv("HTTP_PROXY", proxy.url)
-    monkeypatch.setenv(variable, excepted)
+    monkeypatch.setenv(env_name, excepted)
     assert good(post(transport_to(server.url)))
     assert proxy.requests == []
 
@@ -586,12 +586,12 @@ def test_proxy__is_not_used_where_no_proxy_says_so(
         "//192.0.2.1",
     ],
 )
-@pytest.mark.parametrize("variable", ["HTTP_PROXY", "ALL_PROXY"])
+@pytest.mark.parametrize("env_name", ["HTTP_PROXY", "ALL_PROXY"])
 def test_proxy__of_another_machine_never_sees_a_plain_request(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch, variable: str, proxy: str
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, env_name: str, proxy: str
 ) -> None:
     """What is not encrypted does not leave this machine: the stand-in on loopback is asked directly."""
-    monkeypatch.setenv(variable, proxy)
+    monkeypatch.setenv(env_name, proxy)
     assert good(post(transport_to(serve(GOOD).url)))
 
 
@@ -610,13 +610,13 @@ def test_proxy__that_is_none_breaks_nothing(monkeypatch: pytest.MonkeyPatch, pro
         assert isinstance(post(transport, seconds=SHORT), Failure)
 
 
-@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
+@pytest.mark.parametrize("env_name", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
 def test_proxy__of_an_encrypted_request_is_asked_for_a_tunnel(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch, variable: str
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, env_name: str
 ) -> None:
     """All that a proxy hears is the host to connect to; where it refuses, that is told."""
     proxy = serve(ending(whole(b"", "407 Proxy Authentication Required")))
-    monkeypatch.setenv(variable, f"http://user:word@127.0.0.1:{proxy.port}")
+    monkeypatch.setenv(env_name, f"http://user:word@127.0.0.1:{proxy.port}")
     response = post(transport_to("https://api.example"))
     assert isinstance(response, Failure)
     assert "word" not in response.problem
@@ -640,12 +640,12 @@ def test_proxy__of_another_machine_is_asked_where_the_request_is_encrypted(
 # --- TLS -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+@pytest.mark.parametrize("env_name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
 def test_certificates__of_the_environment_are_trusted(
-    serve: Serve, tls: ssl.SSLContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+    serve: Serve, tls: ssl.SSLContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, env_name: str
 ) -> None:
     """A server is talked to where the environment names a file that vouches for it."""
-    monkeypatch.setenv(variable, str(tmp_path / "certificate.pem"))
+    monkeypatch.setenv(env_name, str(tmp_path / "certificate.pem"))
     assert good(post(transport_to(serve(GOOD, tls=tls).url)))
 
 
@@ -679,12 +679,12 @@ def test_certificates__that_are_none_are_a_failure(
     assert isinstance(post(transport_to(serve(GOOD, tls=tls).url)), Failure)
 
 
-@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+@pytest.mark.parametrize("env_name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
 def test_certificates__that_are_not_there_are_a_usage_error(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, env_name: str
 ) -> None:
     """A file that is not in the container is named at the start, with what to do."""
-    monkeypatch.setenv(variable, str(tmp_path / "missing.pem"))
+    monkeypatch.setenv(env_name, str(tmp_path / "missing.pem"))
     with pytest.raises(UsageError) as refusal:
         transport_to("https://api.example")
     assert str(refusal.value) == (
@@ -732,14 +732,14 @@ EXCEPTIONS: Final = dict(sorted(_exceptions().items()))
 def _raising(error: BaseException, cause: BaseException | None = None) -> Transport:
     """A transport whose every call ends by this error."""
 
-    class Broken(Waiter):
-        def begin(self, function: Callable[[], _Result]) -> Future[_Result]:
+    class Broken(InterruptibleExecutor):
+        def submit(self, function: Callable[[], _Result]) -> Future[_Result]:
             del function
 
             def fail() -> _Result:
                 raise error from cause
 
-            return super().begin(fail)
+            return super().submit(fail)
 
     return Transport(api_url="https://api.example", api_key=KEY, calls=Broken())
 

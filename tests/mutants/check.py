@@ -1,7 +1,7 @@
 """Changes the code in thousands of small ways, and tells which of the changes no test notices; `--help` says how.
 
 .venv/bin/python tests/mutants/check.py
-.venv/bin/python tests/mutants/check.py 'fini_gate.jobs.*'
+.venv/bin/python tests/mutants/check.py 'fini_gate.models.*'
 """
 
 import argparse

@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from docs.picture.draw import FOLDER, draw, filled, in_page, run_page
-from fini_gate.jobs import Job, JobState
-from fini_gate.summary import CHART_JOBS, summary
-from fini_gate.verdict import judge
+from fini_gate.models import Job, JobState
+from fini_gate.output.summary import MAX_CHART_JOBS, summary
+from fini_gate.verdict import decide
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -74,7 +74,7 @@ def _job_sets() -> list[list[Job]]:
     found: list[list[Job]] = []
 
     @settings(max_examples=400, phases=[Phase.generate], database=None, suppress_health_check=list(HealthCheck))
-    @given(st.lists(JOBS, max_size=8) | st.lists(JOBS, min_size=CHART_JOBS, max_size=CHART_JOBS + 20))
+    @given(st.lists(JOBS, max_size=8) | st.lists(JOBS, min_size=MAX_CHART_JOBS, max_size=MAX_CHART_JOBS + 20))
     def collect(jobs: list[Job]) -> None:
         found.append(jobs)
 
@@ -84,7 +84,7 @@ def _job_sets() -> list[list[Job]]:
 
 def _chart(jobs: Sequence[Job]) -> str | None:
     """Take the chart out of the jobs' summary."""
-    charts = CHART.findall(summary(judge(jobs, elapsed_seconds=1), results_file=""))
+    charts = CHART.findall(summary(decide(jobs, elapsed_seconds=1), results_file=""))
     assert len(charts) <= 1
     return charts[0] if charts else None
 
@@ -134,7 +134,7 @@ def test_chart__is_read_by_mermaid_as_it_was_meant(tmp_path: Path) -> None:
     for jobs, chart, found in zip(job_sets, charts, _read_by_mermaid(charts, tmp_path), strict=True):
         assert "error" not in found, chart
         charted = [job for job in jobs if _has_chart(job)]
-        assert len(found["sections"]) == min(len(charted), CHART_JOBS), chart
+        assert len(found["sections"]) == min(len(charted), MAX_CHART_JOBS), chart
         numbers = [int(re.match(r"(\d+) ", name).group(1)) for name in found["sections"]]  # type: ignore[union-attr] # no match is a failure
         assert len(set(numbers)) == len(numbers)
         assert found["labels"] == found["sections"], chart
@@ -157,7 +157,7 @@ def test_picture__is_as_wide_as_asked_for(tmp_path: Path, width: int) -> None:
     """A summary with hostile IDs can be drawn."""
     jobs = [Job(id=text, created_at="2026-01-12T09:30:00Z", completed_at="2026-01-12T09:30:07Z") for text in HOSTILE]
     picture = tmp_path / "summary.png"
-    draw(summary(judge(jobs, elapsed_seconds=7), results_file=""), picture, width=width)
+    draw(summary(decide(jobs, elapsed_seconds=7), results_file=""), picture, width=width)
     head = picture.read_bytes()[:24]
     assert head.startswith(b"\x89PNG\r\n")
     assert int.from_bytes(head[16:20], "big") == width

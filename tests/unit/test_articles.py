@@ -20,12 +20,12 @@ class Api:
         self.now = 0.0
         self.asked: list[tuple[tuple[str, ...], float]] = []
 
-    def first(self, under_way: Sequence[Response | Failure]) -> tuple[object, Response | Failure]:
+    def wait_any(self, under_way: Sequence[Response | Failure]) -> tuple[object, Response | Failure]:
         """Give an answer, which is there at once."""
         (response,) = under_way
         return None, response
 
-    def begin_articles(self, article_ids: Sequence[str], *, timeout_seconds: float) -> Response | Failure:
+    def submit_articles(self, article_ids: Sequence[str], *, timeout_seconds: float) -> Response | Failure:
         """Answer from the script, and then with all that was asked for."""
         self.asked.append((tuple(article_ids), timeout_seconds))
         self.now += self.seconds

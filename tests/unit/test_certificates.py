@@ -12,7 +12,7 @@ import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fini_gate.certificates import BUNDLE_BYTES, read_ca_bundle
+from fini_gate.certificates import MAX_BUNDLE_BYTES, read_ca_bundle
 from fini_gate.errors import UsageError
 from fini_gate.inputs import Inputs
 
@@ -142,9 +142,9 @@ def test_ca_bundle__that_cannot_be_read_is_refused(
 def test_ca_bundle__of_a_megabyte_is_read_and_a_larger_one_is_refused(read: Read, workspace: Path) -> None:
     """No file makes the gate read without end."""
     path = workspace / "a.pem"
-    path.write_bytes(PEM.encode().ljust(BUNDLE_BYTES))
+    path.write_bytes(PEM.encode().ljust(MAX_BUNDLE_BYTES))
     assert authority_count(read("a.pem")) == 1
-    path.write_bytes(PEM.encode().ljust(BUNDLE_BYTES + 1))
+    path.write_bytes(PEM.encode().ljust(MAX_BUNDLE_BYTES + 1))
     assert refusal(read, "a.pem") == (
         "File 'a.pem' of ca-bundle is larger than 1 MiB: name one with certificates alone."
     )

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fini_gate.escaping import markdown, redacted, visible
+from fini_gate.escaping import escape_control, escape_markdown, redact
 
 KEY = "fini_0123456789abcdef"
 ANY_TEXT = st.text() | st.text("a \r\n\t\x1b\x00#[]:@<>&|\\`*_{}()!~$\u2028\u200b\ud800é😀")
@@ -30,16 +30,16 @@ ESCAPED_PUNCTUATION = re.compile(r"\\([!-/:-@\[-`{-~])")
 )
 def test_visible__spells_out_what_does_not_print(text: str, expected: str) -> None:
     """Line ends, control characters and invisible ones are spelled out, and commands within a line broken up."""
-    assert visible(text) == expected
+    assert escape_control(text) == expected
 
 
 @given(ANY_TEXT)
 def test_visible__is_one_printable_line_without_a_command(text: str) -> None:
     """Whatever the text, it becomes one printable line that holds no command, and stays so when done again."""
-    shown = visible(text)
-    assert shown.isprintable()
-    assert "##[" not in shown
-    assert visible(shown) == shown
+    quote = escape_control(text)
+    assert quote.isprintable()
+    assert "##[" not in quote
+    assert escape_control(quote) == quote
 
 
 @pytest.mark.parametrize(
@@ -58,19 +58,21 @@ def test_visible__is_one_printable_line_without_a_command(text: str) -> None:
 )
 def test_markdown__takes_the_meaning_from_marks(text: str, expected: str) -> None:
     """Links, pictures, HTML, code, emphasis, cells, lists, formulas, emoji and mentions are all plain text."""
-    assert markdown(text) == expected
+    assert escape_markdown(text) == expected
 
 
 @given(ANY_TEXT)
 def test_markdown__reads_as_the_visible_text(text: str) -> None:
     """What a reader sees of the summary is the visible text, whatever marks it holds."""
-    assert html.unescape(ESCAPED_PUNCTUATION.sub(r"\1", markdown(text)).replace("@\u200b", "@")) == visible(text)
+    assert html.unescape(
+        ESCAPED_PUNCTUATION.sub(r"\1", escape_markdown(text)).replace("@\u200b", "@")
+    ) == escape_control(text)
 
 
 @given(ANY_TEXT)
 def test_markdown__leaves_no_mark_alive(text: str) -> None:
     """Whatever the text, it is one line without HTML, mention, or mark that no backslash stands before."""
-    escaped = markdown(text)
+    escaped = escape_markdown(text)
     alive = ESCAPED_PUNCTUATION.sub("", escaped)
     assert escaped.replace("\u200b", "").isprintable()
     assert not re.search(r"[<>|`*_\[\]\\#$~]", alive)
@@ -81,10 +83,10 @@ def test_markdown__leaves_no_mark_alive(text: str) -> None:
 @given(ANY_TEXT, ANY_TEXT)
 def test_redacted__does_not_hold_the_key(before: str, after: str) -> None:
     """The key is replaced wherever it stands, and nothing else is."""
-    assert redacted(f"{before}{KEY}{after}{KEY}", KEY) == f"{before}***{after}***"
+    assert redact(f"{before}{KEY}{after}{KEY}", KEY) == f"{before}***{after}***"
 
 
 @pytest.mark.parametrize("secret", ["", "a", "warning"])
 def test_redacted__leaves_words_alone(secret: str) -> None:
     """What is too short to be a key is not taken out of words that hold it."""
-    assert redacted("a warning", secret) == "a warning"
+    assert redact("a warning", secret) == "a warning"

@@ -12,8 +12,8 @@ from actions_toolkit import core
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fini_gate.escaping import markdown
-from fini_gate.github import Runner
+from fini_gate.escaping import escape_markdown
+from fini_gate.platforms.github import Runner
 
 MakeRunner: TypeAlias = Callable[..., Runner]
 Captured: TypeAlias = pytest.CaptureFixture[str]
@@ -136,7 +136,7 @@ def test_runner__keeps_the_key_out_of_the_files(
     """Neither outputs nor the summary hold the key, whatever text it came in."""
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary"))
     runner.set_outputs({"message": f"a {KEY} b"})
-    runner.append_summary(f"a {KEY} b {markdown(KEY)} c")
+    runner.append_summary(f"a {KEY} b {escape_markdown(KEY)} c")
     written = output_file.read_text() + (tmp_path / "summary").read_text()
     assert KEY not in written
     # As it reads.

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fini_gate.errors import UsageError
-from fini_gate.inputs import DEFAULTS, IfNoJobs, Inputs, api_key, duration_seconds, duration_text, is_loopback, shown
+from fini_gate.inputs import DEFAULTS, IfNoJobs, Inputs, api_key, format_duration, is_loopback, parse_duration, quote
 
 ReadInputs: TypeAlias = Callable[[Mapping[str, str]], Inputs]
 
@@ -188,7 +188,7 @@ def test_inputs__refuse(read_inputs: ReadInputs, name: str, value: str, allowed:
     """A value that is not allowed is an error that names the input, the value and what is allowed."""
     with pytest.raises(UsageError) as refusal:
         read_inputs({name: value})
-    assert str(refusal.value) == f"Input {name} is {shown(value)}: it must be {allowed}."
+    assert str(refusal.value) == f"Input {name} is {quote(value)}: it must be {allowed}."
 
 
 @pytest.mark.parametrize(
@@ -294,7 +294,7 @@ def test_inputs__any_values_are_taken_or_refused(given_inputs: dict[str, str]) -
 )
 def test_duration__is_read(text: str, seconds: float) -> None:
     """A duration is a bare number of seconds, or numbers with units in a row."""
-    assert duration_seconds(text) == pytest.approx(seconds, abs=1e-12)
+    assert parse_duration(text) == pytest.approx(seconds, abs=1e-12)
 
 
 @given(
@@ -304,14 +304,14 @@ def test_duration__adds_up_its_parts(parts: list[tuple[Decimal, str]]) -> None:
     """The parts of a duration add up, in any order and however often a unit comes."""
     text = "".join(f"{number}{unit}" for number, unit in parts)
     expected = sum(number * UNIT_SECONDS[unit] for number, unit in parts)
-    assert duration_seconds(text) == pytest.approx(float(expected))
+    assert parse_duration(text) == pytest.approx(float(expected))
 
 
 @pytest.mark.parametrize("unit", ["", "s"])
 def test_duration__of_very_many_digits_is_refused(unit: str) -> None:
     """A number without an end is too long, and is not looked at from each of its digits on: that would take minutes."""
     with pytest.raises(ValueError, match="at most 100000h"):
-        duration_seconds("1" * 100_000 + unit)
+        parse_duration("1" * 100_000 + unit)
 
 
 @given(st.text() | st.text("0123456789.smh"))
@@ -323,7 +323,7 @@ def test_duration__of_very_many_digits_is_refused(unit: str) -> None:
 def test_duration__any_text_is_a_duration_or_refused(text: str) -> None:
     """Whatever the text, it is a number of seconds within the limit, or an error that says what is allowed."""
     try:
-        seconds = duration_seconds(text)
+        seconds = parse_duration(text)
     except ValueError as refusal:
         assert str(refusal) in {DURATION, "at most 100000h"}  # noqa: PT017 - both ends are fine
     else:
@@ -347,13 +347,13 @@ def test_duration__any_text_is_a_duration_or_refused(text: str) -> None:
 )
 def test_duration_text__reads_well(seconds: float, text: str) -> None:
     """A duration is shown in hours, minutes and seconds, to a tenth below a minute."""
-    assert duration_text(seconds) == text
+    assert format_duration(seconds) == text
 
 
 @given(st.floats(0, LONGEST_SECONDS))
 def test_duration_text__is_a_duration_again(seconds: float) -> None:
     """A duration that is shown can be read back, but for what was rounded off."""
-    again = duration_seconds(duration_text(seconds))
+    again = parse_duration(format_duration(seconds))
     assert math.isclose(again, seconds, rel_tol=0, abs_tol=0.0501 if seconds < 59 else 0.5001)
 
 
@@ -378,4 +378,4 @@ def test_is_loopback__tells_this_machine_from_others(host: str, *, expected: boo
 )
 def test_shown__is_short_and_on_one_line(value: Any, text: str) -> None:  # noqa: ANN401 - a value of a table
     """A quoted value has no line break and at most a hundred characters."""
-    assert shown(value) == text
+    assert quote(value) == text

@@ -12,10 +12,10 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fini_gate import job_ids
 from fini_gate.errors import UsageError
 from fini_gate.inputs import Inputs
-from fini_gate.job_ids import JobIds, read_job_ids
+from fini_gate.job_ids import load as job_ids
+from fini_gate.job_ids.load import JobIds, read_job_ids
 
 Pair: TypeAlias = tuple[str, str | None]
 Draw: TypeAlias = Callable[[st.SearchStrategy[Any]], Any]
@@ -417,7 +417,7 @@ def test_json__of_lists_without_number_is_refused(read_ids: ReadIds) -> None:
 
 def test_json__has_a_most_number_of_lists_and_objects(read_ids: ReadIds, monkeypatch: pytest.MonkeyPatch) -> None:
     """A document of as many lists and objects as may be is read, and one with one more is an error."""
-    monkeypatch.setattr(job_ids, "CONTAINER_COUNT", 5)
+    monkeypatch.setattr(job_ids, "MAX_CONTAINERS", 5)
     assert read_ids('[{"jobIds": ["a"]}, {"jobIds": ["b"]}]') == {"a": None, "b": None}
     with pytest.raises(UsageError, match="Input job-ids: it holds more than 5 lists and objects"):
         read_ids('[{"jobIds": ["a"]}, {"jobIds": ["b"]}, []]')
@@ -502,7 +502,7 @@ def test_ids__that_hold_the_key_are_refused_unseen(
 @pytest.mark.parametrize("count", [3, 4])
 def test_ids__have_a_limit(read_ids: ReadIds, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
     """More different IDs than one gate can take are an error that names the source and the limit."""
-    monkeypatch.setattr(job_ids, "JOB_COUNT", 3)
+    monkeypatch.setattr(job_ids, "MAX_JOBS", 3)
     ids = " ".join(f"job-{number}" for number in range(count))
     if count == 3:
         assert len(read_ids(f"{ids} JOB-1", {"ids.txt": ids})) == 3
@@ -696,7 +696,7 @@ def test_file__that_cannot_be_read_is_refused(read_ids: ReadIds) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "limit"), [("ids.txt", "FILE_BYTES"), ("ids.json", "FILE_BYTES"), ("i.yml", "YAML_BYTES")]
+    ("name", "limit"), [("ids.txt", "MAX_FILE_BYTES"), ("ids.json", "MAX_FILE_BYTES"), ("i.yml", "MAX_YAML_BYTES")]
 )
 def test_file__has_a_largest_size(read_ids: ReadIds, monkeypatch: pytest.MonkeyPatch, name: str, limit: str) -> None:
     """A file of the largest size is read, and one byte more is an error."""

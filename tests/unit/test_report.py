@@ -9,12 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fini_gate import report
 from fini_gate.errors import CancelledError, GateError, InternalError, OutageError, RequestRefusedError, UsageError
 from fini_gate.inputs import Inputs
 from fini_gate.job_ids import read_job_ids
-from fini_gate.jobs import Job, JobState
-from fini_gate.verdict import Limit, Verdict, judge
+from fini_gate.models import Job, JobState
+from fini_gate.output import report
+from fini_gate.verdict import Limit, Verdict, decide
 
 LIMIT = 450_000
 LEFT_EMPTY_IN_ORDER = [
@@ -48,7 +48,7 @@ ALL = (COMPLETED, FAILED, PENDING, MISSING, UNREADABLE, NO_ARTICLE)
 
 
 def _verdict(*jobs: Job, error: GateError | None = None, limit: Limit | None = None, seconds: float = 65) -> Verdict:
-    return judge(jobs, elapsed_seconds=seconds, error=error, limit=limit)
+    return decide(jobs, elapsed_seconds=seconds, error=error, limit=limit)
 
 
 def _outputs(*jobs: Job, **arguments: Any) -> dict[str, str]:  # noqa: ANN401 - those of `_verdict`
@@ -85,7 +85,7 @@ def _many(job: Job, count: int) -> list[Job]:
             "Not all jobs ended within 30m (timeout): 1 of 2 jobs completed, 1 pending, after 30m.",
         ),
         (
-            _verdict(PENDING, limit=replace(TIMEOUT, trouble="HTTP 502"), seconds=30),
+            _verdict(PENDING, limit=replace(TIMEOUT, incomplete_reason="HTTP 502"), seconds=30),
             (
                 f"{report.message(_verdict(PENDING, limit=TIMEOUT, seconds=30))}"
                 " The last look was not answered in full: HTTP 502."
@@ -268,9 +268,9 @@ def test_retry_line__says_when_it_is_tried_again() -> None:
     assert "HTTP 502; trying again at once" in report.retry_line("HTTP 502", 0)
 
 
-def test_trouble_line__says_what_was_wrong() -> None:
+def test_incomplete_line__says_what_was_wrong() -> None:
     """A look that was cut short is told with its problem."""
-    assert "HTTP 502" in report.trouble_line("HTTP 502")
+    assert "HTTP 502" in report.incomplete_line("HTTP 502")
 
 
 def test_unknown_status_text__names_job_and_status() -> None:
@@ -285,8 +285,8 @@ def test_unknown_status_text__names_job_and_status() -> None:
 def test_outputs__are_those_of_the_contract() -> None:
     """Every output has its value, in the form that is promised."""
     jobs = (NO_ARTICLE, COMPLETED._replace(id="é"), FAILED, PENDING, MISSING, UNREADABLE, COMPLETED)
-    values, left_empty = report.outputs(_verdict(*jobs, seconds=65.26), results_file="out/results.json")
-    assert left_empty == []
+    values, dropped = report.outputs(_verdict(*jobs, seconds=65.26), results_file="out/results.json")
+    assert dropped == []
     assert {
         name: json.loads(value) if name.endswith(("-ids", "-job", "-count")) else value
         for name, value in values.items()
@@ -380,7 +380,7 @@ def test_outputs__stay_below_the_limit(groups: list[tuple[JobState, int, int, st
         for number in range(count)
     ]
     verdict = _verdict(*jobs)
-    values, left_empty = report.outputs(verdict, results_file="results.json")
+    values, dropped = report.outputs(verdict, results_file="results.json")
     size = sum(map(_utf16_units, values.values()))
     lines = "\n".join(verdict.article_ids)
     full = {
@@ -393,10 +393,10 @@ def test_outputs__stay_below_the_limit(groups: list[tuple[JobState, int, int, st
 
     assert size < LIMIT
     order = [name for name in LEFT_EMPTY_IN_ORDER if full[name]]
-    assert left_empty == order[: len(left_empty)]
-    assert {name: values[name] for name in full} == {**full, **dict.fromkeys(left_empty, "")}
-    if left_empty:
-        assert size + _utf16_units(full[left_empty[-1]]) >= LIMIT
+    assert dropped == order[: len(dropped)]
+    assert {name: values[name] for name in full} == {**full, **dict.fromkeys(dropped, "")}
+    if dropped:
+        assert size + _utf16_units(full[dropped[-1]]) >= LIMIT
     else:
         listed = [job_id for state in JobState for job_id in json.loads(values[f"{state}-job-ids"])]
         assert sorted(listed) == sorted(job.id for job in jobs)
@@ -408,8 +408,8 @@ def test_outputs__that_do_not_fit_are_left_empty_in_order() -> None:
     """With far too much in every list all lists are left empty, in the contract's order; counts and message stay."""
     kinds = [Job(id=f"{state}-{'😀' * 180}", state=state) for state in JobState]
     jobs = [job._replace(article_id=f"{job.id}-article") for kind in kinds for job in _many(kind, 220)]
-    values, left_empty = report.outputs(_verdict(*jobs), results_file="")
-    assert left_empty == LEFT_EMPTY_IN_ORDER
+    values, dropped = report.outputs(_verdict(*jobs), results_file="")
+    assert dropped == LEFT_EMPTY_IN_ORDER
     assert [name for name, value in values.items() if not value and name != "results-file"] == [
         *("article-ids", "article-ids-lines", "articles-by-job"),
         *(f"{state}-job-ids" for state in JobState),
@@ -423,22 +423,22 @@ def test_outputs__are_measured_to_the_character(size: int, expected: list[str], 
     """One character below the limit everything is there; at the limit the first list is left empty."""
     values, _ = report.outputs(_verdict(Job(id="")), results_file=results_file)
     missing = size - sum(map(_utf16_units, values.values()))
-    _, left_empty = report.outputs(_verdict(Job(id="x" * missing)), results_file=results_file)
-    assert left_empty == expected
+    _, dropped = report.outputs(_verdict(Job(id="x" * missing)), results_file=results_file)
+    assert dropped == expected
 
 
 def test_outputs__that_are_empty_anyway_are_not_named_as_left_empty() -> None:
     """Without an article there are no lines of articles that could be missed."""
     jobs = _many(FAILED._replace(id="😀" * 190), 220)
-    _, left_empty = report.outputs(_verdict(*jobs), results_file="")
-    assert left_empty == [name for name in LEFT_EMPTY_IN_ORDER[:-1] if name != "article-ids-lines"]
+    _, dropped = report.outputs(_verdict(*jobs), results_file="")
+    assert dropped == [name for name in LEFT_EMPTY_IN_ORDER[:-1] if name != "article-ids-lines"]
 
 
 def test_left_empty_text__names_outputs_and_results_file() -> None:
     """The warning names what is left empty, and the file that has it or the input that would."""
-    text = report.left_empty_text(["completed-job-ids", "articles-by-job"], "out/results.json")
+    text = report.dropped_outputs_warning(["completed-job-ids", "articles-by-job"], "out/results.json")
     assert all(name in text for name in ("completed-job-ids, articles-by-job", "out/results.json"))
-    assert "give results-file" in report.left_empty_text(["completed-job-ids"], "")
+    assert "give results-file" in report.dropped_outputs_warning(["completed-job-ids"], "")
 
 
 # --- The results file

@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fini_gate.errors import CancelledError, OutageError, UsageError
-from fini_gate.jobs import Job, JobState
-from fini_gate.report import advice
-from fini_gate.summary import CHART_JOBS, SUMMARY_BYTES, summary
-from fini_gate.timeline import courses, percentile
-from fini_gate.verdict import Limit, Verdict, judge
+from fini_gate.models import Job, JobState
+from fini_gate.output.report import advice
+from fini_gate.output.summary import MAX_CHART_JOBS, MAX_SUMMARY_BYTES, summary
+from fini_gate.output.timing import job_timings, percentile
+from fini_gate.verdict import Limit, Verdict, decide
 
 HOSTILE = "\n::error::planted\r##[error]<b>@team `|` [x](http://y) ```\n</details>\x1b[2K\u2028"
 # Cells end at a bar that no backslash takes the meaning of.
@@ -51,7 +51,7 @@ def _summary(*jobs: Job, results_file: str = "", **how: Any) -> str:  # noqa: AN
 
 
 def _verdict(*jobs: Job, **how: Any) -> Verdict:  # noqa: ANN401 - an error or a limit
-    return judge(jobs, elapsed_seconds=65, **how)
+    return decide(jobs, elapsed_seconds=65, **how)
 
 
 def _plain(text: str) -> str:
@@ -194,21 +194,21 @@ def test_summary__of_thousands_keeps_what_needs_attention(results_file: str, whe
     failed = [FAILED._replace(id=f"bad-{number}", reason="x" * 500) for number in range(1000)]
     done = [DONE._replace(id=f"{number}-{'y' * 150}") for number in range(4000)]
     text = _summary(*done, *failed, results_file=results_file)
-    assert len(text.encode()) < SUMMARY_BYTES < 1024**2
+    assert len(text.encode()) < MAX_SUMMARY_BYTES < 1024**2
     assert all(f"**bad-{number}**" in text for number in range(1000))
-    left_out = re.search(r"(\d+) more are left out here; (.*)\.", text)
-    assert left_out is not None
-    assert len(_rows(text)) - 1 + int(left_out[1]) == 5000
-    assert left_out[2] == where
+    omitted = re.search(r"(\d+) more are left out here; (.*)\.", text)
+    assert omitted is not None
+    assert len(_rows(text)) - 1 + int(omitted[1]) == 5000
+    assert omitted[2] == where
 
 
 def test_summary__of_any_size_is_within_the_limit() -> None:
     """Even where not all can be named, it is shown, and says how many are not."""
     text = _summary(*(FAILED._replace(id=f"{'&' * 190}{number}", reason="&" * 500) for number in range(2_000)))
-    assert len(text.encode()) < SUMMARY_BYTES
+    assert len(text.encode()) < MAX_SUMMARY_BYTES
     assert "more are left out here" in text
     text = _summary(*(DONE._replace(id=str(number), article_id=f"{number}{'z' * 90}") for number in range(8_000)))
-    assert len(text.encode()) < SUMMARY_BYTES
+    assert len(text.encode()) < MAX_SUMMARY_BYTES
     assert text.count("more are left out here") == 2
 
 
@@ -250,10 +250,10 @@ def test_chart__shows_each_job_queued_and_running() -> None:
 
 def test_chart__has_the_slowest_fifty() -> None:
     """Of more jobs the slowest are shown, in the order of their making."""
-    text = _summary(*(_job(f"job-{number}", ran=number) for number in range(CHART_JOBS + 10)))
+    text = _summary(*(_job(f"job-{number}", ran=number) for number in range(MAX_CHART_JOBS + 10)))
     assert "<summary>The slowest 50 jobs over time: queued (grey), running (+: not ended)</summary>" in text
     sections = [line for line in _chart(text) if line.startswith("section")]
-    assert sections == [f"section {number + 1} job-{number}" for number in range(10, CHART_JOBS + 10)]
+    assert sections == [f"section {number + 1} job-{number}" for number in range(10, MAX_CHART_JOBS + 10)]
 
 
 @pytest.mark.parametrize(
@@ -344,9 +344,9 @@ def test_courses__read_times_with_and_without_a_zone() -> None:
         started_at="2026-06-11T14:00:00+02:00",
         completed_at="2026-06-11T12:00:00.250Z",
     )
-    (course,) = courses([job])
-    assert (course.queued_seconds, course.ran_seconds) == (0, 0.25)
-    assert (course.number, course.job) == (1, job)
+    (timing,) = job_timings([job])
+    assert (timing.queued_seconds, timing.ran_seconds) == (0, 0.25)
+    assert (timing.number, timing.job) == (1, job)
 
 
 # --- Others' text

@@ -12,10 +12,14 @@ from hypothesis import strategies as st
 from requests.structures import CaseInsensitiveDict
 
 from fini_gate.client import FiniClient, Transport
-from fini_gate.client.client import FAILING_IDS_OF_AN_OUTAGE, HANDLING_SECONDS, RETRIES_BEFORE_OTHERS
+from fini_gate.client.api import (
+    MAX_RETRIES_BEFORE_DEFERRAL,
+    MIN_FAILED_IDS_FOR_OUTAGE,
+    MIN_RESPONSE_SECONDS_PER_REQUEST,
+)
 from fini_gate.client.transport import Failure, Response
 from fini_gate.errors import CancelledError, RequestRefusedError
-from fini_gate.jobs import Look
+from fini_gate.models import PollResult
 
 KEY = "fini_0123456789abcdef"
 HUNG_UP = Failure("it hung up", is_broken_connection=True)
@@ -65,7 +69,7 @@ class Api:
         self.script: list[Response | Failure | None] = []
         # Which answer an ID makes of any request that names it. Of several the first in the table counts.
         self.bad: dict[int, set[str]] = {400: set(), 404: set(), 500: set(), 502: set()}
-        self.left_out: set[str] = set()
+        self.omitted: set[str] = set()
         self.most_ids = 10_000
         self.too_many = 413
         self.down: Response | Failure | None = None
@@ -76,7 +80,7 @@ class Api:
         self.requests: list[tuple[str, ...]] = []
         self.timeouts: list[float] = []
 
-    def begin(self, job_ids: Sequence[str], *, timeout_seconds: float) -> UnderWay:
+    def submit(self, job_ids: Sequence[str], *, timeout_seconds: float) -> UnderWay:
         """Make the answer to a request, which comes later, or not before its time is over."""
         assert job_ids
         assert timeout_seconds > 0
@@ -90,7 +94,7 @@ class Api:
             seconds, response = timeout_seconds, TOO_SLOW
         return UnderWay(self.clock.now + seconds, response)
 
-    def first(self, under_way: Sequence[UnderWay]) -> tuple[UnderWay, Response | Failure]:
+    def wait_any(self, under_way: Sequence[UnderWay]) -> tuple[UnderWay, Response | Failure]:
         """Wait for the first answer."""
         first = min(under_way, key=lambda request: request.ends_at)
         self.clock.now = max(self.clock.now, first.ends_at)
@@ -103,7 +107,7 @@ class Api:
         for status, bad in self.bad.items():
             if not bad.isdisjoint(job_ids):
                 return _answer(status)
-        rows = [{"id": job_id, "jobStatus": "PENDING"} for job_id in job_ids if job_id not in self.left_out]
+        rows = [{"id": job_id, "jobStatus": "PENDING"} for job_id in job_ids if job_id not in self.omitted]
         return _answer(200, {"jobs": rows})
 
     @property
@@ -137,26 +141,26 @@ class Client:
             on_retry=lambda problem, wait_seconds: self.retries.append((problem, wait_seconds)),
         )
 
-    def look(self, job_ids: Sequence[str], *, retry_for: float = math.inf, ends_in: float = math.inf) -> Look:
+    def poll(self, job_ids: Sequence[str], *, retry_for: float = math.inf, ends_in: float = math.inf) -> PollResult:
         """Look once, with limits that count from now."""
         now = self.clock.now
-        return self.client.look(job_ids, retry_until=now + min(retry_for, ends_in), ends_at=now + ends_in)
+        return self.client.poll(job_ids, retry_until=now + min(retry_for, ends_in), ends_at=now + ends_in)
 
 
 def _ids(count: int) -> list[str]:
     return [f"job-{number}" for number in range(count)]
 
 
-def _statuses(look: Look) -> dict[str, str]:
+def _statuses(poll: PollResult) -> dict[str, str]:
     """What a look told of each job; each ID is in one place alone."""
     told = Counter[str]()
     found: dict[str, str] = {}
     tables: dict[str, Iterable[str]] = {
-        "row": look.rows,
-        "left out": look.left_out,
-        "unknown": look.unknown,
-        "malformed": look.malformed,
-        "failing": look.failing,
+        "row": poll.rows,
+        "left out": poll.omitted,
+        "unknown": poll.not_found,
+        "malformed": poll.malformed,
+        "failing": poll.server_errors,
     }
     for name, job_ids in tables.items():
         told.update(list(job_ids))
@@ -170,7 +174,7 @@ def test_request__is_told_of_with_its_size_answer_and_time() -> None:
     client = Client()
     client.api.request_seconds = 2
     client.api.script = [HUNG_UP, None, _answer(401)]
-    client.look(_ids(101))
+    client.poll(_ids(101))
     assert client.told == [(100, "it hung up", 2), (100, "HTTP 200", 2), (1, "HTTP 401", 2)]
 
 
@@ -189,31 +193,31 @@ def test_request__is_told_of_with_its_size_answer_and_time() -> None:
         (0, 100, []),
     ],
 )
-def test_look__asks_for_each_job_once_in_batches(count: int, batch_size: int, sizes: list[int]) -> None:
+def test_poll__asks_for_each_job_once_in_batches(count: int, batch_size: int, sizes: list[int]) -> None:
     """The jobs are asked for in their order, none twice, in requests of the size allowed; for none nothing is asked."""
     client = Client(batch_size=batch_size)
-    look = client.look(_ids(count))
+    poll = client.poll(_ids(count))
     assert client.api.sizes == sizes
     assert [job_id for request in client.api.requests for job_id in request] == _ids(count)
-    assert list(look.rows) == _ids(count)
-    assert look.trouble is None
+    assert list(poll.rows) == _ids(count)
+    assert poll.incomplete_reason is None
 
 
-def test_look__tells_jobs_left_out_from_jobs_with_rows() -> None:
+def test_poll__tells_jobs_left_out_from_jobs_with_rows() -> None:
     """A job whose row is not in the answer was left out by it."""
     client = Client()
-    client.api.left_out = {"job-1"}
-    look = client.look(_ids(3))
-    assert _statuses(look) == {"job-0": "row", "job-1": "left out", "job-2": "row"}
+    client.api.omitted = {"job-1"}
+    poll = client.poll(_ids(3))
+    assert _statuses(poll) == {"job-0": "row", "job-1": "left out", "job-2": "row"}
 
 
-def test_look__hands_on_all_rows_of_a_job_by_its_id_as_given() -> None:
+def test_poll__hands_on_all_rows_of_a_job_by_its_id_as_given() -> None:
     """Two rows for one job, in other letters, are both handed on."""
     client = Client()
     client.api.script = [_answer(200, {"jobs": [{"id": "ABC"}, {"id": "abc", "jobStatus": "DONE"}, {"id": "alien"}]})]
-    look = client.look(["Abc"])
-    assert [row.status for row in look.rows["Abc"]] == [None, "DONE"]
-    assert list(look.rows) == ["Abc"]
+    poll = client.poll(["Abc"])
+    assert [row.status for row in poll.rows["Abc"]] == [None, "DONE"]
+    assert list(poll.rows) == ["Abc"]
 
 
 # --- Tries ---------------------------------------------------------------------------------------------------------
@@ -238,10 +242,10 @@ def test_try__is_repeated_where_time_may_heal(problem: Response | Failure) -> No
     """One unusable answer makes nobody fail: the same request is sent again, and whoever watches is told."""
     client = Client()
     client.api.script = [problem]
-    look = client.look(_ids(3))
+    poll = client.poll(_ids(3))
     assert client.api.sizes == [3, 3]
-    assert list(look.rows) == _ids(3)
-    assert look.trouble is None
+    assert list(poll.rows) == _ids(3)
+    assert poll.incomplete_reason is None
     assert [wait for _, wait in client.retries] == client.clock.sleeps
     assert client.retries[0][0]
 
@@ -250,7 +254,7 @@ def test_try__waits_longer_each_time_with_chance_within_bounds() -> None:
     """The waits double from half a second to half a minute; no wait is longer, or shorter than half of that."""
     client = Client()
     client.api.script = [_answer(429)] * 12
-    client.look(["a"])
+    client.poll(["a"])
     assert len(client.clock.sleeps) == 12
     for tries, wait in enumerate(client.clock.sleeps):
         longest = min(30.0, 0.5 * 2**tries)
@@ -263,7 +267,7 @@ def test_try__waits_for_different_times_in_different_gates() -> None:
     clients = [Client() for _ in range(10)]
     for client in clients:
         client.api.script = [_answer(429)]
-        client.look(["a"])
+        client.poll(["a"])
     assert len({client.clock.sleeps[0] for client in clients}) == 10
 
 
@@ -271,7 +275,7 @@ def test_try__begins_with_a_short_wait_at_each_request() -> None:
     """A batch does not pay for the failures of the one before it."""
     client = Client(batch_size=1)
     client.api.script = [*[_answer(429)] * 3, None, _answer(429)]
-    client.look(_ids(2))
+    client.poll(_ids(2))
     assert client.clock.sleeps[-1] <= 0.5
 
 
@@ -281,7 +285,7 @@ def test_try__leaves_the_second_half_of_each_wait_to_chance() -> None:
     for _ in range(200):
         client = Client()
         client.api.script = [_answer(429)]
-        client.look(["a"])
+        client.poll(["a"])
         waits += client.clock.sleeps
     assert min(waits) < 0.3
     assert max(waits) > 0.45
@@ -290,29 +294,29 @@ def test_try__leaves_the_second_half_of_each_wait_to_chance() -> None:
 def test_group__without_an_answer_does_not_keep_the_others_waiting() -> None:
     """A batch that breaks every connection is given up for this look, and the others have their turn."""
     client = Client(batch_size=1)
-    client.api.script = [None, *[HUNG_UP] * (RETRIES_BEFORE_OTHERS + 1), None]
-    look = client.look(["a", "b", "c"], retry_for=300)
-    assert _statuses(look) == {"a": "row", "c": "row"}
-    assert look.trouble == HUNG_UP.problem
+    client.api.script = [None, *[HUNG_UP] * (MAX_RETRIES_BEFORE_DEFERRAL + 1), None]
+    poll = client.poll(["a", "b", "c"], retry_for=300)
+    assert _statuses(poll) == {"a": "row", "c": "row"}
+    assert poll.incomplete_reason == HUNG_UP.problem
 
 
 def test_group__next_to_poison_is_answered_all_the_same() -> None:
     """Two poisonous IDs at the head of a batch are not taken for an outage."""
     ids = _ids(6)
     client, _ = _client_of([NAMES[500], NAMES[500], "row", "row", "row", "row"], 100, [400, 404, 500])
-    look = client.look(ids, retry_for=0)
-    assert set(look.rows) == set(ids[2:])
-    assert set(look.failing) == set(ids[:2])
+    poll = client.poll(ids, retry_for=0)
+    assert set(poll.rows) == set(ids[2:])
+    assert set(poll.server_errors) == set(ids[:2])
 
 
 def test_group__next_to_several_poisonous_ids_is_not_taken_for_an_outage() -> None:
     """After a single ID that fails, where nothing is answered yet, one far from it is tried alone."""
     client = Client()
-    client.api.bad[500] = set(_ids(FAILING_IDS_OF_AN_OUTAGE))
-    look = client.look(_ids(64))
-    assert look.trouble is None
-    assert set(look.failing) == client.api.bad[500]
-    assert len(look.rows) == 64 - FAILING_IDS_OF_AN_OUTAGE
+    client.api.bad[500] = set(_ids(MIN_FAILED_IDS_FOR_OUTAGE))
+    poll = client.poll(_ids(64))
+    assert poll.incomplete_reason is None
+    assert set(poll.server_errors) == client.api.bad[500]
+    assert len(poll.rows) == 64 - MIN_FAILED_IDS_FOR_OUTAGE
     assert client.api.requests[client.api.requests.index(("job-0",)) + 1] == ("job-63",)
 
 
@@ -321,7 +325,7 @@ def test_try__waits_no_shorter_than_the_api_asks(retry_after: str, least: float)
     """`Retry-After` is a lower bound of the wait, beside the client's own."""
     client = Client()
     client.api.script = [_answer(429, Retry_After=retry_after)]
-    client.look(["a"])
+    client.poll(["a"])
     assert client.clock.sleeps == [pytest.approx(max(least, client.clock.sleeps[0]))]
     assert least <= client.clock.sleeps[0] <= max(least, 0.5)
 
@@ -330,7 +334,7 @@ def test_try__on_a_new_connection_is_made_at_once_but_only_once() -> None:
     """The server may have closed a connection kept alive; a second broken one is waited on like all else."""
     client = Client()
     client.api.script = [HUNG_UP, HUNG_UP, HUNG_UP]
-    client.look(["a"])
+    client.poll(["a"])
     assert client.clock.sleeps[0] == 0
     assert all(wait > 0 for wait in client.clock.sleeps[1:])
     assert len(client.clock.sleeps) == 3
@@ -343,19 +347,19 @@ def test_try__never_waits_past_the_limit(problem: Response | Failure, retry_for:
     client = Client()
     client.api.down = problem
     began_at = client.clock.now
-    look = client.look(_ids(100), retry_for=retry_for)
+    poll = client.poll(_ids(100), retry_for=retry_for)
     assert client.clock.now <= began_at + retry_for
     assert set(client.api.sizes) == {100}
     assert len(client.api.requests) == len(client.retries) + 1
-    assert look.trouble in {"HTTP 429: It said why", TOO_SLOW.problem, HUNG_UP.problem}
-    assert (_statuses(look), look.usable_at) == ({}, None)
+    assert poll.incomplete_reason in {"HTTP 429: It said why", TOO_SLOW.problem, HUNG_UP.problem}
+    assert (_statuses(poll), poll.last_response_at) == ({}, None)
 
 
 def test_try__makes_use_of_the_time_that_it_has() -> None:
     """An API that is back before the limit is asked again before the limit."""
     client = Client()
     client.api.script = [_answer(503, Retry_After="60")] * 4
-    assert client.look(["a"], retry_for=240.0).trouble is None
+    assert client.poll(["a"], retry_for=240.0).incomplete_reason is None
     assert client.clock.now == 1240.0
 
 
@@ -364,16 +368,16 @@ def test_try__hands_on_a_time_beyond_the_limit(retry_after: str) -> None:
     """A `Retry-After` that the limit leaves no time for is not slept on, but told to who decides on the next look."""
     client = Client()
     client.api.down = _answer(429, Retry_After=retry_after)
-    look = client.look(["a"], retry_for=10.0)
+    poll = client.poll(["a"], retry_for=10.0)
     assert client.clock.sleeps == []
-    assert look.retry_after_seconds == float(retry_after)
+    assert poll.retry_after_seconds == float(retry_after)
 
 
 def test_try__hands_on_no_time_where_all_is_well() -> None:
     """A `Retry-After` that has been heeded is past."""
     client = Client()
     client.api.script = [_answer(429, Retry_After="2")]
-    assert client.look(["a"]).retry_after_seconds == 0
+    assert client.poll(["a"]).retry_after_seconds == 0
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 401, 403, 405, 407, 422])
@@ -381,7 +385,7 @@ def test_try__is_not_repeated_where_no_retry_heals(status: int) -> None:
     """A refused request ends the look with an error, at the first answer."""
     client = Client()
     client.api.down = _answer(status)
-    error = client.look(_ids(250)).error
+    error = client.poll(_ids(250)).error
     assert isinstance(error, RequestRefusedError)
     assert f"HTTP {status}" in str(error)
     assert client.api.sizes == [100]
@@ -397,7 +401,7 @@ def test_try__is_ended_by_a_cancellation() -> None:
         raise CancelledError(15)
 
     client.client._sleep = cancel  # noqa: SLF001 - the sleep of this one test
-    assert isinstance(client.look(["a"]).error, CancelledError)
+    assert isinstance(client.poll(["a"]).error, CancelledError)
     assert client.api.sizes == [1]
 
 
@@ -405,9 +409,9 @@ def test_failure__of_one_ends_a_look_that_is_told_what_a_failure_is() -> None:
     """A malformed ID counts as one too: the rest is not asked for."""
     client = Client(batch_size=1)
     client.api.bad[400] = {"job-1"}
-    look = client.client.look(_ids(4), retry_until=math.inf, ends_at=math.inf, is_failure=lambda _: False)
-    assert _statuses(look) == {"job-0": "row", "job-1": "malformed"}
-    assert look.found_failure
+    poll = client.client.poll(_ids(4), retry_until=math.inf, ends_at=math.inf, is_failure=lambda _: False)
+    assert _statuses(poll) == {"job-0": "row", "job-1": "malformed"}
+    assert poll.found_failure
 
 
 # --- Limits of time ------------------------------------------------------------------------------------------------
@@ -417,7 +421,7 @@ def test_limits__each_request_has_its_own() -> None:
     """A request may take as long as one may, or as long as the look has left."""
     client = Client(batch_size=1, request_timeout_seconds=30)
     client.api.request_seconds = 20
-    client.look(_ids(4), ends_in=65)
+    client.poll(_ids(4), ends_in=65)
     assert client.api.timeouts == [30, 30, 25, 5]
 
 
@@ -425,22 +429,22 @@ def test_limits__nothing_is_asked_past_the_end() -> None:
     """What the look has no time for is not asked for and not told of; what was answered before stands."""
     client = Client(batch_size=1)
     client.api.request_seconds = 20
-    look = client.look(_ids(4), retry_for=0, ends_in=40)
+    poll = client.poll(_ids(4), retry_for=0, ends_in=40)
     assert client.api.sizes == [1, 1]
-    assert list(look.rows) == ["job-0", "job-1"]
-    assert look.trouble is not None
-    assert look.trouble == "the time ran out before all jobs were asked for"
-    assert look.usable_at == 1040
+    assert list(poll.rows) == ["job-0", "job-1"]
+    assert poll.incomplete_reason is not None
+    assert poll.incomplete_reason == "the time ran out before all jobs were asked for"
+    assert poll.last_response_at == 1040
 
 
 @pytest.mark.parametrize("ends_in", [0.0, -1.0])
 def test_limits__a_look_without_time_asks_nothing(ends_in: float) -> None:
     """A look that ends before it begins sends no request, and says so."""
     client = Client()
-    look = client.look(_ids(3), retry_for=ends_in, ends_in=ends_in)
+    poll = client.poll(_ids(3), retry_for=ends_in, ends_in=ends_in)
     assert client.api.requests == []
     assert client.clock.sleeps == []
-    assert look.trouble is not None
+    assert poll.incomplete_reason is not None
 
 
 @pytest.mark.parametrize("kind", [404, 500])
@@ -451,10 +455,10 @@ def test_limits__hold_while_narrowing(kind: int) -> None:
     client.api.bad[kind] = bad
     client.api.request_seconds = 1
     began_at = client.clock.now
-    look = client.look(_ids(100), retry_for=30, ends_in=30)
+    poll = client.poll(_ids(100), retry_for=30, ends_in=30)
     assert client.clock.now <= began_at + 30
-    assert look.trouble is not None
-    told = _statuses(look)
+    assert poll.incomplete_reason is not None
+    told = _statuses(poll)
     assert 0 < len(told) < 100
     assert all((status == "row") is (job_id not in bad) for job_id, status in told.items())
 
@@ -465,10 +469,12 @@ def test_limits__that_leave_no_time_for_the_last_of_a_search_are_told(ends_in: f
     client = Client()
     client.api.bad[404] = {"job-1"}
     client.api.request_seconds = 1
-    look = client.look(_ids(2), ends_in=ends_in)
+    poll = client.poll(_ids(2), ends_in=ends_in)
     assert client.api.timeouts == timeouts
-    assert _statuses(look) == {"job-0": "row"}
-    assert look.trouble == (TOO_SLOW.problem if ends_in > 2 else "the time ran out before all jobs were asked for")
+    assert _statuses(poll) == {"job-0": "row"}
+    assert poll.incomplete_reason == (
+        TOO_SLOW.problem if ends_in > 2 else "the time ran out before all jobs were asked for"
+    )
 
 
 # --- Narrowing -----------------------------------------------------------------------------------------------------
@@ -483,13 +489,13 @@ def test_narrowing__finds_one_bad_id_among_a_hundred(status: int, position: int)
     client = Client()
     bad = f"job-{position}"
     client.api.bad[status] = {bad}
-    look = client.look(_ids(100))
-    assert _statuses(look) == {job_id: NAMES[status] if job_id == bad else "row" for job_id in _ids(100)}
-    assert look.trouble is None
+    poll = client.poll(_ids(100))
+    assert _statuses(poll) == {job_id: NAMES[status] if job_id == bad else "row" for job_id in _ids(100)}
+    assert poll.incomplete_reason is None
     tries = 1 + len(client.retries)
     # Down to the bad one by halves, and at worst up again from single ones by doubling.
     assert len(client.api.requests) <= tries + 2 * math.log2(100) + 1
-    assert "HTTP" in {**look.malformed, **look.unknown, **look.failing}[bad]
+    assert "HTTP" in {**poll.malformed, **poll.not_found, **poll.server_errors}[bad]
 
 
 @pytest.mark.parametrize("status", NAMES)
@@ -499,9 +505,9 @@ def test_narrowing__finds_several_bad_ids(status: int, bad_count: int) -> None:
     client = Client()
     bad = set(_ids(1000)[7 :: 1000 // bad_count])
     client.api.bad[status] = bad
-    look = client.look(_ids(1000))
-    assert {job_id for job_id, told in _statuses(look).items() if told == NAMES[status]} == bad
-    assert len(look.rows) == 1000 - len(bad)
+    poll = client.poll(_ids(1000))
+    assert {job_id for job_id, told in _statuses(poll).items() if told == NAMES[status]} == bad
+    assert len(poll.rows) == 1000 - len(bad)
     assert len(client.api.requests) - len(client.retries) <= 10 + len(bad) * (math.log2(100) + 4)
 
 
@@ -511,9 +517,9 @@ def test_narrowing__of_bad_ids_alone_takes_about_one_request_each(status: int, c
     """Where every ID is bad the search does not begin anew for each."""
     client = Client(batch_size=count)
     client.api.bad[status] = set(_ids(count))
-    look = client.look(_ids(count))
-    assert set(_statuses(look).values()) == {NAMES[status]}
-    assert len(_statuses(look)) == count
+    poll = client.poll(_ids(count))
+    assert set(_statuses(poll).values()) == {NAMES[status]}
+    assert len(_statuses(poll)) == count
     assert len(client.api.requests) <= 1.5 * count
 
 
@@ -521,7 +527,7 @@ def test_narrowing__grows_again_where_all_goes_well() -> None:
     """After a stretch of bad IDs the good ones are asked for in ever larger groups."""
     client = Client()
     client.api.bad[404] = set(_ids(20))
-    client.look(_ids(1020))
+    client.poll(_ids(1020))
     assert max(client.api.sizes[-5:]) == 100
     assert len(client.api.requests) < 80
 
@@ -530,10 +536,10 @@ def test_narrowing__doubles_the_groups_where_all_goes_well() -> None:
     """IDs that failed alone last time are asked for one, two, four at a time once they do not."""
     client = Client()
     client.api.bad[404] = set(_ids(15))
-    client.look(_ids(15))
+    client.poll(_ids(15))
     client.api.bad[404].clear()
     client.api.forget()
-    client.look(_ids(15))
+    client.poll(_ids(15))
     assert client.api.sizes == [1, 2, 4, 8]
 
 
@@ -541,18 +547,18 @@ def test_narrowing__waits_for_what_time_heals_for_as_long_as_it_may() -> None:
     """Amid a search nobody else waits for a turn: an answer that does not come is asked for again and again."""
     client = Client()
     client.api.bad[404] = {"job-0"}
-    client.api.script = [None, *[_answer(429)] * (RETRIES_BEFORE_OTHERS + 3)]
-    look = client.look(_ids(8))
-    assert look.trouble is None
-    assert len(_statuses(look)) == 8
+    client.api.script = [None, *[_answer(429)] * (MAX_RETRIES_BEFORE_DEFERRAL + 3)]
+    poll = client.poll(_ids(8))
+    assert poll.incomplete_reason is None
+    assert len(_statuses(poll)) == 8
 
 
 def test_narrowing__tells_different_faults_apart() -> None:
     """Each bad ID is told by its own fault, whichever of them a group meets first."""
     client = Client()
     client.api.bad = {500: {"job-3"}, 404: {"job-4", "job-50"}, 400: {"job-5"}, 502: {"job-99"}}
-    client.api.left_out = {"job-7"}
-    told = _statuses(client.look(_ids(100)))
+    client.api.omitted = {"job-7"}
+    told = _statuses(client.poll(_ids(100)))
     assert {job_id: status for job_id, status in told.items() if status != "row"} == {
         "job-3": "failing",
         "job-4": "unknown",
@@ -568,7 +574,7 @@ def test_narrowing__begins_once_the_retries_of_a_5xx_are_used_up(status: int, tr
     """A 500 is tried once more, the others of a proxy three times more, then smaller requests are sent."""
     client = Client()
     client.api.script = [_answer(status)] * tries
-    client.look(_ids(8))
+    client.poll(_ids(8))
     assert client.api.sizes[: tries + 1] == [8] * tries + [4]
     assert len(client.retries) == tries - 1
 
@@ -578,7 +584,7 @@ def test_narrowing__begins_at_once_where_no_retry_can_help() -> None:
     for status in (400, 404):
         client = Client()
         client.api.bad[status] = {"job-0"}
-        client.look(_ids(8))
+        client.poll(_ids(8))
         assert client.clock.sleeps == []
         assert client.api.sizes[:2] == [8, 4]
 
@@ -587,7 +593,7 @@ def test_narrowing__does_not_retry_what_is_one_ids_fault() -> None:
     """While narrowing, a 5xx is expected: only the group as a whole was tried again."""
     client = Client()
     client.api.bad[500] = {"job-0"}
-    client.look(_ids(64))
+    client.poll(_ids(64))
     assert len(client.retries) == 1
     assert Counter(client.api.requests).most_common(2)[1][1] == 1
 
@@ -597,9 +603,9 @@ def test_narrowing__is_not_begun_for_what_time_heals() -> None:
     client = Client()
     client.api.bad[404] = {"job-0"}
     client.api.script = [None, _answer(429)]
-    look = client.look(_ids(8))
+    poll = client.poll(_ids(8))
     assert client.api.sizes[:4] == [8, 4, 4, 2]
-    assert list(look.unknown) == ["job-0"]
+    assert list(poll.not_found) == ["job-0"]
 
 
 def test_narrowing__is_cut_short_by_trouble() -> None:
@@ -608,10 +614,10 @@ def test_narrowing__is_cut_short_by_trouble() -> None:
     client.api.bad[404] = {"job-7"}
     client.api.script = [None, None, _answer(200, {"jobs": []})]
     client.api.down = _answer(429)
-    look = client.look(_ids(200), retry_for=0)
+    poll = client.poll(_ids(200), retry_for=0)
     assert client.api.sizes == [100, 50, 25, 12]
-    assert _statuses(look) == dict.fromkeys(_ids(25), "left out")
-    assert look.trouble == "HTTP 429: It said why"
+    assert _statuses(poll) == dict.fromkeys(_ids(25), "left out")
+    assert poll.incomplete_reason == "HTTP 429: It said why"
 
 
 def test_narrowing__that_finds_no_bad_id_blames_the_size() -> None:
@@ -619,10 +625,10 @@ def test_narrowing__that_finds_no_bad_id_blames_the_size() -> None:
     client = Client()
     client.api.most_ids, client.api.too_many = 30, 400
     for _ in range(2):
-        look = client.look(_ids(100))
-        assert set(_statuses(look).values()) == {"row"}
+        poll = client.poll(_ids(100))
+        assert set(_statuses(poll).values()) == {"row"}
     client.api.forget()
-    client.look(_ids(100))
+    client.poll(_ids(100))
     assert client.api.sizes == [25, 25, 25, 25]
 
 
@@ -632,9 +638,9 @@ def test_narrowing__that_finds_no_bad_id_once_blames_nothing(status: int) -> Non
     client = Client()
     for _ in range({400: 1, 404: 2}[status]):
         client.api.script = [_answer(status)]
-        assert set(_statuses(client.look(_ids(100))).values()) == {"row"}
+        assert set(_statuses(client.poll(_ids(100))).values()) == {"row"}
     client.api.forget()
-    client.look(_ids(100))
+    client.poll(_ids(100))
     assert client.api.sizes == [100]
 
 
@@ -642,9 +648,9 @@ def test_narrowing__passes_over_an_outage_of_a_moment() -> None:
     """Two 500 in a row that were no ID's fault leave no job in a worse state."""
     client = Client()
     client.api.script = [_answer(500), _answer(500)]
-    look = client.look(_ids(100))
-    assert set(_statuses(look).values()) == {"row"}
-    assert look.trouble is None
+    poll = client.poll(_ids(100))
+    assert set(_statuses(poll).values()) == {"row"}
+    assert poll.incomplete_reason is None
 
 
 # --- Too large -----------------------------------------------------------------------------------------------------
@@ -655,9 +661,9 @@ def test_too_large__met_amid_narrowing_counts_too() -> None:
     client = Client()
     client.api.bad[404] = {"job-0"}
     client.api.script = [None, _answer(413)]
-    client.look(_ids(100))
+    client.poll(_ids(100))
     client.api.forget()
-    client.look([f"other-{number}" for number in range(50)])
+    client.poll([f"other-{number}" for number in range(50)])
     assert client.api.sizes == [25, 25]
 
 
@@ -665,11 +671,11 @@ def test_too_large__halves_the_batch_for_good() -> None:
     """After a 413 the same jobs are asked for in halves, and no later batch is as large again."""
     client = Client()
     client.api.most_ids = 30
-    look = client.look(_ids(100))
-    assert list(look.rows) == _ids(100)
+    poll = client.poll(_ids(100))
+    assert list(poll.rows) == _ids(100)
     assert client.api.sizes == [100, 50, 25, 25, 25, 25]
     client.api.forget()
-    client.look(_ids(60))
+    client.poll(_ids(60))
     assert client.api.sizes == [25, 25, 10]
 
 
@@ -678,7 +684,7 @@ def test_too_large__is_met_in_the_midst_of_narrowing() -> None:
     client = Client()
     client.api.bad[404] = {"job-60"}
     client.api.script = [None, _answer(413), _answer(413)]
-    told = _statuses(client.look(_ids(100)))
+    told = _statuses(client.poll(_ids(100)))
     assert told == {**dict.fromkeys(_ids(100), "row"), "job-60": "unknown"}
 
 
@@ -686,7 +692,7 @@ def test_too_large__for_one_job_is_an_error() -> None:
     """No smaller request can be sent: the error says so, and points to what stands before the API."""
     client = Client()
     client.api.most_ids = 0
-    error = client.look(_ids(5)).error
+    error = client.poll(_ids(5)).error
     assert isinstance(error, RequestRefusedError)
     assert re.search(r"HTTP 413.*proxy", str(error))
     assert client.api.sizes == [5, 2, 1]
@@ -701,11 +707,11 @@ def test_outage__is_told_by_few_requests(status: int, count: int) -> None:
     """Where nothing is answered at all, three single IDs are enough to tell, however many there are."""
     client = Client()
     client.api.down = _answer(status)
-    look = client.look(_ids(count))
-    assert look.trouble == f"HTTP {status}: It said why"
-    assert look.usable_at is None
+    poll = client.poll(_ids(count))
+    assert poll.incomplete_reason == f"HTTP {status}: It said why"
+    assert poll.last_response_at is None
     assert len(client.api.requests) <= 20
-    assert len(look.failing) == 3
+    assert len(poll.server_errors) == 3
 
 
 def test_outage__costs_no_more_when_it_lasts() -> None:
@@ -714,7 +720,7 @@ def test_outage__costs_no_more_when_it_lasts() -> None:
     client.api.down = _answer(500)
     for _ in range(5):
         client.api.forget()
-        assert client.look(_ids(1000)).trouble is not None
+        assert client.poll(_ids(1000)).incomplete_reason is not None
         assert len(client.api.requests) <= 20
 
 
@@ -722,18 +728,18 @@ def test_outage__of_a_single_job_is_that_jobs_failure() -> None:
     """One job that fails alone, with nothing else to ask for, is failing; whether that is an outage time will tell."""
     client = Client()
     client.api.down = _answer(500)
-    look = client.look(["a"])
-    assert list(look.failing) == ["a"]
-    assert (look.trouble, look.usable_at) == (None, None)
+    poll = client.poll(["a"])
+    assert list(poll.server_errors) == ["a"]
+    assert (poll.incomplete_reason, poll.last_response_at) == (None, None)
 
 
 def test_outage__is_none_where_something_is_answered() -> None:
     """However many IDs fail, with one other answered each of them is found."""
     client = Client(batch_size=10)
     client.api.bad[500] = set(_ids(30)[10:])
-    look = client.look(_ids(30))
-    assert look.trouble is None
-    assert set(look.failing) == client.api.bad[500]
+    poll = client.poll(_ids(30))
+    assert poll.incomplete_reason is None
+    assert set(poll.server_errors) == client.api.bad[500]
 
 
 def test_outage__that_is_over_leaves_no_trace() -> None:
@@ -741,11 +747,11 @@ def test_outage__that_is_over_leaves_no_trace() -> None:
     client = Client()
     client.api.down = _answer(500)
     for _ in range(3):
-        client.look(_ids(100))
+        client.poll(_ids(100))
     client.api.down = None
-    assert list(_statuses(client.look(_ids(100))).values()) == ["row"] * 100
+    assert list(_statuses(client.poll(_ids(100))).values()) == ["row"] * 100
     client.api.forget()
-    client.look(_ids(100))
+    client.poll(_ids(100))
     assert client.api.sizes == [100]
 
 
@@ -757,21 +763,21 @@ def test_troubled__are_asked_for_apart_the_next_time(status: int) -> None:
     """An ID that failed alone is asked for alone, after the others, and fails them no more."""
     client = Client()
     client.api.bad[status] = {"job-3", "job-70"}
-    client.look(_ids(100))
+    client.poll(_ids(100))
     client.api.forget()
-    look = client.look(_ids(100))
+    poll = client.poll(_ids(100))
     assert client.api.sizes == [98, 1, 1]
     assert {request[0] for request in client.api.requests[1:]} == {"job-3", "job-70"}
-    assert len(_statuses(look)) == 100
+    assert len(_statuses(poll)) == 100
 
 
 def test_troubled__are_not_retried() -> None:
     """What failed last time is asked for once a look, without waits."""
     client = Client()
     client.api.bad[500] = {"job-3"}
-    client.look(_ids(10))
+    client.poll(_ids(10))
     client.clock.sleeps.clear()
-    client.look(_ids(10))
+    client.poll(_ids(10))
     assert client.clock.sleeps == []
 
 
@@ -779,11 +785,11 @@ def test_troubled__join_the_others_once_they_are_answered() -> None:
     """An ID that has healed is one like any other."""
     client = Client()
     client.api.bad[404] = {"job-3"}
-    client.look(_ids(10))
+    client.poll(_ids(10))
     client.api.bad[404] = set()
-    assert "job-3" in client.look(_ids(10)).rows
+    assert "job-3" in client.poll(_ids(10)).rows
     client.api.forget()
-    client.look(_ids(10))
+    client.poll(_ids(10))
     assert client.api.sizes == [10]
 
 
@@ -791,10 +797,10 @@ def test_troubled__heal_together_in_few_requests() -> None:
     """Many IDs that all became known are not asked for one by one."""
     client = Client()
     client.api.bad[404] = set(_ids(1000))
-    client.look(_ids(1000))
+    client.poll(_ids(1000))
     client.api.bad[404] = set()
     client.api.forget()
-    assert list(client.look(_ids(1000)).rows) == _ids(1000)
+    assert list(client.poll(_ids(1000)).rows) == _ids(1000)
     assert len(client.api.requests) <= 20
 
 
@@ -802,9 +808,9 @@ def test_troubled__that_are_no_longer_wanted_are_not_asked_for() -> None:
     """Only the jobs of this look are asked for."""
     client = Client()
     client.api.bad[404] = {"job-3"}
-    client.look(_ids(10))
+    client.poll(_ids(10))
     client.api.forget()
-    client.look(["job-0", "job-1"])
+    client.poll(["job-0", "job-1"])
     assert client.api.requests == [("job-0", "job-1")]
 
 
@@ -812,12 +818,12 @@ def test_troubled__take_turns() -> None:
     """Where time is short, the ID whose turn is longest ago is asked for first."""
     client = Client(batch_size=1)
     client.api.bad[404] = set(_ids(4))
-    client.look(_ids(4))
+    client.poll(_ids(4))
     client.api.request_seconds = 1
     asked = []
     for _ in range(4):
         client.api.forget()
-        client.look(_ids(4), retry_for=0, ends_in=1)
+        client.poll(_ids(4), retry_for=0, ends_in=1)
         asked += client.api.requests
     assert sorted(asked) == [(job_id,) for job_id in _ids(4)]
 
@@ -844,8 +850,8 @@ def test_usable__are_rows_and_what_narrowing_can_use(
     client = Client()
     client.api.script = [*script]
     client.api.request_seconds = 1
-    look = client.look(["a"], retry_for=0 if usable_after is None else math.inf)
-    assert look.usable_at == (None if usable_after is None else 1000 + usable_after)
+    poll = client.poll(["a"], retry_for=0 if usable_after is None else math.inf)
+    assert poll.last_response_at == (None if usable_after is None else 1000 + usable_after)
 
 
 def test_usable__is_the_last_of_them() -> None:
@@ -853,7 +859,7 @@ def test_usable__is_the_last_of_them() -> None:
     client = Client(batch_size=1)
     client.api.request_seconds = 1
     client.api.script = [None, None, _answer(429)]
-    assert client.look(_ids(3), retry_for=0).usable_at == 1002
+    assert client.poll(_ids(3), retry_for=0).last_response_at == 1002
 
 
 # --- For any jobs --------------------------------------------------------------------------------------------------
@@ -869,16 +875,16 @@ def _client_of(truths: Sequence[str], batch_size: int, order: Sequence[int]) -> 
     client = Client(batch_size=batch_size)
     truth = dict(zip(_ids(len(truths)), truths, strict=True))
 
-    def having(told: str) -> set[str]:
+    def in_state(told: str) -> set[str]:
         return {job_id for job_id, status in truth.items() if status == told}
 
-    client.api.left_out = having("left out")
-    client.api.bad = {status: having(NAMES[status]) for status in order}
+    client.api.omitted = in_state("left out")
+    client.api.bad = {status: in_state(NAMES[status]) for status in order}
     return client, truth
 
 
 @given(TRUTH_LISTS, st.integers(1, 1000), st.permutations([400, 404, 500]), st.integers(1, 200))
-def test_look__classifies_every_id_rightly(
+def test_poll__classifies_every_id_rightly(
     truths: Sequence[str], batch_size: int, order: Sequence[int], most_ids: int
 ) -> None:
     """For any jobs and any sizes, what a look says is true, and it says something of each job.
@@ -888,25 +894,25 @@ def test_look__classifies_every_id_rightly(
     """
     client, truth = _client_of(truths, batch_size, order)
     client.api.most_ids = most_ids
-    looks = 0
+    polls = 0
     while True:
         client.api.forget()
-        look = client.look(list(truth))
-        looks += 1
-        told = _statuses(look)
+        poll = client.poll(list(truth))
+        polls += 1
+        told = _statuses(poll)
         assert told.items() <= truth.items()
-        named = {*look.unknown, *look.malformed, *look.failing}
+        named = {*poll.not_found, *poll.malformed, *poll.server_errors}
         assert named <= {request[0] for request in client.api.requests if len(request) == 1}
         assert all(len(request) <= batch_size for request in client.api.requests)
-        if look.trouble is None:
+        if poll.incomplete_reason is None:
             break
-        assert look.usable_at is None
-        assert len(look.failing) == FAILING_IDS_OF_AN_OUTAGE
+        assert poll.last_response_at is None
+        assert len(poll.server_errors) == MIN_FAILED_IDS_FOR_OUTAGE
         if set(truths) == {"failing"}:
             return
-        assert looks <= len(truth)
+        assert polls <= len(truth)
     assert told == truth
-    assert look.usable_at is not None or set(truths) <= {"failing"}
+    assert poll.last_response_at is not None or set(truths) <= {"failing"}
 
 
 ANSWERS: Sequence[Callable[[], Response | Failure | None]] = (
@@ -932,7 +938,7 @@ ANSWERS: Sequence[Callable[[], Response | Failure | None]] = (
     st.floats(0, 5),
     st.floats(0, 10),
 )
-def test_look__gives_rows_of_good_ids_alone_whatever_happens(  # noqa: PLR0913, PLR0917 - what may happen
+def test_poll__gives_rows_of_good_ids_alone_whatever_happens(  # noqa: PLR0913, PLR0917 - what may happen
     truths: Sequence[str],
     batch_size: int,
     answers: Sequence[Callable[[], Response | Failure | None]],
@@ -945,20 +951,20 @@ def test_look__gives_rows_of_good_ids_alone_whatever_happens(  # noqa: PLR0913, 
     client.api.script = [answer() for answer in answers]
     client.api.request_seconds = request_seconds
     began_at = client.clock.now
-    look = client.look(list(truth), retry_for=retry_for, ends_in=retry_for + extra)
-    assert look.error is None or "413" in str(look.error)
+    poll = client.poll(list(truth), retry_for=retry_for, ends_in=retry_for + extra)
+    assert poll.error is None or "413" in str(poll.error)
     assert client.clock.now <= began_at + retry_for + extra + 1e-6
-    told = _statuses(look)
-    assert all(truth[job_id] == "row" for job_id in look.rows)
-    assert told.keys() == truth.keys() or look.trouble is not None or look.error is not None
+    told = _statuses(poll)
+    assert all(truth[job_id] == "row" for job_id in poll.rows)
+    assert told.keys() == truth.keys() or poll.incomplete_reason is not None or poll.error is not None
 
 
 def test_parallel__batches_are_asked_for_side_by_side() -> None:
     """Four batches at a time take a quarter of the time, and never are there more in flight."""
     client = Client(batch_size=10, max_parallel=4)
     client.api.request_seconds = 1
-    look = client.look(_ids(160))
-    assert set(_statuses(look).values()) == {"row"}
+    poll = client.poll(_ids(160))
+    assert set(_statuses(poll).values()) == {"row"}
     assert client.api.most_in_flight == 4
     assert client.clock.now == 1004
 
@@ -967,30 +973,32 @@ def test_parallel__a_slow_batch_keeps_no_other_waiting() -> None:
     """While one batch takes its time, the other ones are asked for beside it."""
     client = Client(batch_size=1, max_parallel=2)
     client.api.request_seconds, client.api.slow = 1, {"job-0": 8}
-    client.look(_ids(9))
+    client.poll(_ids(9))
     assert client.clock.now == 1008
 
 
-@pytest.mark.parametrize(("lanes", "expected"), [(16, 8), (5, 2), (4, 2), (3, 1), (2, 1), (1, 1)])
-def test_parallel__429_halves_it_for_good(lanes: int, expected: int) -> None:
+@pytest.mark.parametrize(("concurrency", "expected"), [(16, 8), (5, 2), (4, 2), (3, 1), (2, 1), (1, 1)])
+def test_parallel__429_halves_it_for_good(concurrency: int, expected: int) -> None:
     """Those that were in flight together and rejected together count once; the next look keeps to it."""
-    client = Client(batch_size=1, max_parallel=lanes)
-    client.api.script = [_answer(429)] * lanes
-    assert set(_statuses(client.look(_ids(64))).values()) == {"row"}
+    client = Client(batch_size=1, max_parallel=concurrency)
+    client.api.script = [_answer(429)] * concurrency
+    assert set(_statuses(client.poll(_ids(64))).values()) == {"row"}
     client.api.request_seconds = 1
     client.api.most_in_flight = client.api.in_flight
-    client.look(_ids(64))
+    client.poll(_ids(64))
     assert client.api.most_in_flight == expected
 
 
-@pytest.mark.parametrize(("seconds", "expected"), [(0.001, 1), (HANDLING_SECONDS, 1), (0.012, 3), (0.1, 4)])
+@pytest.mark.parametrize(
+    ("seconds", "expected"), [(0.001, 1), (MIN_RESPONSE_SECONDS_PER_REQUEST, 1), (0.012, 3), (0.1, 4)]
+)
 def test_parallel__is_for_answers_that_take_their_time(seconds: float, expected: int) -> None:
     """As many are in flight as the last answer took long enough for, once there has been one."""
     client = Client(batch_size=1, max_parallel=4)
     client.api.request_seconds = seconds
-    client.look(_ids(8))
+    client.poll(_ids(8))
     client.api.most_in_flight = client.api.in_flight
-    client.look(_ids(8))
+    client.poll(_ids(8))
     assert client.api.most_in_flight == expected
 
 
@@ -999,9 +1007,9 @@ def test_parallel__what_is_amiss_is_gone_into_alone() -> None:
     client = Client(batch_size=8, max_parallel=4)
     client.api.bad[404] = {"job-3"}
     client.api.request_seconds = 1
-    look = client.look(_ids(80))
-    assert _statuses(look)["job-3"] == "unknown"
-    assert len(look.rows) == 79
+    poll = client.poll(_ids(80))
+    assert _statuses(poll)["job-3"] == "unknown"
+    assert len(poll.rows) == 79
     begun = client.api.most_in_flight
     assert begun == 4
     assert client.clock.now < 1000 + 10 + 2 * math.log2(8)
@@ -1012,13 +1020,13 @@ def test_parallel__waits_until_all_goes_well_again() -> None:
     client = Client(batch_size=10, max_parallel=4)
     client.api.request_seconds = 1
     client.api.down = _answer(408)
-    client.look(_ids(40), retry_for=0)
+    client.poll(_ids(40), retry_for=0)
     assert client.api.most_in_flight == 4
     client.api.most_in_flight = 0
-    client.look(_ids(40), retry_for=0)
+    client.poll(_ids(40), retry_for=0)
     assert client.api.most_in_flight == 1
     client.api.down = None
-    assert set(_statuses(client.look(_ids(40))).values()) == {"row"}
+    assert set(_statuses(client.poll(_ids(40))).values()) == {"row"}
     assert client.api.most_in_flight == 3
 
 
@@ -1027,10 +1035,10 @@ def test_parallel__an_id_that_is_bad_alone_makes_no_group_smaller() -> None:
     client = Client(max_parallel=2)
     client.api.request_seconds = 1
     client.api.bad[404] = set(_ids(16))
-    client.look(_ids(16))
+    client.poll(_ids(16))
     client.api.forget()
     client.api.bad[404], client.api.slow = {"job-1"}, {"job-1": 1.5}
-    client.look(_ids(16))
+    client.poll(_ids(16))
     assert client.api.sizes[:4] == [1, 1, 2, 2]
 
 
@@ -1040,7 +1048,7 @@ def test_parallel__of_several_that_are_asked_to_wait_the_longest_counts(longest_
     client = Client(batch_size=1, max_parallel=4)
     client.api.script = [_answer(429, Retry_After="5"), _answer(429), None]
     client.api.script.insert(longest_is, _answer(503, Retry_After="60"))
-    client.look(_ids(5))
+    client.poll(_ids(5))
     assert client.clock.sleeps[0] == 60
 
 
@@ -1048,7 +1056,7 @@ def test_parallel__to_wait_as_asked_once_is_enough() -> None:
     """What several answers that came together asked for is over for all of them at once."""
     client = Client(batch_size=1, max_parallel=4)
     client.api.script = [_answer(429, Retry_After="60")] * 4
-    assert set(_statuses(client.look(_ids(4))).values()) == {"row"}
+    assert set(_statuses(client.poll(_ids(4))).values()) == {"row"}
     assert 1060 <= client.clock.now <= 1062
 
 
@@ -1057,36 +1065,36 @@ def test_parallel__a_refusal_loses_nothing_that_was_answered() -> None:
     client = Client(batch_size=2, max_parallel=3)
     client.api.request_seconds, client.api.slow = 1, {"job-4": 2}
     client.api.script = [_answer(404), None, _answer(401)]
-    look = client.look(_ids(6))
-    assert isinstance(look.error, RequestRefusedError)
-    assert _statuses(look) == {"job-2": "row", "job-3": "row"}
+    poll = client.poll(_ids(6))
+    assert isinstance(poll.error, RequestRefusedError)
+    assert _statuses(poll) == {"job-2": "row", "job-3": "row"}
 
 
 def test_parallel__an_answer_that_comes_as_time_runs_out_counts() -> None:
     """What was sent beside a request that is given up is waited for, and taken in."""
     client = Client(batch_size=1, max_parallel=3)
     client.api.script = [_answer(429), _answer(404), None]
-    look = client.look(_ids(3), retry_for=0, ends_in=100)
-    assert _statuses(look) == {"job-1": "unknown", "job-2": "row"}
-    assert look.trouble is not None
+    poll = client.poll(_ids(3), retry_for=0, ends_in=100)
+    assert _statuses(poll) == {"job-1": "unknown", "job-2": "row"}
+    assert poll.incomplete_reason is not None
 
 
 def test_parallel__an_answer_that_is_not_gone_into_shows_that_the_api_is_there() -> None:
     """Where there is no time to find out which ID is unknown, a 404 for a batch is a usable answer all the same."""
     client = Client(batch_size=2, max_parallel=2)
     client.api.script = [_answer(429, Retry_After="60"), _answer(404)]
-    look = client.look(_ids(4), retry_for=10)
-    assert (_statuses(look), look.usable_at) == ({}, 1000)
-    assert (look.trouble, look.retry_after_seconds) == ("HTTP 429: It said why", 60)
+    poll = client.poll(_ids(4), retry_for=10)
+    assert (_statuses(poll), poll.last_response_at) == ({}, 1000)
+    assert (poll.incomplete_reason, poll.retry_after_seconds) == ("HTTP 429: It said why", 60)
 
 
 def test_parallel__what_was_answered_beside_a_failure_counts() -> None:
     """A failure that ends the look loses nothing of what had come with it."""
     client = Client(batch_size=2, max_parallel=3)
     client.api.script = [_answer(404)]
-    look = client.client.look(_ids(6), retry_until=math.inf, ends_at=math.inf, is_failure=lambda _: True)
-    assert look.found_failure
-    assert _statuses(look) == dict.fromkeys(_ids(6)[2:], "row")
+    poll = client.client.poll(_ids(6), retry_until=math.inf, ends_at=math.inf, is_failure=lambda _: True)
+    assert poll.found_failure
+    assert _statuses(poll) == dict.fromkeys(_ids(6)[2:], "row")
     assert client.api.sizes == [2, 2, 2]
 
 
@@ -1094,7 +1102,7 @@ def test_parallel__nothing_is_asked_past_a_request_for_one_job_that_is_too_large
     """It is a refusal like any other: whatever else came with it is not waited on."""
     client = Client(batch_size=1, max_parallel=2)
     client.api.script = [_answer(429, Retry_After="5"), _answer(413)]
-    assert isinstance(client.look(_ids(4)).error, RequestRefusedError)
+    assert isinstance(client.poll(_ids(4)).error, RequestRefusedError)
     assert (client.api.sizes, client.clock.sleeps) == ([1, 1], [])
 
 
@@ -1102,6 +1110,6 @@ def test_parallel__a_refusal_of_another_try_loses_nothing_that_was_answered() ->
     """What came beside an answer that was amiss has been seen, though the next try of that one is refused."""
     client = Client(batch_size=1, max_parallel=2)
     client.api.script = [_answer(408), _answer(500), _answer(401)]
-    look = client.look(_ids(4))
-    assert isinstance(look.error, RequestRefusedError)
-    assert _statuses(look) == {"job-1": "failing"}
+    poll = client.poll(_ids(4))
+    assert isinstance(poll.error, RequestRefusedError)
+    assert _statuses(poll) == {"job-1": "failing"}

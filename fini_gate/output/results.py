@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from fini_gate.errors import UsageError
-from fini_gate.inputs import shown
-from fini_gate.workspace import resolve
+from fini_gate.files import resolve
+from fini_gate.inputs import quote
 
 # As one text the document would take as much memory as all that is known of the jobs.
 _JOBS_IN_A_PIECE: Final = 1000
@@ -26,7 +26,7 @@ def check_results_file(workspace: Path, given: str) -> None:
         resolve(workspace, given)
     except (OSError, ValueError):
         raise UsageError(
-            f"Input results-file is {shown(given)}: it must be a path inside the workspace, relative to it."
+            f"Input results-file is {quote(given)}: it must be a path inside the workspace, relative to it."
         ) from None
 
 

@@ -3,10 +3,10 @@ from dataclasses import replace
 
 import pytest
 
-from fini_gate.gate import Progress, wait_for_jobs
 from fini_gate.inputs import Inputs
-from fini_gate.jobs import Job, JobState, Look, StatusRow
-from fini_gate.progress import ProgressLog
+from fini_gate.models import Job, JobState, PollResult, StatusRow
+from fini_gate.output.log import ProgressLog
+from fini_gate.poller import Progress, wait_for_jobs
 
 PENDING = Job(id="slow", status="IN_PROGRESS")
 DONE = Job(id="done", state=JobState.COMPLETED)
@@ -19,7 +19,7 @@ def _many(job: Job, count: int) -> tuple[Job, ...]:
 
 
 def _progress(*jobs: Job, at: float = 12, changed: tuple[Job, ...] | None = None) -> Progress:
-    return Progress(jobs=jobs, changed=jobs if changed is None else changed, elapsed_seconds=at, trouble=None)
+    return Progress(jobs=jobs, changed=jobs if changed is None else changed, elapsed_seconds=at, incomplete_reason=None)
 
 
 def test_line__tells_how_far_the_jobs_are() -> None:
@@ -58,7 +58,7 @@ def test_lines__are_few(count: int, more: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pending", "seconds_left", "told"),
+    ("pending", "eta_seconds", "told"),
     [
         (1, None, "; no telling yet how long"),
         (1, 30, "; about 30s left"),
@@ -66,9 +66,9 @@ def test_lines__are_few(count: int, more: int) -> None:
         (0, None, "2 of 2 jobs completed"),
     ],
 )
-def test_line__ends_with_the_estimate(pending: int, seconds_left: float | None, told: str) -> None:
+def test_line__ends_with_the_estimate(pending: int, eta_seconds: float | None, told: str) -> None:
     """The time left stands where there is telling; where all have ended nothing does."""
-    progress = replace(_progress(*_many(DONE, 2), *_many(PENDING, pending)), seconds_left=seconds_left)
+    progress = replace(_progress(*_many(DONE, 2), *_many(PENDING, pending)), eta_seconds=eta_seconds)
     assert ProgressLog().line(progress).endswith(told)
 
 
@@ -86,17 +86,19 @@ def test_gate__prints_about_ten_lines_in_ten_silent_minutes(make_inputs: Callabl
     now, lines = 0.0, list[str]()
 
     class Client:
-        def look(self, job_ids: Sequence[str], **_: object) -> Look:
-            return Look(rows={job_id: [StatusRow(id=job_id, status="PENDING")] for job_id in job_ids}, usable_at=now)
+        def poll(self, job_ids: Sequence[str], **_: object) -> PollResult:
+            return PollResult(
+                rows={job_id: [StatusRow(id=job_id, status="PENDING")] for job_id in job_ids}, last_response_at=now
+            )
 
     def sleep(seconds: float) -> None:
         nonlocal now
         now += seconds
 
-    log, looks = ProgressLog(), list[Progress]()
+    log, polls = ProgressLog(), list[Progress]()
 
-    def on_look(progress: Progress) -> None:
-        looks.append(progress)
+    def on_poll(progress: Progress) -> None:
+        polls.append(progress)
         lines.extend(log.lines(progress))
 
     inputs = make_inputs(timeout_seconds=600, poll_interval_seconds=1, max_poll_interval_seconds=1)
@@ -108,9 +110,9 @@ def test_gate__prints_about_ten_lines_in_ten_silent_minutes(make_inputs: Callabl
         clock=lambda: now,
         sleep=sleep,
         random=lambda: 0.0,
-        on_look=on_look,
+        on_poll=on_poll,
     )
-    assert len(looks) == 601
+    assert len(polls) == 601
     assert 8 <= len(lines) <= 13
 
 

@@ -17,14 +17,14 @@ sooner on average, for 3 % more looks: not worth the trust. The shares are what 
 from dataclasses import dataclass, replace
 from typing import Final
 
-PAUSE_PER_SECOND: Final = 0.28
-PAUSE_PER_SECOND_OVERDUE: Final = 0.025
+INTERVAL_FRACTION: Final = 0.28
+OVERDUE_INTERVAL_FRACTION: Final = 0.025
 # So that gates that were started together do not ask together for ever.
-LONGER_AT_RANDOM: Final = 0.1
+JITTER: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class CompletionRate:
     """How fast jobs end. Times are seconds on the gate's clock."""
 
     began_at: float
@@ -35,11 +35,11 @@ class Pace:
     ended: int
 
     @classmethod
-    def first_seen(cls, at: float, ended: int) -> "Pace":
+    def first_seen(cls, at: float, ended: int) -> "CompletionRate":
         """What the first look tells."""
         return cls(began_at=at, ended_before=ended, changed_at=at, ended=ended)
 
-    def seen(self, at: float, ended: int) -> "Pace":
+    def seen(self, at: float, ended: int) -> "CompletionRate":
         """What a further look tells."""
         return self if ended == self.ended else replace(self, changed_at=at, ended=ended)
 
@@ -49,18 +49,18 @@ class Pace:
         return self.changed_at + pending * (self.changed_at - self.began_at) / max(1, seen_to_end)
 
 
-def pause_seconds(
-    seconds_left: float, elapsed_seconds: float, *, shortest_seconds: float, longest_seconds: float, chance: float
+def interval_seconds(
+    eta_seconds: float, elapsed_seconds: float, *, min_seconds: float, max_seconds: float, jitter: float
 ) -> float:
     """The pause before the next look, within the two limits.
 
     Args:
-        seconds_left: until the expected end; below zero where that is past.
+        eta_seconds: until the expected end; below zero where that is past.
         elapsed_seconds: since the gate began to wait.
-        shortest_seconds: the least pause.
-        longest_seconds: the longest one.
-        chance: a random number from 0 to 1.
+        min_seconds: the least pause.
+        max_seconds: the longest one.
+        jitter: a random number from 0 to 1.
     """
-    ahead = PAUSE_PER_SECOND * min(seconds_left, elapsed_seconds)
-    overdue = PAUSE_PER_SECOND_OVERDUE * -seconds_left
-    return min(longest_seconds, max(shortest_seconds, ahead, overdue) * (1 + LONGER_AT_RANDOM * chance))
+    ahead = INTERVAL_FRACTION * min(eta_seconds, elapsed_seconds)
+    overdue = OVERDUE_INTERVAL_FRACTION * -eta_seconds
+    return min(max_seconds, max(min_seconds, ahead, overdue) * (1 + JITTER * jitter))

@@ -13,8 +13,8 @@ from typing import Final
 
 from fini_gate.client.transport import Failure, Response
 from fini_gate.errors import RequestRefusedError
-from fini_gate.escaping import redacted
-from fini_gate.jobs import StatusRow
+from fini_gate.escaping import redact
+from fini_gate.models import StatusRow
 
 _REQUEST_ID_HEADERS: Final = (
     *("x-request-id", "request-id", "x-correlation-id", "x-amzn-requestid", "x-amzn-trace-id"),
@@ -22,44 +22,44 @@ _REQUEST_ID_HEADERS: Final = (
 )
 _MESSAGE_CHARACTERS: Final = 300
 # In one answer; of an honest one a row has some ten. More would take the memory and the time of the whole gate.
-VALUE_COUNT: Final = 500_000
+MAX_VALUES: Final = 500_000
 
 
-class Kind(Enum):
+class ResponseKind(Enum):
     """What the client does about an answer."""
 
-    ROWS = auto()
+    OK = auto()
     """200: takes the rows."""
-    UNKNOWN = auto()
+    NOT_FOUND = auto()
     """404: narrows."""
-    MALFORMED = auto()
+    BAD_REQUEST = auto()
     """400: narrows."""
     TOO_LARGE = auto()
     """413: halves the batch, for good."""
-    BROKEN = auto()
+    SERVER_ERROR = auto()
     """5xx: tries again a few times, then narrows."""
-    REFUSED = auto()
+    FATAL = auto()
     """3xx, other 4xx: gives up."""
-    UNUSABLE = auto()
+    RETRYABLE = auto()
     """All else that time may heal: tries again."""
 
 
-_KINDS: Final = {
-    200: Kind.ROWS,
-    400: Kind.MALFORMED,
-    404: Kind.UNKNOWN,
-    408: Kind.UNUSABLE,
-    413: Kind.TOO_LARGE,
-    429: Kind.UNUSABLE,
+_KIND_BY_STATUS: Final = {
+    200: ResponseKind.OK,
+    400: ResponseKind.BAD_REQUEST,
+    404: ResponseKind.NOT_FOUND,
+    408: ResponseKind.RETRYABLE,
+    413: ResponseKind.TOO_LARGE,
+    429: ResponseKind.RETRYABLE,
 }
-_KINDS_BY_CLASS: Final = {3: Kind.REFUSED, 4: Kind.REFUSED, 5: Kind.BROKEN}
+_KIND_BY_STATUS_CLASS: Final = {3: ResponseKind.FATAL, 4: ResponseKind.FATAL, 5: ResponseKind.SERVER_ERROR}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class ParsedResponse:
     """An answer, judged."""
 
-    kind: Kind
+    kind: ResponseKind
     problem: str = ""
     """What was wrong, for people."""
     rows: Mapping[str, list[StatusRow]] = field(default_factory=dict)
@@ -67,16 +67,16 @@ class Answer:
     status: int | None = None
     retry_after_seconds: float = 0
     """How long the API asked to be left alone."""
-    may_retry_at_once: bool = False
+    retry_immediately: bool = False
     """A connection kept alive is lost when the server closes it first: a new one may do at once."""
 
     @property
     def is_usable(self) -> bool:
         """Whether it says something of the jobs, or narrowing will make it do so."""
-        return self.kind in {Kind.ROWS, Kind.UNKNOWN, Kind.MALFORMED}
+        return self.kind in {ResponseKind.OK, ResponseKind.NOT_FOUND, ResponseKind.BAD_REQUEST}
 
 
-def judge(response: Response | Failure, job_ids: Sequence[str], *, secret: str) -> Answer:
+def classify(response: Response | Failure, job_ids: Sequence[str], *, secret: str) -> ParsedResponse:
     """Say what an answer to a request for these jobs means.
 
     Args:
@@ -88,25 +88,29 @@ def judge(response: Response | Failure, job_ids: Sequence[str], *, secret: str) 
         RequestRefusedError: no retry and no smaller request can heal it.
     """
     if isinstance(response, Failure):
-        return Answer(kind=Kind.UNUSABLE, problem=response.problem, may_retry_at_once=response.is_broken_connection)
+        return ParsedResponse(
+            kind=ResponseKind.RETRYABLE, problem=response.problem, retry_immediately=response.is_broken_connection
+        )
     document, flaw = decode(response.body, secret)
-    answer = Answer(
-        kind=_KINDS.get(response.status) or _KINDS_BY_CLASS.get(response.status // 100) or Kind.UNUSABLE,
+    answer = ParsedResponse(
+        kind=_KIND_BY_STATUS.get(response.status)
+        or _KIND_BY_STATUS_CLASS.get(response.status // 100)
+        or ResponseKind.RETRYABLE,
         status=response.status,
         problem=_problem(response, document, secret),
         retry_after_seconds=_retry_after_seconds(response),
     )
-    if answer.kind is Kind.REFUSED:
-        raise RequestRefusedError(_refusal(answer.problem, response, secret))
-    if answer.kind is Kind.ROWS:
+    if answer.kind is ResponseKind.FATAL:
+        raise RequestRefusedError(_fatal_message(answer.problem, response, secret))
+    if answer.kind is ResponseKind.OK:
         return _with_rows(answer, document, flaw, job_ids)
-    if answer.kind is Kind.BROKEN and answer.retry_after_seconds:
+    if answer.kind is ResponseKind.SERVER_ERROR and answer.retry_after_seconds:
         # It says itself that time will heal it.
-        return replace(answer, kind=Kind.UNUSABLE)
+        return replace(answer, kind=ResponseKind.RETRYABLE)
     return answer
 
 
-def _refusal(problem: str, response: Response, secret: str) -> str:
+def _fatal_message(problem: str, response: Response, secret: str) -> str:
     match response.status:
         case HTTPStatus.UNAUTHORIZED:
             return (
@@ -125,11 +129,13 @@ def _refusal(problem: str, response: Response, secret: str) -> str:
             return f"The API refused the request: {problem}. Check api-url, and any proxy before it."
 
 
-def _with_rows(answer: Answer, document: object, flaw: str | None, job_ids: Sequence[str]) -> Answer:
+def _with_rows(answer: ParsedResponse, document: object, flaw: str | None, job_ids: Sequence[str]) -> ParsedResponse:
     try:
         status_rows = _status_rows(document)
     except ValueError as error:
-        return replace(answer, kind=Kind.UNUSABLE, problem=f"{answer.problem}, but {flaw or f'with {error} in it'}")
+        return replace(
+            answer, kind=ResponseKind.RETRYABLE, problem=f"{answer.problem}, but {flaw or f'with {error} in it'}"
+        )
     asked = {job_id.lower(): job_id for job_id in job_ids}
     rows: dict[str, list[StatusRow]] = {}
     for row in status_rows:
@@ -168,8 +174,8 @@ def decode(body: bytes, secret: str) -> tuple[object, str | None]:
     def refuse(constant: str) -> None:
         raise ValueError(constant)
 
-    if sum(map(body.count, (b",", b"[", b"{"))) > VALUE_COUNT:
-        return None, f"with more than {VALUE_COUNT} values in it"
+    if sum(map(body.count, (b",", b"[", b"{"))) > MAX_VALUES:
+        return None, f"with more than {MAX_VALUES} values in it"
     # With no escapes in it, what is to be made safe would stand there in plain sight: the usual answer has nothing.
     is_plain = b"\\" not in body and secret.encode() not in body
     hook = None if is_plain else members
@@ -189,7 +195,7 @@ def _cleaned(value: object, secret: str) -> object:
 
 def _safe(text: str, secret: str) -> str:
     """The text without the API key, and without halves of characters, which no file can hold."""
-    return redacted(text, secret).encode("utf-8", errors="replace").decode()
+    return redact(text, secret).encode("utf-8", errors="replace").decode()
 
 
 def _retry_after_seconds(response: Response) -> float:

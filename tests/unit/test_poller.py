@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from fini_gate.client import FiniClient, Transport
 from fini_gate.client.transport import Response
 from fini_gate.errors import CancelledError, GateError, OutageError, RequestRefusedError
-from fini_gate.gate import Progress, StatusClient, wait_for_jobs
 from fini_gate.inputs import Inputs
-from fini_gate.jobs import Job, JobState, Look, StatusRow
-from fini_gate.verdict import Outcome, Verdict
+from fini_gate.models import Job, JobState, PollResult, StatusRow
+from fini_gate.poller import Progress, StatusClient, wait_for_jobs
+from fini_gate.verdict import Result, Verdict
 
 STARTED_AT = 5000.0
 # The gate ends within so many seconds of its deadline, and has to write its outputs in them too.
@@ -82,31 +82,31 @@ class Api:
     retry_after_seconds: float = 0
     raises: Mapping[int, GateError] = field(default_factory=dict)
     """Number of a look, from 0 → what it meets."""
-    looks: list[Asked] = field(default_factory=list)
+    polls: list[Asked] = field(default_factory=list)
     said: dict[str, Said] = field(default_factory=dict)
     """What it said last of each job, silence excepted."""
 
-    def look(
+    def poll(
         self,
         job_ids: Sequence[str],
         *,
         retry_until: float,
         ends_at: float,
         is_failure: Callable[[StatusRow], bool] | None,
-    ) -> Look:
+    ) -> PollResult:
         """Say what the timelines tell when the look begins; of a look ended by a failure the client's tests tell."""
         assert is_failure is None or is_failure(StatusRow(id="any", status="FAILED"))
         at = self.clock.elapsed
-        self.looks.append(Asked(at, tuple(job_ids), retry_until - STARTED_AT, ends_at - STARTED_AT, is_failure))
+        self.polls.append(Asked(at, tuple(job_ids), retry_until - STARTED_AT, ends_at - STARTED_AT, is_failure))
         self.clock.now = max(self.clock.now, min(self.clock.now + self.look_seconds, ends_at))
-        if error := self.raises.get(len(self.looks) - 1):
+        if error := self.raises.get(len(self.polls) - 1):
             raise error
         if self.is_down(at):
-            return Look(trouble="HTTP 429", retry_after_seconds=self.retry_after_seconds)
-        look = Look()
+            return PollResult(incomplete_reason="HTTP 429", retry_after_seconds=self.retry_after_seconds)
+        poll = PollResult()
         for job_id in job_ids:
-            self._say(job_id, self.says(job_id, at), look)
-        return look
+            self._say(job_id, self.says(job_id, at), poll)
+        return poll
 
     def is_down(self, at: float) -> bool:
         """Whether it gives no usable answer."""
@@ -116,21 +116,21 @@ class Api:
         """What it says of a job when it is not down."""
         return self.timelines[job_id][max(begin for begin in self.timelines[job_id] if begin <= at)]
 
-    def _say(self, job_id: str, said: Said, look: Look) -> None:
+    def _say(self, job_id: str, said: Said, poll: PollResult) -> None:
         if said == SILENT:
-            look.trouble, look.retry_after_seconds = "HTTP 429", self.retry_after_seconds
+            poll.incomplete_reason, poll.retry_after_seconds = "HTTP 429", self.retry_after_seconds
             return
         self.said[job_id] = said
         if said == FAILING:
-            look.failing[job_id] = "HTTP 500"
+            poll.server_errors[job_id] = "HTTP 500"
             return
-        look.usable_at = self.clock.now
+        poll.last_response_at = self.clock.now
         if isinstance(said, tuple):
-            look.rows[job_id] = [*said]
+            poll.rows[job_id] = [*said]
         elif said == LEFT_OUT:
-            look.left_out.add(job_id)
+            poll.omitted.add(job_id)
         else:
-            {UNKNOWN: look.unknown, MALFORMED: look.malformed}[said][job_id] = f"HTTP {said}"
+            {UNKNOWN: poll.not_found, MALFORMED: poll.malformed}[said][job_id] = f"HTTP {said}"
 
 
 @dataclass(frozen=True)
@@ -150,12 +150,12 @@ class Run:
     @property
     def ending(self) -> tuple[str, int]:
         """Result and exit code."""
-        return str(self.verdict.outcome), self.verdict.exit_code
+        return str(self.verdict.result), self.verdict.exit_code
 
     @property
     def look_times(self) -> list[float]:
         """When it looked, in seconds since the start."""
-        return [look.at for look in self.api.looks]
+        return [poll.at for poll in self.api.polls]
 
     def state_at(self, job_id: str) -> list[tuple[float, str]]:
         """How the job stood after each look."""
@@ -177,7 +177,7 @@ def make_run(make_inputs: Callable[..., Inputs]) -> RunGate:
     def run(
         timelines: Mapping[str, Timeline | Said],
         api: Mapping[str, Any] | None = None,
-        chance: float = 0,
+        jitter: float = 0,
         **inputs: object,
     ) -> Run:
         clock = Clock()
@@ -194,8 +194,8 @@ def make_run(make_inputs: Callable[..., Inputs]) -> RunGate:
             started_at=STARTED_AT,
             clock=clock,
             sleep=clock.sleep,
-            random=lambda: chance,
-            on_look=progress.append,
+            random=lambda: jitter,
+            on_poll=progress.append,
         )
         assert verdict.elapsed_seconds == clock.elapsed
         return Run(verdict, model, clock, progress)
@@ -231,9 +231,9 @@ def test_gate__never_asks_for_a_settled_job_again(run: RunGate, end: Said) -> No
     gate = run({"a": end, "b": {0: PENDING, 500: DONE}}, outage_tolerance_seconds=30)
     settled_at = next(at for at, state in gate.state_at("a") if state != "pending")
     assert settled_at < 100
-    for look in gate.api.looks:
-        assert look.job_ids.count("a") == (look.at <= settled_at)
-        assert look.job_ids.count("b") == 1
+    for poll in gate.api.polls:
+        assert poll.job_ids.count("a") == (poll.at <= settled_at)
+        assert poll.job_ids.count("b") == 1
 
 
 def test_gate__keeps_what_it_saw_of_a_settled_job(run: RunGate) -> None:
@@ -247,8 +247,8 @@ def test_gate__asks_first_for_who_was_not_answered_for_longest(run: RunGate) -> 
     gate = run(
         {"a": {0: PENDING, 5: DONE}, "b": {0: SILENT, 5: DONE}, "c": {0: PENDING, 5: DONE}}, {"look_seconds": 0.5}
     )
-    assert gate.api.looks[0].job_ids == ("a", "b", "c")
-    assert gate.api.looks[1].job_ids == ("b", "a", "c")
+    assert gate.api.polls[0].job_ids == ("a", "b", "c")
+    assert gate.api.polls[1].job_ids == ("b", "a", "c")
     assert gate.ending == SUCCESS
 
 
@@ -268,7 +268,8 @@ def test_gate__tells_an_observer_of_each_look(run: RunGate) -> None:
         max_poll_interval_seconds=1,
     )
     told = [
-        (told.elapsed_seconds, [(job.id, job.status) for job in told.changed], told.trouble) for told in gate.progress
+        (told.elapsed_seconds, [(job.id, job.status) for job in told.changed], told.incomplete_reason)
+        for told in gate.progress
     ]
     assert told == [
         (0, [("a", "PENDING"), ("b", "PENDING")], None),
@@ -339,7 +340,7 @@ def test_rhythm__follows_the_pace_of_the_jobs(run: RunGate) -> None:
         {"early": DONE, "a": {0: PENDING, 5: DONE}, "b": {0: PENDING, 100: DONE}, "c": {0: PENDING, 400: DONE}},
         timeout_seconds=110,
     )
-    told = [(told.elapsed_seconds, told.seconds_left) for told in gate.progress]
+    told = [(told.elapsed_seconds, told.eta_seconds) for told in gate.progress]
     assert told[:6] == [(0, None), (1, None), (2, None), (3, None), (4, None), (5, 10)]
     assert gate.look_times[6] == pytest.approx(5 + 0.28 * 5)
     assert told[-2][0] == pytest.approx(100, abs=3)
@@ -348,7 +349,7 @@ def test_rhythm__follows_the_pace_of_the_jobs(run: RunGate) -> None:
 
 def test_rhythm__takes_a_chance(run: RunGate) -> None:
     """Gates that were started together do not look together for ever."""
-    calm, other = (run({"a": PENDING}, timeout_seconds=60, chance=chance) for chance in (0.0, 0.5))
+    calm, other = (run({"a": PENDING}, timeout_seconds=60, jitter=jitter) for jitter in (0.0, 0.5))
     assert calm.clock.pauses[0] == 1
     assert other.clock.pauses[0] == pytest.approx(1.05)
 
@@ -436,7 +437,7 @@ def test_timeout_of_zero__tells_what_kept_it_from_an_answer(run: RunGate) -> Non
     assert gate.look_times == [0]
     assert gate.ending == TIMED_OUT
     assert gate.verdict.limit is not None
-    assert gate.verdict.limit.trouble == "HTTP 429"
+    assert gate.verdict.limit.incomplete_reason == "HTTP 429"
 
 
 @pytest.mark.parametrize("look_seconds", [0.0, 0.4, 3.0, 40.0, 1000.0])
@@ -447,15 +448,15 @@ def test_deadline__holds_however_long_a_look_takes(run: RunGate, look_seconds: f
     assert gate.ending == TIMED_OUT
     assert timeout <= gate.verdict.elapsed_seconds <= timeout + OVERRUN_SECONDS - 1
     assert gate.look_times[-1] >= timeout
-    assert [look.at for look in gate.api.looks if look.at >= timeout] == gate.look_times[-1:]
+    assert [poll.at for poll in gate.api.polls if poll.at >= timeout] == gate.look_times[-1:]
 
 
 def test_deadline__gives_each_look_time_and_limits(run: RunGate) -> None:
     """No try of a request is waited for past the deadline, and no request goes on for long after it."""
     gate = run({"a": PENDING}, timeout_seconds=100)
-    for look in gate.api.looks:
-        assert look.at <= look.retry_until <= 100
-        assert 100 < look.ends_at < 100 + OVERRUN_SECONDS
+    for poll in gate.api.polls:
+        assert poll.at <= poll.retry_until <= 100
+        assert 100 < poll.ends_at < 100 + OVERRUN_SECONDS
 
 
 # --- Fail fast -----------------------------------------------------------------------------------------------------
@@ -509,7 +510,7 @@ def test_not_found__past_its_grace_is_missing(run: RunGate, grace: float, appear
     """An ID unknown for `not-found-grace`, from when it was first not known, is missing and says what the API said."""
     timeline = {0: UNKNOWN} if appeared_at is None else {0: PENDING, appeared_at: UNKNOWN}
     gate = run({"a": timeline}, not_found_grace_seconds=grace)
-    first = next(look.at for look in gate.api.looks if look.at >= (appeared_at or 0))
+    first = next(poll.at for poll in gate.api.polls if poll.at >= (appeared_at or 0))
     assert gate.states == {"a": "missing"}
     assert gate.ending == FAILURE
     assert first + grace <= gate.verdict.elapsed_seconds <= first + grace + 20
@@ -598,7 +599,7 @@ def test_deadline__leaves_time_to_write_of_very_many_jobs(run: RunGate) -> None:
     """The more jobs, the sooner the last requests have to end."""
     for count in (1, 50_000):
         gate = run(dict.fromkeys(map(str, range(count)), PENDING), {"look_seconds": 100}, timeout_seconds=10)
-        within, last = (look.ends_at - 10 for look in gate.api.looks)
+        within, last = (poll.ends_at - 10 for poll in gate.api.polls)
         handling_seconds = count * 1.2e-5
         assert (within, last) == pytest.approx((1.5 - handling_seconds, 3.5 - handling_seconds))
         assert gate.ending == TIMED_OUT
@@ -654,11 +655,11 @@ def test_fail_fast__tells_the_client_what_a_failure_is(
 ) -> None:
     """A row counts as failed by the inputs; without `fail-fast` the client is to ask for all."""
     gate = run({"a": DONE}, fail_fast=True, require_articles=require_articles)
-    told = gate.api.looks[0].is_failure
+    told = gate.api.polls[0].is_failure
     assert told is not None
     assert told(StatusRow(id="any", status="COMPLETED")) is is_failure
     assert told(StatusRow(id="any", status="FAILED"))
-    assert run({"a": DONE}).api.looks[0].is_failure is None
+    assert run({"a": DONE}).api.polls[0].is_failure is None
 
 
 # --- Outages -------------------------------------------------------------------------------------------------------
@@ -671,12 +672,12 @@ def test_outage__is_endured_for_as_long_as_tolerated(run: RunGate, tolerance: fl
     gate = run(
         {"a": PENDING, "b": {0: PENDING, 5: DONE}}, {"down": [(began_at, math.inf)]}, outage_tolerance_seconds=tolerance
     )
-    usable_at = max([look.at for look in gate.api.looks if look.at < began_at], default=0.0)
+    last_response_at = max([poll.at for poll in gate.api.polls if poll.at < began_at], default=0.0)
     assert gate.ending == NO_ANSWER
     assert isinstance(gate.verdict.error, OutageError)
     assert "HTTP 429" in str(gate.verdict.error)
     assert "outage-tolerance" in str(gate.verdict.error)
-    least = max(usable_at + tolerance, began_at)
+    least = max(last_response_at + tolerance, began_at)
     assert least <= gate.verdict.elapsed_seconds <= least + 10
     assert gate.states == {"a": "pending", "b": "completed" if began_at else "pending"}
 
@@ -698,10 +699,10 @@ def test_outage__is_noticed_in_time_whatever_the_api_asks_for(run: RunGate) -> N
 def test_outage__leaves_no_time_to_retry_past_it(run: RunGate) -> None:
     """The client does not wait for an answer beyond what is tolerated, or beyond a standstill."""
     gate = run({"a": PENDING}, outage_tolerance_seconds=30, stall_timeout_seconds=20, timeout_seconds=100)
-    first = gate.api.looks[0]
+    first = gate.api.polls[0]
     assert first.retry_until == 20
     gate = run({"a": PENDING}, {"down": [(0, math.inf)]}, outage_tolerance_seconds=30)
-    assert [look.retry_until for look in gate.api.looks] == [30] * len(gate.api.looks)
+    assert [poll.retry_until for poll in gate.api.polls] == [30] * len(gate.api.polls)
 
 
 def test_outage__does_not_count_the_pause_before_it(run: RunGate) -> None:
@@ -710,7 +711,7 @@ def test_outage__does_not_count_the_pause_before_it(run: RunGate) -> None:
         {"a": {0: PENDING, 95: DONE}}, {"down": [(60, 61)]}, poll_interval_seconds=30, outage_tolerance_seconds=20
     )
     assert gate.look_times == [0, 30, 60, 90, 120]
-    assert gate.api.looks[2].retry_until == 80
+    assert gate.api.polls[2].retry_until == 80
     assert gate.ending == SUCCESS
 
 
@@ -722,9 +723,9 @@ def test_outage__that_began_amid_a_look_counts_from_its_last_answer(run: RunGate
         max_poll_interval_seconds=1,
         outage_tolerance_seconds=30,
     )
-    cut_at = next(progress.elapsed_seconds for progress in gate.progress if progress.trouble)
+    cut_at = next(progress.elapsed_seconds for progress in gate.progress if progress.incomplete_reason)
     assert gate.ending == NO_ANSWER
-    assert gate.api.looks[-1].retry_until == pytest.approx(cut_at + 30)
+    assert gate.api.polls[-1].retry_until == pytest.approx(cut_at + 30)
 
 
 def test_outage__says_what_to_do(run: RunGate) -> None:
@@ -766,7 +767,7 @@ def test_failing__while_others_are_answered_is_unreadable(run: RunGate, toleranc
     assert gate.verdict.error is None
     assert gate.states == {"a": "unreadable", "b": "completed"}
     assert gate.verdict.jobs[0].reason == "HTTP 500"
-    failing_at = next(look.at for look in gate.api.looks if look.at >= began_at)
+    failing_at = next(poll.at for poll in gate.api.polls if poll.at >= began_at)
     unreadable_at = next(at for at, state in gate.state_at("a") if state == "unreadable")
     assert failing_at + tolerance <= unreadable_at <= failing_at + tolerance + 30
 
@@ -821,7 +822,7 @@ def test_failing__in_an_outage_is_not_that_jobs_fault(run: RunGate) -> None:
 def test_stall__ends_the_gate_where_nothing_changes(run: RunGate) -> None:
     """After `stall-timeout` without a change the gate has timed out, and says by which limit."""
     gate = run({"a": {0: PENDING, 30: RUNNING}, "b": {0: DONE}}, stall_timeout_seconds=60)
-    changed_at = next(look.at for look in gate.api.looks if look.at >= 30)
+    changed_at = next(poll.at for poll in gate.api.polls if poll.at >= 30)
     assert gate.ending == TIMED_OUT
     assert gate.verdict.limit is not None
     assert (gate.verdict.limit.input_name, gate.verdict.limit.seconds) == ("stall-timeout", 60)
@@ -876,7 +877,7 @@ def test_stall__is_told_with_the_trouble_that_came_with_it(run: RunGate) -> None
     """An API that is down changes nothing either, and the limit says so."""
     gate = run({"a": PENDING}, {"down": [(5, math.inf)]}, stall_timeout_seconds=20, outage_tolerance_seconds=100)
     assert gate.verdict.limit is not None
-    assert (gate.verdict.limit.input_name, gate.verdict.limit.trouble) == ("stall-timeout", "HTTP 429")
+    assert (gate.verdict.limit.input_name, gate.verdict.limit.incomplete_reason) == ("stall-timeout", "HTTP 429")
 
 
 # --- Endings by an error -------------------------------------------------------------------------------------------
@@ -921,9 +922,9 @@ def test_cancellation__in_a_pause_keeps_what_was_seen(
             raise CancelledError(number)
 
     verdict = _wait(["a", "b"], api, make_inputs(), clock, sleep)
-    assert (verdict.outcome, verdict.exit_code) == (Outcome.CANCELLED, exit_code)
+    assert (verdict.result, verdict.exit_code) == (Result.CANCELLED, exit_code)
     assert [job.state for job in verdict.jobs] == [JobState.COMPLETED, JobState.PENDING]
-    assert len(api.looks) == 3
+    assert len(api.polls) == 3
 
 
 # --- With the real client ------------------------------------------------------------------------------------------
@@ -944,7 +945,7 @@ def _wait(
         clock=clock,
         sleep=sleep or clock.sleep,
         random=lambda: 0.0,
-        on_look=lambda _: None,
+        on_poll=lambda _: None,
     )
 
 
@@ -954,12 +955,12 @@ class Wire:
     def __init__(self, answer: Callable[[Sequence[str]], Response]) -> None:
         self._answer = answer
 
-    def begin(self, job_ids: Sequence[str], *, timeout_seconds: float) -> Response:
+    def submit(self, job_ids: Sequence[str], *, timeout_seconds: float) -> Response:
         """Answer at once."""
         assert timeout_seconds > 0
         return self._answer(job_ids)
 
-    def first(self, under_way: Sequence[Response]) -> tuple[Response, Response]:
+    def wait_any(self, under_way: Sequence[Response]) -> tuple[Response, Response]:
         """Give an answer."""
         return under_way[0], under_way[0]
 
@@ -1000,7 +1001,7 @@ def test_deadline__is_never_slept_past(
     headers = {} if retry_after is None else {"retry-after": retry_after}
     client = _real_client(clock, inputs, lambda _: Response(429, headers, b""), sleep)
     verdict = _wait(["a"], client, inputs, clock, sleep)
-    assert verdict.outcome is Outcome.TIMED_OUT
+    assert verdict.result is Result.TIMED_OUT
     assert clock.elapsed == timeout
 
 
@@ -1013,8 +1014,8 @@ def test_deadline__slept_past_by_a_suspended_machine_has_its_last_look(make_inpu
         clock.now += 1000
 
     verdict = _wait(["a"], api, inputs, clock, sleep)
-    assert verdict.outcome is Outcome.SUCCESS
-    assert api.looks[-1].ends_at > api.looks[-1].at
+    assert verdict.result is Result.SUCCESS
+    assert api.polls[-1].ends_at > api.polls[-1].at
 
 
 @pytest.mark.parametrize("limit", ["outage_tolerance_seconds", "stall_timeout_seconds"])
@@ -1026,7 +1027,7 @@ def test_gate__ends_at_a_limit_without_asking_while_it_is_asked_to_wait(
     api = Api(clock, {"a": {0: PENDING}}, down=[(0, math.inf)], retry_after_seconds=60)
     verdict = _wait(["a"], api, inputs, clock)
     assert verdict.exit_code in {3, 4}
-    assert (verdict.elapsed_seconds, len(api.looks)) == (20, 1)
+    assert (verdict.elapsed_seconds, len(api.polls)) == (20, 1)
 
 
 @pytest.mark.parametrize("fail_fast", [True, False])
@@ -1103,7 +1104,7 @@ def _state_of(said: Said) -> JobState | None:
     """What a job surely is by what is said of it; None where that depends on for how long."""
     if not isinstance(said, tuple):
         return JobState.MISSING if said == MALFORMED else None
-    sightings = [Job(id="any").seen_as(row, require_article=False).state for row in said]
+    sightings = [Job(id="any").updated_from(row, require_article=False).state for row in said]
     return next(state for state in (JobState.FAILED, JobState.PENDING, JobState.COMPLETED) if state in sightings)
 
 
@@ -1150,7 +1151,7 @@ def test_verdict__is_the_truth(data: st.DataObject, make_inputs: Callable[..., I
 
     assert [job.id for job in verdict.jobs] == list(api.timelines)
     assert verdict.elapsed_seconds <= inputs.timeout_seconds + OVERRUN_SECONDS
-    assert all(look.ends_at < inputs.timeout_seconds + OVERRUN_SECONDS for look in api.looks)
+    assert all(poll.ends_at < inputs.timeout_seconds + OVERRUN_SECONDS for poll in api.polls)
     for job in verdict.jobs:
         if (said := api.said.get(job.id)) is None:
             assert job.state is JobState.PENDING
@@ -1163,18 +1164,18 @@ def test_verdict__is_the_truth(data: st.DataObject, make_inputs: Callable[..., I
     if verdict.error is not None:
         assert isinstance(verdict.error, OutageError)
         assert JobState.PENDING in states
-        last = api.looks[-1]
+        last = api.polls[-1]
         assert api.is_down(last.at) or {api.says(job_id, last.at) for job_id in last.job_ids} & {FAILING, SILENT}
     else:
-        assert (str(verdict.outcome), verdict.exit_code) == _outcome_of(states)
+        assert (str(verdict.result), verdict.exit_code) == _outcome_of(states)
         # It ends for a reason: all is settled, or a limit, or fail-fast.
         is_failed = bool(states & {JobState.FAILED, JobState.MISSING})
         assert JobState.PENDING not in states or verdict.limit is not None or (inputs.fail_fast and is_failed)
     if verdict.limit is not None and verdict.limit.input_name == "timeout":
-        assert api.looks[-1].at >= inputs.timeout_seconds
+        assert api.polls[-1].at >= inputs.timeout_seconds
         # Who is pending at the deadline was so at the last look.
-        for job in verdict.having(JobState.PENDING):
-            now_says = api.says(job.id, api.looks[-1].at)
-            assert api.is_down(api.looks[-1].at) or _state_of(now_says) in {None, JobState.PENDING}
-    if verdict.outcome is Outcome.SUCCESS:
+        for job in verdict.in_state(JobState.PENDING):
+            now_says = api.says(job.id, api.polls[-1].at)
+            assert api.is_down(api.polls[-1].at) or _state_of(now_says) in {None, JobState.PENDING}
+    if verdict.result is Result.SUCCESS:
         assert all(api.says(job.id, clock.elapsed) == DONE for job in verdict.jobs)

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from bench.policies import fini_gate, wait
 from bench.rhythm import goals, outcomes
 from bench.traces import traces
-from fini_gate.gate import wait_for_jobs
 from fini_gate.inputs import Inputs
-from fini_gate.jobs import Job, Look, StatusRow
-from fini_gate.schedule import Pace, pause_seconds
+from fini_gate.models import Job, PollResult, StatusRow
+from fini_gate.pacing import CompletionRate, interval_seconds
+from fini_gate.poller import wait_for_jobs
 
 SECONDS = st.floats(0.1, 3600)
 LIMITS = st.tuples(SECONDS, SECONDS).map(sorted)
@@ -22,10 +22,10 @@ ELAPSED = st.floats(0, 1e6)
 CHANCE = st.floats(0, 1)
 
 
-def _pace(*looks: tuple[float, int]) -> Pace:
+def _rate(*polls: tuple[float, int]) -> CompletionRate:
     """What looks tell: when each was, and how many jobs had ended by then."""
-    (at, ended), *others = looks
-    pace = Pace.first_seen(at, ended)
+    (at, ended), *others = polls
+    pace = CompletionRate.first_seen(at, ended)
     for at, ended in others:
         pace = pace.seen(at, ended)
     return pace
@@ -44,31 +44,30 @@ def _pace(*looks: tuple[float, int]) -> Pace:
 )
 def test_pause__is_a_share_of_what_is_left_or_overdue(left: float, elapsed: float, pause: float) -> None:
     """It shrinks towards the expected end and grows again past it; early estimates are not trusted far."""
-    assert pause_seconds(left, elapsed, shortest_seconds=1, longest_seconds=30, chance=0) == pytest.approx(pause)
+    assert interval_seconds(left, elapsed, min_seconds=1, max_seconds=30, jitter=0) == pytest.approx(pause)
 
 
 @pytest.mark.parametrize(("left", "pauses"), [(0, (1, 1.05, 1.1)), (50, (14, 14.7, 15.4)), (100, (28, 29.4, 30))])
 def test_pause__is_a_little_longer_at_random(left: float, pauses: Sequence[float]) -> None:
     """Chance makes it up to a tenth longer, and never longer than the longest."""
-    found = [pause_seconds(left, 1000, shortest_seconds=1, longest_seconds=30, chance=chance) for chance in (0, 0.5, 1)]
+    found = [interval_seconds(left, 1000, min_seconds=1, max_seconds=30, jitter=jitter) for jitter in (0, 0.5, 1)]
     assert found == pytest.approx(pauses)
 
 
 @given(SECONDS_LEFT, ELAPSED, SECONDS, CHANCE)
 def test_pause__is_fixed_where_both_limits_are_equal(
-    left: float, elapsed: float, interval: float, chance: float
+    left: float, elapsed: float, interval: float, jitter: float
 ) -> None:
     """With the longest pause equal to the shortest the rhythm never changes, chance or not."""
-    assert pause_seconds(left, elapsed, shortest_seconds=interval, longest_seconds=interval, chance=chance) == interval
+    assert interval_seconds(left, elapsed, min_seconds=interval, max_seconds=interval, jitter=jitter) == interval
 
 
 @given(SECONDS_LEFT, ELAPSED, LIMITS, CHANCE)
-def test_pause__stays_within_the_limits(left: float, elapsed: float, limits: Sequence[float], chance: float) -> None:
+def test_pause__stays_within_the_limits(left: float, elapsed: float, limits: Sequence[float], jitter: float) -> None:
     """Whatever the estimate, a pause lies between the limits, and chance adds a tenth of it at most."""
     shortest, longest = limits
     calm, found = (
-        pause_seconds(left, elapsed, shortest_seconds=shortest, longest_seconds=longest, chance=each)
-        for each in (0, chance)
+        interval_seconds(left, elapsed, min_seconds=shortest, max_seconds=longest, jitter=each) for each in (0, jitter)
     )
     assert shortest <= calm <= found <= longest
     assert found <= calm * 1.1 * (1 + 1e-9)
@@ -81,7 +80,7 @@ def test_pause__is_shorter_the_nearer_the_end_is(
     """On either side of the expected end the nearer look has no longer pause."""
     shortest, longest = limits
     nearer, farther = (
-        pause_seconds(side * distance, elapsed, shortest_seconds=shortest, longest_seconds=longest, chance=0)
+        interval_seconds(side * distance, elapsed, min_seconds=shortest, max_seconds=longest, jitter=0)
         for distance in distances
     )
     assert nearer <= farther
@@ -91,7 +90,7 @@ def test_pause__is_shorter_the_nearer_the_end_is(
 
 
 @pytest.mark.parametrize(
-    ("looks", "pending", "end"),
+    ("polls", "pending", "end"),
     [
         ([(10, 0)], 5, 10),  # nothing is known: all is overdue
         ([(10, 2), (30, 2)], 5, 10),  # what ended before the first look tells nothing
@@ -102,9 +101,9 @@ def test_pause__is_shorter_the_nearer_the_end_is(
         ([(10, 0), (10, 4)], 3, 10),  # a clock that stands still
     ],
 )
-def test_pace__tells_when_the_pending_jobs_end(looks: list[tuple[float, int]], pending: int, end: float) -> None:
+def test_pace__tells_when_the_pending_jobs_end(polls: list[tuple[float, int]], pending: int, end: float) -> None:
     """They take as long each as those took that were seen to end."""
-    assert _pace(*looks).end_of(pending) == pytest.approx(end)
+    assert _rate(*polls).end_of(pending) == pytest.approx(end)
 
 
 @given(
@@ -116,11 +115,11 @@ def test_pace__does_not_depend_on_what_the_clock_shows(
     steps: list[tuple[float, int]], pending: int, offset: int
 ) -> None:
     """A clock that shows another time gives the same time left; it is never less than none after a job has ended."""
-    at, ended, looks = 0.0, 0, list[tuple[float, int]]()
+    at, ended, polls = 0.0, 0, list[tuple[float, int]]()
     for seconds, more in steps:
         at, ended = at + seconds, ended + more
-        looks.append((at, ended))
-    pace, shifted = _pace(*looks), _pace(*((at + offset, ended) for at, ended in looks))
+        polls.append((at, ended))
+    pace, shifted = _rate(*polls), _rate(*((at + offset, ended) for at, ended in polls))
     assert shifted.end_of(pending) - offset == pytest.approx(pace.end_of(pending), rel=1e-6, abs=1e-3)
     assert pace.end_of(pending) >= pace.changed_at
 
@@ -131,10 +130,10 @@ def test_pace__does_not_depend_on_what_the_clock_shows(
 def _pauses(ends: Sequence[float], until: float, *, shortest: float = 1, longest: float = 30) -> list[float]:
     """The pauses of a gate on jobs that end then, without chance."""
     at, pauses = 0.0, list[float]()
-    pace = Pace.first_seen(at, bisect_right(ends, at))
+    pace = CompletionRate.first_seen(at, bisect_right(ends, at))
     while at < until:
         left = pace.end_of(len(ends) - pace.ended) - at
-        pauses.append(pause_seconds(left, at, shortest_seconds=shortest, longest_seconds=longest, chance=0))
+        pauses.append(interval_seconds(left, at, min_seconds=shortest, max_seconds=longest, jitter=0))
         at += pauses[-1]
         pace = pace.seen(at, bisect_right(ends, at))
     return pauses
@@ -184,15 +183,15 @@ def test_bench__looks_when_the_gate_does(name: str, make_inputs: Callable[..., I
     """What is measured of the rhythm is what the gate does, with the same chance, at its default intervals."""
     trace = traces(seed=5, count=3)[name][-1]
     ends = {f"job-{number}": end for number, end in enumerate(trace)}
-    now, looks = 0.0, 0
+    now, polls = 0.0, 0
 
     class Client:
-        def look(self, job_ids: Sequence[str], **_: Any) -> Look:  # noqa: ANN401 - the limits
-            nonlocal looks
-            looks += 1
+        def poll(self, job_ids: Sequence[str], **_: Any) -> PollResult:  # noqa: ANN401 - the limits
+            nonlocal polls
+            polls += 1
             said = {True: "COMPLETED", False: "PENDING"}
             rows = {job_id: [StatusRow(id=job_id, status=said[ends[job_id] <= now])] for job_id in job_ids}
-            return Look(rows=rows, usable_at=now)
+            return PollResult(rows=rows, last_response_at=now)
 
     def sleep(seconds: float) -> None:
         nonlocal now
@@ -206,7 +205,7 @@ def test_bench__looks_when_the_gate_does(name: str, make_inputs: Callable[..., I
         clock=lambda: now,
         sleep=sleep,
         random=Random(7).random,  # noqa: S311 - no secrets
-        on_look=lambda _: None,
+        on_poll=lambda _: None,
     )
     measured = wait(trace, fini_gate(Random(7)))  # noqa: S311 - no secrets
-    assert (verdict.exit_code, looks, now - trace[-1]) == (0, measured.looks, measured.lag_seconds)
+    assert (verdict.exit_code, polls, now - trace[-1]) == (0, measured.polls, measured.lag_seconds)

@@ -14,17 +14,17 @@ from typing import Final
 from actions_toolkit import core
 
 from fini_gate import escaping
-from fini_gate.escaping import redacted, visible
+from fini_gate.escaping import escape_control, redact
 from fini_gate.inputs import is_api_key
-from fini_gate.terminal import is_terminal
+from fini_gate.platforms.terminal import is_terminal
 
 # What a mask hides is hidden in the whole log: a shorter one would make it unreadable, and no key is that short.
-SHORTEST_MASK: Final = 4
+MIN_MASK_CHARACTERS: Final = 4
 # The longest text of an annotation that GitHub shows.
-ANNOTATION_CHARACTERS: Final = 4096
+MAX_ANNOTATION_CHARACTERS: Final = 4096
 # Of a list in the log: more are folded, and more than can be read are counted.
-OPEN_LINES: Final = 20
-LISTED_LINES: Final = 1000
+MAX_OPEN_LINES: Final = 20
+MAX_LISTED_LINES: Final = 1000
 _LOGGED_OUTPUT_CHARACTERS: Final = 1000
 
 
@@ -41,7 +41,7 @@ class Runner:
         self._secret = secret
         # A command to mask shows what it masks, to all but the runner: of a key that will be refused there is no need,
         # and a person at a terminal is no runner.
-        if len(secret) >= SHORTEST_MASK and is_api_key(secret) and not is_terminal():
+        if len(secret) >= MIN_MASK_CHARACTERS and is_api_key(secret) and not is_terminal():
             self._write(core.set_secret, secret)
 
     def info(self, line: str) -> None:
@@ -52,13 +52,13 @@ class Runner:
 
     def listing(self, title: str, lines: Sequence[str]) -> None:
         """Print lines, folded under a title where there are many."""
-        is_long = len(lines) > OPEN_LINES
+        is_long = len(lines) > MAX_OPEN_LINES
         if is_long:
             self._write(core.start_group, self._safe(title))
-        for line in lines[:LISTED_LINES]:
+        for line in lines[:MAX_LISTED_LINES]:
             self.info(f"        {line}")
-        if len(lines) > LISTED_LINES:
-            self.info(f"        and {len(lines) - LISTED_LINES} more")
+        if len(lines) > MAX_LISTED_LINES:
+            self.info(f"        and {len(lines) - MAX_LISTED_LINES} more")
         if is_long:
             self._write(core.end_group)
 
@@ -88,7 +88,7 @@ class Runner:
         try:
             size_bytes = Path(path).stat().st_size
             for name, value in outputs.items():
-                core.set_output(name, redacted(value, self._secret))
+                core.set_output(name, redact(value, self._secret))
         except Exception as error:  # noqa: BLE001 - the toolkit raises the bare class for a file that is not there
             if size_bytes is not None:
                 # To the runner a value that breaks off is an error in the file.
@@ -96,7 +96,7 @@ class Runner:
                     os.truncate(path, size_bytes)
             self._log_outputs(outputs, f"the outputs could not be written ({_reason(error)})")
 
-    def append_summary(self, markdown: str) -> None:
+    def append_summary(self, escape_markdown: str) -> None:
         """Add to the job summary, where the runner has one."""
         path = self._environ.get("GITHUB_STEP_SUMMARY")
         if not path:
@@ -104,7 +104,7 @@ class Runner:
         try:
             with open(path, "a", encoding="utf-8", newline="") as file:  # noqa: PTH123 - a path is text here
                 # Where the text is escaped the key is, too.
-                file.write(redacted(redacted(markdown, self._secret), escaping.markdown(self._secret)))
+                file.write(redact(redact(escape_markdown, self._secret), escaping.escape_markdown(self._secret)))
         except (OSError, ValueError) as error:
             self.warning(
                 f"The job summary could not be written ({_reason(error)}): it is missing from this run's page."
@@ -112,18 +112,18 @@ class Runner:
 
     def _log_outputs(self, outputs: Mapping[str, str], problem: str) -> None:
         self.warning(f"No later step can read this step's outputs: {problem}. They are in the log instead.")
-        for name, value in ((name, redacted(value, self._secret)) for name, value in outputs.items()):
+        for name, value in ((name, redact(value, self._secret)) for name, value in outputs.items()):
             cut = "…" * (len(value) > _LOGGED_OUTPUT_CHARACTERS)
             self.info(f"output {name} = {value[:_LOGGED_OUTPUT_CHARACTERS]}{cut}")
 
     def _annotate(self, command: str, title: str, text: str) -> None:
         # Not `core.error`: with a title it names an empty file too.
         text = self._safe(text)
-        cut = text if len(text) <= ANNOTATION_CHARACTERS else f"{text[: ANNOTATION_CHARACTERS - 1]}…"
+        cut = text if len(text) <= MAX_ANNOTATION_CHARACTERS else f"{text[: MAX_ANNOTATION_CHARACTERS - 1]}…"
         self._write(core.issue_command, command, {"title": self._safe(title)}, cut)
 
     def _safe(self, text: str) -> str:
-        return visible(redacted(text, self._secret))
+        return escape_control(redact(text, self._secret))
 
     @staticmethod
     def _write(write: Callable[..., None], *arguments: object) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fini_gate.errors import UsageError
-from fini_gate.results_file import check_results_file, write_results_file
+from fini_gate.output.results import check_results_file, write_results_file
 
 DOCUMENT = {"version": 1, "message": "ünïcode 😀 \ud800", "jobs": [{"id": "a", "reason": None}]}
 OWNER = 1234

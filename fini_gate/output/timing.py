@@ -5,10 +5,10 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from fini_gate.jobs import Job
+from fini_gate.models import Job
 
 
-class Course(NamedTuple):
+class JobTiming(NamedTuple):
     """The course of one job. Times are the API's, in seconds since 1970; None where it told none that can be read."""
 
     number: int
@@ -31,15 +31,15 @@ class Course(NamedTuple):
         return _between(self.started_at, self.ended_at)
 
 
-def courses(jobs: Iterable[Job]) -> tuple[Course, ...]:
+def job_timings(jobs: Iterable[Job]) -> tuple[JobTiming, ...]:
     """The courses of jobs, in their order."""
-    return tuple(_course(number, job) for number, job in enumerate(jobs, start=1))
+    return tuple(_job_timing(number, job) for number, job in enumerate(jobs, start=1))
 
 
-def _course(number: int, job: Job) -> Course:
+def _job_timing(number: int, job: Job) -> JobTiming:
     created_at, started_at, ended_at = _seconds(job.created_at), _seconds(job.started_at), _seconds(job.completed_at)
     times = tuple(sorted(filter(None, (created_at, started_at, ended_at))))  # none is 0
-    return Course(number, job, created_at, started_at, ended_at, times)
+    return JobTiming(number, job, created_at, started_at, ended_at, times)
 
 
 def percentile(values: Sequence[float], share: float) -> float:

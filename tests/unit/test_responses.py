@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from requests.structures import CaseInsensitiveDict
 
-from fini_gate.client.answers import Answer, Kind, judge
+from fini_gate.client.responses import ParsedResponse, ResponseKind, classify
 from fini_gate.client.transport import Failure, Response
 from fini_gate.errors import RequestRefusedError
-from fini_gate.jobs import StatusRow
+from fini_gate.models import StatusRow
 
 SECRET = "fini_0123456789abcdef"
 DONE = {"id": "a", "jobStatus": "COMPLETED"}
-REFUSED = "refused"
+FATAL = "refused"
 
 
 def _response(status: int, body: object = b"", headers: Mapping[str, str] | None = None) -> Response:
@@ -27,11 +27,11 @@ def _response(status: int, body: object = b"", headers: Mapping[str, str] | None
 
 def _judged(
     status: int, body: object = b"", headers: Mapping[str, str] | None = None, *, job_ids: Sequence[str] = ("a",)
-) -> Answer:
-    return judge(_response(status, body, headers), job_ids, secret=SECRET)
+) -> ParsedResponse:
+    return classify(_response(status, body, headers), job_ids, secret=SECRET)
 
 
-def _refusal(status: int, body: object = b"", headers: Mapping[str, str] | None = None) -> str:
+def _fatal_message(status: int, body: object = b"", headers: Mapping[str, str] | None = None) -> str:
     with pytest.raises(RequestRefusedError) as caught:
         _judged(status, body, headers)
     assert caught.value.exit_code == 4
@@ -49,16 +49,16 @@ def _error(status: int, message: object) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("statuses", "kind"),
     [
-        ((200,), Kind.ROWS),
-        ((400,), Kind.MALFORMED),
-        ((404,), Kind.UNKNOWN),
-        ((413,), Kind.TOO_LARGE),
-        ((408, 429), Kind.UNUSABLE),
-        ((500, 501, 502, 503, 504, 507, 520, 521, 522, 524, 599), Kind.BROKEN),
-        ((100, 101, 103, 201, 202, 204, 206, 226, 299, 0, 600, 999), Kind.UNUSABLE),
+        ((200,), ResponseKind.OK),
+        ((400,), ResponseKind.BAD_REQUEST),
+        ((404,), ResponseKind.NOT_FOUND),
+        ((413,), ResponseKind.TOO_LARGE),
+        ((408, 429), ResponseKind.RETRYABLE),
+        ((500, 501, 502, 503, 504, 507, 520, 521, 522, 524, 599), ResponseKind.SERVER_ERROR),
+        ((100, 101, 103, 201, 202, 204, 206, 226, 299, 0, 600, 999), ResponseKind.RETRYABLE),
     ],
 )
-def test_answer__is_what_its_status_means(statuses: Sequence[int], kind: Kind) -> None:
+def test_answer__is_what_its_status_means(statuses: Sequence[int], kind: ResponseKind) -> None:
     """Each status stands for one thing to do; no success but 200 is taken for rows."""
     answers = [_judged(status, {"jobs": [DONE]}) for status in statuses]
     assert [answer.kind for answer in answers] == [kind] * len(statuses)
@@ -68,7 +68,7 @@ def test_answer__is_what_its_status_means(statuses: Sequence[int], kind: Kind) -
 @pytest.mark.parametrize("status", [*range(300, 309), 399, 401, 402, 403, 405, 406, 407, 409, 410, 411, 415, 422, 451])
 def test_answer__that_no_retry_heals_is_refused(status: int) -> None:
     """A redirect, a refused key and any other 4xx end the gate, and the error names the status."""
-    assert f"HTTP {status}" in _refusal(status)
+    assert f"HTTP {status}" in _fatal_message(status)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_answer__that_no_retry_heals_is_refused(status: int) -> None:
 )
 def test_refusal__is_worded_in_full(status: int, text: str) -> None:
     """The error says what happened, with the status, and the next step."""
-    assert _refusal(status) == text
+    assert _fatal_message(status) == text
 
 
 @given(st.integers(0, 999), st.binary(max_size=20) | st.just(b'{"jobs": []}'))
@@ -108,23 +108,23 @@ def test_answer__of_any_status_has_a_meaning(status: int, body: bytes) -> None:
     except RequestRefusedError:
         assert status // 100 in {3, 4}
     else:
-        assert answer.kind is not Kind.REFUSED
-        assert (answer.kind is Kind.ROWS) <= (status == 200)
+        assert answer.kind is not ResponseKind.FATAL
+        assert (answer.kind is ResponseKind.OK) <= (status == 200)
 
 
 @pytest.mark.parametrize("is_broken_connection", [True, False])
 def test_answer__that_never_came_is_unusable(*, is_broken_connection: bool) -> None:
     """A failure says itself what went wrong; only a broken connection may be tried anew at once."""
-    answer = judge(Failure("it hung up", is_broken_connection), ["a"], secret=SECRET)
-    assert answer.kind is Kind.UNUSABLE
+    answer = classify(Failure("it hung up", is_broken_connection), ["a"], secret=SECRET)
+    assert answer.kind is ResponseKind.RETRYABLE
     assert answer.problem == "it hung up"
-    assert answer.may_retry_at_once is is_broken_connection
+    assert answer.retry_immediately is is_broken_connection
     assert answer.status is None
 
 
 def test_answer__that_came_is_never_tried_again_at_once() -> None:
     """An API that answers is given time."""
-    assert not _judged(429).may_retry_at_once
+    assert not _judged(429).retry_immediately
 
 
 @pytest.mark.parametrize(
@@ -139,15 +139,17 @@ def test_answer__that_came_is_never_tried_again_at_once() -> None:
 )
 def test_refusal__says_what_to_do(status: int, words: Sequence[str]) -> None:
     """The error of a refused request holds what the API said, its request ID, and what to do."""
-    text = _refusal(status, _error(status, "It said why"), {"X-Request-Id": "req-1"})
+    text = _fatal_message(status, _error(status, "It said why"), {"X-Request-Id": "req-1"})
     assert all(word in text for word in (*words, "It said why", "req-1")), text
 
 
 def test_refusal__of_a_redirect_names_its_target() -> None:
     """Where a redirect leads is told, cut to a readable length; without one it says so."""
-    assert "https://elsewhere.example/login" in _refusal(302, b"", {"Location": "https://elsewhere.example/login"})
-    assert "nowhere" in _refusal(302)
-    assert len(_refusal(302, b"", {"Location": "https://elsewhere.example/" + "x" * 60_000})) < 1000
+    assert "https://elsewhere.example/login" in _fatal_message(
+        302, b"", {"Location": "https://elsewhere.example/login"}
+    )
+    assert "nowhere" in _fatal_message(302)
+    assert len(_fatal_message(302, b"", {"Location": "https://elsewhere.example/" + "x" * 60_000})) < 1000
 
 
 # --- The rows ------------------------------------------------------------------------------------------------------
@@ -155,7 +157,7 @@ def test_refusal__of_a_redirect_names_its_target() -> None:
 
 def _rows(body: object, *job_ids: str) -> Mapping[str, list[StatusRow]]:
     answer = _judged(200, body, job_ids=job_ids)
-    assert answer.kind is Kind.ROWS
+    assert answer.kind is ResponseKind.OK
     return answer.rows
 
 
@@ -233,7 +235,7 @@ SHAPELESS = {
 def test_rows__of_another_shape_are_unusable_as_a_whole(body: bytes) -> None:
     """A 200 that is not a well-formed list of rows gives no row at all, and says what it was in a few words."""
     answer = _judged(200, body)
-    assert answer.kind is Kind.UNUSABLE
+    assert answer.kind is ResponseKind.RETRYABLE
     assert answer.rows == {}
     assert answer.problem.startswith("HTTP 200, but ")
     assert len(answer.problem) < 100
@@ -253,11 +255,13 @@ def test_rows__of_another_shape_say_which(body: bytes, flaw: str) -> None:
     assert _judged(200, body).problem == f"HTTP 200, but {flaw}"
 
 
-@pytest.mark.parametrize(("more", "kind"), [(b"1", Kind.ROWS), (b"{}", Kind.UNUSABLE), (b"[]", Kind.UNUSABLE)])
-def test_rows__with_as_many_values_as_may_be(more: bytes, kind: Kind) -> None:
+@pytest.mark.parametrize(
+    ("more", "kind"), [(b"1", ResponseKind.OK), (b"{}", ResponseKind.RETRYABLE), (b"[]", ResponseKind.RETRYABLE)]
+)
+def test_rows__with_as_many_values_as_may_be(more: bytes, kind: ResponseKind) -> None:
     """500,000 values are the most, lists and objects among them."""
     body = b'{"jobs": [], "more": [' + b"1," * 499_996 + more + b"]}"
-    assert sum(map(body.count, (b",", b"[", b"{"))) == 500_000 + (kind is Kind.UNUSABLE)
+    assert sum(map(body.count, (b",", b"[", b"{"))) == 500_000 + (kind is ResponseKind.RETRYABLE)
     assert _judged(200, body).kind is kind
 
 
@@ -269,7 +273,7 @@ def test_rows__with_halves_of_characters_are_made_whole() -> None:
 
 def test_rows__may_come_with_a_number_of_any_length() -> None:
     """A number that no machine can hold, where the gate reads none, is no reason to refuse the rows."""
-    assert _judged(200, b'{"jobs": [], "n": ' + b"9" * 5000 + b"}").kind is Kind.ROWS
+    assert _judged(200, b'{"jobs": [], "n": ' + b"9" * 5000 + b"}").kind is ResponseKind.OK
 
 
 def test_rows__may_have_a_number_for_an_article() -> None:
@@ -433,17 +437,17 @@ def test_retry_after__not_given_is_no_wait() -> None:
 @pytest.mark.parametrize(
     ("status", "value", "kind"),
     [
-        (503, "7", Kind.UNUSABLE),
-        (503, "0", Kind.BROKEN),
-        (503, "soon", Kind.BROKEN),
-        (429, "7", Kind.UNUSABLE),
-        (400, "7", Kind.MALFORMED),
-        (404, "7", Kind.UNKNOWN),
-        (413, "7", Kind.TOO_LARGE),
-        (500, "7", Kind.BROKEN),
+        (503, "7", ResponseKind.RETRYABLE),
+        (503, "0", ResponseKind.SERVER_ERROR),
+        (503, "soon", ResponseKind.SERVER_ERROR),
+        (429, "7", ResponseKind.RETRYABLE),
+        (400, "7", ResponseKind.BAD_REQUEST),
+        (404, "7", ResponseKind.NOT_FOUND),
+        (413, "7", ResponseKind.TOO_LARGE),
+        (500, "7", ResponseKind.SERVER_ERROR),
     ],
 )
-def test_retry_after__says_that_a_503_heals_by_itself(status: int, value: str, kind: Kind) -> None:
+def test_retry_after__says_that_a_503_heals_by_itself(status: int, value: str, kind: ResponseKind) -> None:
     """A 503 that names a time is waited for and not narrowed; a 500 is one ID's fault whatever it says."""
     assert _judged(status, b"", {"Retry-After": value}).kind is kind
 

@@ -14,12 +14,12 @@ from fini_gate.errors import CancelledError
 _Result = TypeVar("_Result")
 
 
-class _Call(NamedTuple, Generic[_Result]):
+class _Task(NamedTuple, Generic[_Result]):
     function: Callable[[], _Result]
     future: Future[_Result]
 
 
-class Waiter:
+class InterruptibleExecutor:
     """Sleeps, and waits for calls, in the main thread.
 
     A signal's handler only leaves a mark and wakes the wait: raised from within the handler, an exception could strike
@@ -30,10 +30,10 @@ class Waiter:
         # A SimpleQueue may be put to from a signal's handler, in the very thread that waits on it; an Event may not.
         self._wakeups: SimpleQueue[None] = SimpleQueue()
         # Of threads that wait for their next call; one that never comes back from its last is not in here.
-        self._idle: list[SimpleQueue[_Call[Any]]] = []
+        self._idle: list[SimpleQueue[_Task[Any]]] = []
         self.signal_number: int | None = None
 
-    def listen(self) -> None:
+    def install_signal_handlers(self) -> None:
         """Install the handlers. Without them the first process of a container never hears a SIGTERM."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._on_signal)
@@ -46,13 +46,13 @@ class Waiter:
         """
         self._wait_for(lambda: False, seconds)
 
-    def begin(self, function: Callable[[], _Result]) -> Future[_Result]:
+    def submit(self, function: Callable[[], _Result]) -> Future[_Result]:
         """Call a function in a thread that has nothing else to do.
 
         No timeout of a socket bounds a name look-up or an answer that drips: a call for which nobody waits any more is
         left to itself, and ends with the process.
         """
-        call = _Call(function, Future())
+        call = _Task(function, Future())
         try:
             idle = self._idle.pop()
         except IndexError:
@@ -61,7 +61,7 @@ class Waiter:
         idle.put(call)
         return call.future
 
-    def first(self, calls: Sequence[Future[_Result]], seconds: float) -> Future[_Result]:
+    def wait_any(self, calls: Sequence[Future[_Result]], seconds: float) -> Future[_Result]:
         """Wait for the first of some calls to end, no longer than `seconds`.
 
         Raises:
@@ -72,7 +72,7 @@ class Waiter:
             raise TimeoutError
         return next(call for call in calls if call.done())
 
-    def _work(self, calls: "SimpleQueue[_Call[Any]]") -> None:
+    def _work(self, calls: "SimpleQueue[_Task[Any]]") -> None:
         """Make calls, one after another. A thread for each would cost as much as a request itself."""
         while True:
             call = calls.get()

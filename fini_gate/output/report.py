@@ -6,15 +6,15 @@ from datetime import datetime
 from typing import Final
 
 from fini_gate.errors import UsageError
-from fini_gate.escaping import visible
-from fini_gate.inputs import Inputs, duration_text
-from fini_gate.jobs import Job, JobState
-from fini_gate.verdict import Limit, Outcome, Verdict
+from fini_gate.escaping import escape_control
+from fini_gate.inputs import Inputs, format_duration
+from fini_gate.models import Job, JobState
+from fini_gate.verdict import Limit, Result, Verdict
 
 # All outputs together: GitHub allows 1 MB a job, counted in units of UTF-16, and others want their share.
-OUTPUTS_UNITS: Final = 450_000
+MAX_OUTPUTS_UTF16_UNITS: Final = 450_000
 # Left empty, in this order, until the rest fits.
-DISPENSABLE_OUTPUTS: Final = (
+DROPPABLE_OUTPUTS: Final = (
     "completed-job-ids",
     "articles-by-job",
     "article-ids-lines",
@@ -27,26 +27,26 @@ DISPENSABLE_OUTPUTS: Final = (
 RESULTS_VERSION: Final = 1
 
 # GitHub shows ten annotations of a kind in a step; one of them is the ending's own.
-JOB_ERRORS: Final = 9
-ATTENTION: Final = (JobState.FAILED, JobState.MISSING, JobState.UNREADABLE)
-NAMED_IN_A_LIST: Final = 20
+MAX_JOB_ERRORS: Final = 9
+PROBLEM_STATES: Final = (JobState.FAILED, JobState.MISSING, JobState.UNREADABLE)
+MAX_LISTED_JOBS: Final = 20
 _NAMED_IN_AN_ERROR: Final = 5
 _TOLD_CHARACTERS: Final = 400
 _TITLES: Final = {
-    Outcome.SUCCESS: "All jobs completed",
-    Outcome.FAILURE: "Not all jobs completed",
-    Outcome.TIMED_OUT: "Timed out",
-    Outcome.ERROR: "No verdict",
-    Outcome.CANCELLED: "Cancelled",
+    Result.SUCCESS: "All jobs completed",
+    Result.FAILURE: "Not all jobs completed",
+    Result.TIMED_OUT: "Timed out",
+    Result.ERROR: "No verdict",
+    Result.CANCELLED: "Cancelled",
 }
-OUTCOME_SIGNS: Final = {
-    Outcome.SUCCESS: "✅",
-    Outcome.FAILURE: "❌",
-    Outcome.TIMED_OUT: "⏰",
-    Outcome.ERROR: "⚠️",
-    Outcome.CANCELLED: "🚫",
+RESULT_ICONS: Final = {
+    Result.SUCCESS: "✅",
+    Result.FAILURE: "❌",
+    Result.TIMED_OUT: "⏰",
+    Result.ERROR: "⚠️",
+    Result.CANCELLED: "🚫",
 }
-STATE_SIGNS: Final = {
+STATE_ICONS: Final = {
     JobState.COMPLETED: "✅",
     JobState.FAILED: "❌",
     JobState.PENDING: "⏳",
@@ -57,45 +57,45 @@ STATE_SIGNS: Final = {
 
 def title(verdict: Verdict) -> str:
     """The ending in a few words."""
-    return "Wrong input" if isinstance(verdict.error, UsageError) else _TITLES[verdict.outcome]
+    return "Wrong input" if isinstance(verdict.error, UsageError) else _TITLES[verdict.result]
 
 
 def message(verdict: Verdict) -> str:
     """The output `message`: one line for people that says what happened, with counts and time."""
     if verdict.error is not None and not verdict.jobs:
-        return visible(str(verdict.error))
+        return escape_control(str(verdict.error))
     if not verdict.jobs:
         return "There were no job IDs, so there was nothing to wait for."
     sentences = [
         *_what_happened(verdict),
-        f"{counts_text(verdict.jobs)}, after {duration_text(verdict.elapsed_seconds)}.",
+        f"{counts_text(verdict.jobs)}, after {format_duration(verdict.elapsed_seconds)}.",
     ]
-    if verdict.limit is not None and verdict.limit.trouble is not None:
-        sentences.append(f"The last look was not answered in full: {verdict.limit.trouble}.")
-    return visible(" ".join(sentences))
+    if verdict.limit is not None and verdict.limit.incomplete_reason is not None:
+        sentences.append(f"The last look was not answered in full: {verdict.limit.incomplete_reason}.")
+    return escape_control(" ".join(sentences))
 
 
 def advice(verdict: Verdict) -> str:
     """What to do next; empty where there is nothing to do, and where the message says it."""
-    if verdict.error is not None and verdict.outcome is not Outcome.CANCELLED:
+    if verdict.error is not None and verdict.result is not Result.CANCELLED:
         return ""
     parts = []
-    if verdict.having(JobState.FAILED):
+    if verdict.in_state(JobState.FAILED):
         parts.append("Queue the failed jobs again once their cause is removed.")
-    if verdict.having(JobState.MISSING):
+    if verdict.in_state(JobState.MISSING):
         parts.append("For missing ones check the IDs, that the key is of the workspace that queued them, and api-url.")
-    if verdict.having(JobState.UNREADABLE):
+    if verdict.in_state(JobState.UNREADABLE):
         parts.append("For unreadable ones ask Fini's support, or gate on them again later.")
-    if verdict.outcome in {Outcome.TIMED_OUT, Outcome.CANCELLED}:
+    if verdict.result in {Result.TIMED_OUT, Result.CANCELLED}:
         parts.append("To go on waiting, hand pending-job-ids to another gate" + _or_raise(verdict))
     return " ".join(parts)
 
 
 def error_text(verdict: Verdict) -> str:
     """The one `::error` of an ending: what happened, to which jobs, and what to do."""
-    concerned = _concerned(verdict)
+    concerned = problem_jobs(verdict)
     # Cut, so that the advice behind them is within what GitHub shows.
-    named = "; ".join(visible(told(job))[:_TOLD_CHARACTERS] for job in concerned[:_NAMED_IN_AN_ERROR])
+    named = "; ".join(escape_control(describe_job(job))[:_TOLD_CHARACTERS] for job in concerned[:_NAMED_IN_AN_ERROR])
     more = f"; and {len(concerned) - _NAMED_IN_AN_ERROR} more" * (len(concerned) > _NAMED_IN_AN_ERROR)
     return " ".join(filter(None, (message(verdict), f"{named}{more}." if named else "", advice(verdict))))
 
@@ -104,29 +104,31 @@ def job_errors(verdict: Verdict) -> list[tuple[str, str]]:
     """Title and text of an `::error` for each of the first jobs that need attention, where the jobs were the reason."""
     if verdict.error is not None:
         return []
-    return [(f"Job {job.id} {worded(job.state)}", told(job)) for job in _concerned(verdict)[:JOB_ERRORS]]
+    return [
+        (f"Job {job.id} {state_phrase(job.state)}", describe_job(job)) for job in problem_jobs(verdict)[:MAX_JOB_ERRORS]
+    ]
 
 
 def opening_line(jobs: Sequence[Job], inputs: Inputs, *, until: datetime) -> str:
     """The log's first line: what is waited for, and until when at most, in UTC."""
     named = ", ".join(job.id for job in jobs[:3]) + ", …" * (len(jobs) > 3)  # noqa: PLR2004 - a length for the eye
-    how_long = f"until {until:%Y-%m-%d %H:%M:%S} UTC ({duration_text(inputs.timeout_seconds)}) at most"
+    how_long = f"until {until:%Y-%m-%d %H:%M:%S} UTC ({format_duration(inputs.timeout_seconds)}) at most"
     limit = how_long if inputs.timeout_seconds else "looking once"
-    return f"Waiting for {number_text(len(jobs), 'job')} ({named}) at {inputs.api_url}, {limit}."
+    return f"Waiting for {pluralize(len(jobs), 'job')} ({named}) at {inputs.api_url}, {limit}."
 
 
 def request_line(job_count: int, answer: str, seconds: float) -> str:
     """The debug log's line for a request."""
-    return f"asked for {number_text(job_count, 'job')}: {answer}, after {seconds:.3f} s"
+    return f"asked for {pluralize(job_count, 'job')}: {answer}, after {seconds:.3f} s"
 
 
 def retry_line(problem: str, wait_seconds: float) -> str:
     """The log's line for a request that failed."""
-    when = f"in {duration_text(wait_seconds)}" if wait_seconds else "at once"
+    when = f"in {format_duration(wait_seconds)}" if wait_seconds else "at once"
     return f"        no usable answer: {problem}; trying again {when}"
 
 
-def trouble_line(problem: str) -> str:
+def incomplete_line(problem: str) -> str:
     """The log's line for a look that was cut short."""
     return f"        not all jobs were answered for: {problem}"
 
@@ -149,13 +151,13 @@ def unknown_status_text(job: Job) -> str:
 
 def attention_lines(verdict: Verdict) -> list[str]:
     """The log's list of all jobs that did not complete, the worst first."""
-    states = (*ATTENTION, JobState.PENDING)
-    return [told(job) for state in states for job in verdict.having(state)]
+    states = (*PROBLEM_STATES, JobState.PENDING)
+    return [describe_job(job) for state in states for job in verdict.in_state(state)]
 
 
 def closing_line(verdict: Verdict) -> str:
     """The log's last line: how it ended."""
-    return f"{OUTCOME_SIGNS[verdict.outcome]} {verdict.outcome}: {message(verdict)}"
+    return f"{RESULT_ICONS[verdict.result]} {verdict.result}: {message(verdict)}"
 
 
 def outputs(verdict: Verdict, *, results_file: str) -> tuple[dict[str, str], list[str]]:
@@ -166,32 +168,32 @@ def outputs(verdict: Verdict, *, results_file: str) -> tuple[dict[str, str], lis
         results_file: the path as given, where the file was written, else empty.
     """
     article_ids = verdict.article_ids
-    completed = verdict.having(JobState.COMPLETED)
+    completed = verdict.in_state(JobState.COMPLETED)
     values = {
-        "result": str(verdict.outcome),
+        "result": str(verdict.result),
         "message": message(verdict),
         "article-ids": _json(article_ids),
-        "article-ids-lines": "\n".join(map(visible, article_ids)),
+        "article-ids-lines": "\n".join(map(escape_control, article_ids)),
         "articles-by-job": _json({job.id: job.article_id for job in completed}),
-        **{f"{state}-job-ids": _json([job.id for job in verdict.having(state)]) for state in JobState},
+        **{f"{state}-job-ids": _json([job.id for job in verdict.in_state(state)]) for state in JobState},
         "job-count": str(len(verdict.jobs)),
-        **{f"{state}-count": str(len(verdict.having(state))) for state in JobState},
+        **{f"{state}-count": str(len(verdict.in_state(state))) for state in JobState},
         "article-count": str(len(article_ids)),
         "elapsed-seconds": f"{verdict.elapsed_seconds:.1f}",
         "results-file": results_file,
     }
-    left_empty = []
+    dropped = []
     units = {name: _utf16_units(value) for name, value in values.items()}
-    for name in DISPENSABLE_OUTPUTS:
-        if sum(units.values()) < OUTPUTS_UNITS:
+    for name in DROPPABLE_OUTPUTS:
+        if sum(units.values()) < MAX_OUTPUTS_UTF16_UNITS:
             break
         if units[name]:
             values[name], units[name] = "", 0
-            left_empty.append(name)
-    return values, left_empty
+            dropped.append(name)
+    return values, dropped
 
 
-def left_empty_text(names: Sequence[str], results_file: str) -> str:
+def dropped_outputs_warning(names: Sequence[str], results_file: str) -> str:
     """The warning for outputs that had to be left empty."""
     where = f"they are in {results_file} (results-file)" if results_file else "give results-file to have them in a file"
     return f"More than GitHub lets a step hand on: the outputs {', '.join(names)} are left empty; {where}."
@@ -201,7 +203,7 @@ def results_document(verdict: Verdict) -> dict[str, object]:
     """What the results file holds; null is what is not known."""
     return {
         "version": RESULTS_VERSION,
-        "result": str(verdict.outcome),
+        "result": str(verdict.result),
         "message": message(verdict),
         "elapsedSeconds": round(verdict.elapsed_seconds, 1),
         "jobs": [
@@ -224,14 +226,14 @@ def results_document(verdict: Verdict) -> dict[str, object]:
 
 def _what_happened(verdict: Verdict) -> list[str]:
     """What there is to say before the counts."""
-    match verdict.outcome:
-        case Outcome.SUCCESS:
-            return [f"{number_text(len(verdict.article_ids), 'article')} made or updated:"]
-        case Outcome.FAILURE:
+    match verdict.result:
+        case Result.SUCCESS:
+            return [f"{pluralize(len(verdict.article_ids), 'article')} made or updated:"]
+        case Result.FAILURE:
             return []
-        case Outcome.TIMED_OUT:
+        case Result.TIMED_OUT:
             return [_which_limit(verdict.limit)]
-        case Outcome.ERROR if verdict.error is None:
+        case Result.ERROR if verdict.error is None:
             return ["The API failed to tell the status of some jobs:"]
         case _:
             return [str(verdict.error)]
@@ -241,8 +243,8 @@ def _which_limit(limit: Limit | None) -> str:
     if limit is None or not limit.seconds:
         return "Not all jobs had ended when looked at once (timeout 0):"
     if limit.input_name == "stall-timeout":
-        return f"Nothing changed for {duration_text(limit.seconds)} (stall-timeout):"
-    return f"Not all jobs ended within {duration_text(limit.seconds)} (timeout):"
+        return f"Nothing changed for {format_duration(limit.seconds)} (stall-timeout):"
+    return f"Not all jobs ended within {format_duration(limit.seconds)} (timeout):"
 
 
 def _or_raise(verdict: Verdict) -> str:
@@ -254,26 +256,27 @@ def counts_text(jobs: Iterable[Job]) -> str:
     states = [job.state for job in jobs]
     others = (state for state in JobState if state is not JobState.COMPLETED)
     parts = [f"{states.count(state)} {state}" for state in others if state in states]
-    return ", ".join([f"{states.count(JobState.COMPLETED)} of {number_text(len(states), 'job')} completed", *parts])
+    return ", ".join([f"{states.count(JobState.COMPLETED)} of {pluralize(len(states), 'job')} completed", *parts])
 
 
-def _concerned(verdict: Verdict) -> list[Job]:
-    return [job for state in ATTENTION for job in verdict.having(state)]
+def problem_jobs(verdict: Verdict) -> list[Job]:
+    """Return the jobs that need attention, the worst state first."""
+    return [job for state in PROBLEM_STATES for job in verdict.in_state(state)]
 
 
-def worded(state: JobState) -> str:
+def state_phrase(state: JobState) -> str:
     """What a job did, or is, as a sentence goes on after its name."""
     return str(state) if state is JobState.FAILED else f"is {state}"
 
 
-def told(job: Job) -> str:
+def describe_job(job: Job) -> str:
     """A job, its state and why, in a line."""
     source = f" (document {job.document_id})" if job.document_id else ""
     reason = job.reason or job.status
-    return f"job {job.id}{source} {worded(job.state)}" + (f": {reason}" if reason else "")
+    return f"job {job.id}{source} {state_phrase(job.state)}" + (f": {reason}" if reason else "")
 
 
-def number_text(count: int, noun: str) -> str:
+def pluralize(count: int, noun: str) -> str:
     """A number of things, such as `1 job` or `2 jobs`."""
     return f"{count} {noun}{'s' * (count != 1)}"
 

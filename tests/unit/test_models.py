@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fini_gate.jobs import Job, JobState, StatusRow, worse
+from fini_gate.models import Job, JobState, StatusRow, worse_of
 
 COMPLETED = ("COMPLETED", "SUCCEEDED", "SUCCESS", "DONE", "FINISHED")
 FAILED = (
@@ -22,7 +22,7 @@ FAILED = (
     "TIMED_OUT",
 )
 PENDING = ("PENDING", "IN_PROGRESS")
-UNKNOWN = (
+NOT_FOUND = (
     "QUEUED",
     "COMPLETE",
     "COMPLETED_WITH_ERRORS",
@@ -43,7 +43,7 @@ JSON_VALUES = st.recursive(
 
 def _seen(row: Mapping[str, object], *, require_article: bool = False) -> Job:
     """The job as a row with these fields shows it."""
-    return Job(id="a").seen_as(StatusRow.from_json({"id": "a", **row}), require_article=require_article)
+    return Job(id="a").updated_from(StatusRow.from_json({"id": "a", **row}), require_article=require_article)
 
 
 @pytest.mark.parametrize("spell", [str, str.lower, str.title, lambda status: f" {status}\n"])
@@ -52,7 +52,7 @@ def _seen(row: Mapping[str, object], *, require_article: bool = False) -> Job:
     [
         *itertools.product(COMPLETED, [JobState.COMPLETED]),
         *itertools.product(FAILED, [JobState.FAILED]),
-        *itertools.product((*PENDING, *UNKNOWN), [JobState.PENDING]),
+        *itertools.product((*PENDING, *NOT_FOUND), [JobState.PENDING]),
     ],
 )
 def test_job__is_what_its_status_means(status: str, state: JobState, spell: Callable[[str], str]) -> None:
@@ -64,7 +64,7 @@ def test_job__is_what_its_status_means(status: str, state: JobState, spell: Call
     ("status", "state"),
     [
         *itertools.product(COMPLETED, [JobState.COMPLETED]),
-        *itertools.product((*FAILED, *UNKNOWN, "", None, 7), [JobState.FAILED]),
+        *itertools.product((*FAILED, *NOT_FOUND, "", None, 7), [JobState.FAILED]),
         *itertools.product(PENDING, [JobState.PENDING]),
     ],
 )
@@ -110,7 +110,7 @@ def test_job__completes_by_the_documented_words_alone(status: str) -> None:
 @pytest.mark.parametrize(
     ("status", "expected"),
     [
-        *itertools.product((*UNKNOWN, None, ""), [True]),
+        *itertools.product((*NOT_FOUND, None, ""), [True]),
         *itertools.product((*COMPLETED, *FAILED, *PENDING), [False]),
     ],
 )
@@ -134,7 +134,7 @@ def test_job__without_an_article_fails_only_where_one_is_required(article_id: ob
     assert required.reason == "completed without an article, which require-articles asks for"
 
 
-@pytest.mark.parametrize("status", [*PENDING, *UNKNOWN])
+@pytest.mark.parametrize("status", [*PENDING, *NOT_FOUND])
 def test_job__that_has_not_ended_needs_no_article(status: str) -> None:
     """`require-articles` does not fail a job before it completed."""
     assert _seen({"jobStatus": status}, require_article=True).state is JobState.PENDING
@@ -195,7 +195,7 @@ def test_row__is_read() -> None:
             "extra": {},
         }
     )
-    job = Job(id="job", document_id="document", reason="failing").seen_as(row, require_article=True)
+    job = Job(id="job", document_id="document", reason="failing").updated_from(row, require_article=True)
     assert row.id == "JOB"
     assert job == Job(
         id="job",
@@ -226,7 +226,7 @@ def test_row__needs_an_id(row: object) -> None:
 )
 def test_row__of_any_values_makes_a_job_of_texts(row: dict[str, object]) -> None:
     """Whatever the fields hold, the job has texts or nothing, and an article only where the API gave one."""
-    job = Job(id="a").seen_as(StatusRow.from_json(row), require_article=False)
+    job = Job(id="a").updated_from(StatusRow.from_json(row), require_article=False)
     texts = (job.status, job.article_id, job.created_at, job.started_at, job.completed_at, job.reason)
     assert all(isinstance(text, str | None) for text in texts)
     assert job.article_id in {None, row.get("hcArticleId") if isinstance(row.get("hcArticleId"), str) else None}
@@ -235,7 +235,7 @@ def test_row__of_any_values_makes_a_job_of_texts(row: dict[str, object]) -> None
 
 def test_job__is_settled_in_every_state_but_pending() -> None:
     """Only a pending job is asked for again."""
-    assert [state for state in JobState if not Job(id="a", state=state).is_settled] == [JobState.PENDING]
+    assert [state for state in JobState if not Job(id="a", state=state).is_finished] == [JobState.PENDING]
 
 
 @pytest.mark.parametrize(
@@ -252,7 +252,7 @@ def test_job__is_settled_in_every_state_but_pending() -> None:
 )
 def test_job__changes_by_its_status_start_and_end(row: dict[str, object], *, is_another: bool) -> None:
     """A job's stage is another when its status, start or end is, and for nothing else."""
-    assert (_seen(row).stage != _seen({"jobStatus": "PENDING"}).stage) is is_another
+    assert (_seen(row).progress_key != _seen({"jobStatus": "PENDING"}).progress_key) is is_another
 
 
 @pytest.mark.parametrize(
@@ -269,10 +269,10 @@ def test_job__changes_by_its_status_start_and_end(row: dict[str, object], *, is_
 def test_worse__counts_of_two_rows(first: str, second: str, counts: int) -> None:
     """Of two rows for one job failed comes before pending, and that before completed."""
     sightings = _seen({"jobStatus": first}), _seen({"jobStatus": second})
-    assert worse(*sightings) is sightings[counts]
+    assert worse_of(*sightings) is sightings[counts]
 
 
 def test_worse__of_two_completed_is_the_one_with_an_article() -> None:
     """An article that one of two equal rows names is not lost."""
     without, with_article = _seen({"jobStatus": "DONE"}), _seen({"jobStatus": "DONE", "hcArticleId": "article"})
-    assert worse(without, with_article) is worse(with_article, without) is with_article
+    assert worse_of(without, with_article) is worse_of(with_article, without) is with_article

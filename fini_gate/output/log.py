@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from typing import Final
 
-from fini_gate.gate import Progress
-from fini_gate.inputs import duration_text
-from fini_gate.jobs import Job, JobState
-from fini_gate.report import ATTENTION, NAMED_IN_A_LIST, counts_text, told
+from fini_gate.inputs import format_duration
+from fini_gate.models import Job, JobState
+from fini_gate.output.report import MAX_LISTED_JOBS, PROBLEM_STATES, counts_text, describe_job
+from fini_gate.poller import Progress
 
 # Of silence, after which a line says that the gate still waits; each one longer than the last, up to the longest.
-FIRST_SILENCE_SECONDS: Final = 15.0
-LONGEST_SILENCE_SECONDS: Final = 60.0
+MIN_HEARTBEAT_SECONDS: Final = 15.0
+MAX_HEARTBEAT_SECONDS: Final = 60.0
 _NAMED_IN_A_LINE: Final = 3
 _BAR_CHARACTERS: Final = 20
 
@@ -19,23 +19,23 @@ class ProgressLog:
     """Knows what the log has said, and so what is left to say."""
 
     def __init__(self) -> None:
-        self._silence_seconds = FIRST_SILENCE_SECONDS
-        self._said_at = 0.0
+        self._heartbeat_seconds = MIN_HEARTBEAT_SECONDS
+        self._printed_at = 0.0
 
     def lines(self, progress: Progress) -> list[str]:
         """The lines for a look; none where there is nothing new to say."""
-        is_silent = progress.elapsed_seconds - self._said_at < self._silence_seconds
+        is_silent = progress.elapsed_seconds - self._printed_at < self._heartbeat_seconds
         if not progress.changed and is_silent:
             return []
-        self._said_at = progress.elapsed_seconds
-        self._silence_seconds = (
-            FIRST_SILENCE_SECONDS if progress.changed else min(2 * self._silence_seconds, LONGEST_SILENCE_SECONDS)
+        self._printed_at = progress.elapsed_seconds
+        self._heartbeat_seconds = (
+            MIN_HEARTBEAT_SECONDS if progress.changed else min(2 * self._heartbeat_seconds, MAX_HEARTBEAT_SECONDS)
         )
-        concerned = [job for job in progress.changed if job.state in ATTENTION]
+        concerned = [job for job in progress.changed if job.state in PROBLEM_STATES]
         lines = [self.line(progress)]
-        lines += [f"        {told(job)}" for job in concerned[:NAMED_IN_A_LIST]]
-        if len(concerned) > NAMED_IN_A_LIST:
-            lines.append(f"        and {len(concerned) - NAMED_IN_A_LIST} more")
+        lines += [f"        {describe_job(job)}" for job in concerned[:MAX_LISTED_JOBS]]
+        if len(concerned) > MAX_LISTED_JOBS:
+            lines.append(f"        and {len(concerned) - MAX_LISTED_JOBS} more")
         return lines
 
     def line(self, progress: Progress) -> str:
@@ -44,7 +44,7 @@ class ProgressLog:
         filled = _BAR_CHARACTERS * ended // total
         bar = "█" * filled + "░" * (_BAR_CHARACTERS - filled)
         parts = [
-            f"{duration_text(progress.elapsed_seconds):>6}  {bar} {ended}/{total}  {counts_text(progress.jobs)}",
+            f"{format_duration(progress.elapsed_seconds):>6}  {bar} {ended}/{total}  {counts_text(progress.jobs)}",
             *_new_failures(progress.changed),
             *_time_left(progress),
         ]
@@ -64,8 +64,8 @@ def _new_failures(changed: Sequence[Job]) -> list[str]:
 
 
 def _time_left(progress: Progress) -> list[str]:
-    if all(job.is_settled for job in progress.jobs):
+    if all(job.is_finished for job in progress.jobs):
         return []
-    if progress.seconds_left is None:
+    if progress.eta_seconds is None:
         return ["no telling yet how long"]
-    return [f"about {duration_text(round(progress.seconds_left))} left"]
+    return [f"about {format_duration(round(progress.eta_seconds))} left"]

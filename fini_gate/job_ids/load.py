@@ -15,18 +15,18 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from fini_gate.errors import UsageError
-from fini_gate.escaping import redacted
-from fini_gate.inputs import Inputs, shown
-from fini_gate.workspace import resolve
+from fini_gate.escaping import redact
+from fini_gate.files import resolve
+from fini_gate.inputs import Inputs, quote
 
-ID_CHARACTERS: Final = 200
-FILE_BYTES: Final = 32 * 1024**2
+MAX_ID_CHARACTERS: Final = 200
+MAX_FILE_BYTES: Final = 32 * 1024**2
 # YAML is read at about 1 MB a second.
-YAML_BYTES: Final = 4 * 1024**2
-DEPTH: Final = 100
+MAX_YAML_BYTES: Final = 4 * 1024**2
+MAX_DEPTH: Final = 100
 # Of lists and objects in a JSON text. A job has one, or a few: more of them would fill the memory, and hold no job IDs.
-CONTAINER_COUNT: Final = 2_000_000
-JOB_COUNT: Final = 200_000
+MAX_CONTAINERS: Final = 2_000_000
+MAX_JOBS: Final = 200_000
 
 # `\s` but for the separators of old that are control characters: an ID that holds one is refused, not torn apart.
 _SEPARATORS: Final = re.compile(r"(?:[^\S\x1c-\x1f\x85]|,)+")
@@ -81,7 +81,7 @@ def read_job_ids(inputs: Inputs) -> JobIds:
     try:
         return _merged(inputs)
     except UsageError as error:  # JSON and YAML can spell the key in many ways
-        raise UsageError(redacted(str(error), inputs.api_key)) from None
+        raise UsageError(redact(str(error), inputs.api_key)) from None
 
 
 def _merged(inputs: Inputs) -> JobIds:
@@ -89,36 +89,36 @@ def _merged(inputs: Inputs) -> JobIds:
     first_given: dict[str, str] = {}
     for source, pairs in _all_pairs(inputs):
         for job_id, document_id in pairs:
-            _refuse_key(source, f"{job_id}\n{document_id}", inputs.api_key)
+            _reject_key(source, f"{job_id}\n{document_id}", inputs.api_key)
             known = first_given.setdefault(job_id.lower(), job_id)
             job_ids[known] = job_ids.get(known) or document_id
-            if len(job_ids) > JOB_COUNT:
+            if len(job_ids) > MAX_JOBS:
                 raise source.error(
-                    f"this makes more than {JOB_COUNT} job IDs, the most that one gate takes; use several"
+                    f"this makes more than {MAX_JOBS} job IDs, the most that one gate takes; use several"
                 )
     return job_ids
 
 
 def _all_pairs(inputs: Inputs) -> Iterator[tuple[_Source, Iterable[_Pair]]]:
     given = _Source("Input job-ids", inputs.job_ids.removeprefix("\ufeff"))
-    _refuse_key(given, given.text, inputs.api_key)
-    yield given, (_pairs_of_json if given.text.lstrip().startswith(("[", "{", '"')) else _pairs_of_text)(given)
+    _reject_key(given, given.text, inputs.api_key)
+    yield given, (_parse_json if given.text.lstrip().startswith(("[", "{", '"')) else _parse_text)(given)
     paths = "\n".join(inputs.job_id_paths)
-    _refuse_key(_Source("Input job-ids-file", paths), paths, inputs.api_key)
-    for path in (found for pattern in inputs.job_id_paths for found in _matches(inputs.workspace, pattern)):
+    _reject_key(_Source("Input job-ids-file", paths), paths, inputs.api_key)
+    for path in (found for pattern in inputs.job_id_paths for found in _expand_glob(inputs.workspace, pattern)):
         name = os.path.relpath(path, inputs.workspace) if path.is_relative_to(inputs.workspace) else str(path)
-        source = _Source(f"File {shown(name)} of job-ids-file", _read_text(path, name, inputs.workspace))
-        _refuse_key(source, source.text, inputs.api_key)
+        source = _Source(f"File {quote(name)} of job-ids-file", _read_text(path, name, inputs.workspace))
+        _reject_key(source, source.text, inputs.api_key)
         yield source, _reader_of(path, source.text)(source)
 
 
-def _refuse_key(source: _Source, text: str, api_key: str) -> None:
+def _reject_key(source: _Source, text: str, api_key: str) -> None:
     """Refuse a text of a source that holds the API key: it would end up in requests, outputs and errors."""
-    if redacted(text, api_key) != text:
+    if redact(text, api_key) != text:
         raise source.error("the API key stands in there, where job IDs should; hand it over as api-key alone")
 
 
-def _matches(workspace: Path, pattern: str) -> Sequence[Path]:
+def _expand_glob(workspace: Path, pattern: str) -> Sequence[Path]:
     """The files that a path or glob stands for, sorted where it is a glob."""
     literal = workspace / pattern
     try:
@@ -131,47 +131,47 @@ def _matches(workspace: Path, pattern: str) -> Sequence[Path]:
     # An IndexError is for "." in a folder that is not there, a RecursionError for hundreds of folders.
     except (OSError, ValueError, IndexError, RecursionError) as error:
         problem = error.strerror if isinstance(error, OSError) else error
-        raise UsageError(f"Input job-ids-file names {shown(pattern)}, which is no path or glob: {problem}.") from None
+        raise UsageError(f"Input job-ids-file names {quote(pattern)}, which is no path or glob: {problem}.") from None
     if not found:
         raise UsageError(
-            f"Input job-ids-file names {shown(pattern)}, which matches no file in the workspace: check the path, and"
+            f"Input job-ids-file names {quote(pattern)}, which matches no file in the workspace: check the path, and"
             " that an earlier step of this job wrote it there."
         )
     return found
 
 
 def _read_text(path: Path, name: str, workspace: Path) -> str:
-    limit = YAML_BYTES if path.suffix.lower() in {".yaml", ".yml"} else FILE_BYTES
+    limit = MAX_YAML_BYTES if path.suffix.lower() in {".yaml", ".yml"} else MAX_FILE_BYTES
     try:
         # A device never ends, and a pipe may have nobody who writes to it.
         if not path.is_file():
-            raise UsageError(f"Input job-ids-file names {shown(name)}, which is a folder or a device: name a file.")
-        _refuse_way_out(workspace, path, name)
+            raise UsageError(f"Input job-ids-file names {quote(name)}, which is a folder or a device: name a file.")
+        _reject_escape(workspace, path, name)
         with path.open("rb") as file:
             content = file.read(limit + 1)
     except OSError as error:
-        raise UsageError(f"File {shown(name)} of job-ids-file cannot be read: {error.strerror}.") from None
+        raise UsageError(f"File {quote(name)} of job-ids-file cannot be read: {error.strerror}.") from None
     if len(content) > limit:
-        raise UsageError(f"File {shown(name)} of job-ids-file is larger than {limit // 1024**2} MiB: split it.")
+        raise UsageError(f"File {quote(name)} of job-ids-file is larger than {limit // 1024**2} MiB: split it.")
     content = content.removeprefix(codecs.BOM_UTF8)
     try:
         return content.decode()
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise UsageError(
-            f"File {shown(name)} of job-ids-file, line {line}: byte 0x{content[error.start]:02x} is not UTF-8:"
+            f"File {quote(name)} of job-ids-file, line {line}: byte 0x{content[error.start]:02x} is not UTF-8:"
             " store the file as UTF-8."
         ) from None
 
 
-def _refuse_way_out(workspace: Path, path: Path, name: str) -> None:
+def _reject_escape(workspace: Path, path: Path, name: str) -> None:
     """Refuse a path in the workspace that leads out of it: by a link, a checkout could have any file's text shown."""
     if Path(os.path.normpath(path)).is_relative_to(workspace):  # else it is by the workflow's own words
         try:
             resolve(workspace, str(path))
         except ValueError:
             raise UsageError(
-                f"Input job-ids-file names {shown(name)}, which leads out of the workspace: name a file in there, or"
+                f"Input job-ids-file names {quote(name)}, which leads out of the workspace: name a file in there, or"
                 " one elsewhere by its full path."
             ) from None
 
@@ -179,16 +179,16 @@ def _refuse_way_out(workspace: Path, path: Path, name: str) -> None:
 def _reader_of(path: Path, text: str) -> Callable[[_Source], Iterable[_Pair]]:
     match path.suffix.lower():
         case ".yaml" | ".yml":
-            return _pairs_of_yaml
+            return _parse_yaml
         case ".jsonl" | ".ndjson":
-            return _pairs_of_json_lines
+            return _parse_json_lines
         case ".json":
-            return _pairs_of_json
+            return _parse_json
         case _:
-            return _pairs_of_json if text.lstrip().startswith(("[", "{")) else _pairs_of_text
+            return _parse_json if text.lstrip().startswith(("[", "{")) else _parse_text
 
 
-def _pairs_of_text(source: _Source) -> Iterator[_Pair]:
+def _parse_text(source: _Source) -> Iterator[_Pair]:
     for number, line in enumerate(_lines(source.text), start=1):
         for job_id in filter(None, _SEPARATORS.split(_COMMENT.sub("", line))):
             try:
@@ -197,7 +197,7 @@ def _pairs_of_text(source: _Source) -> Iterator[_Pair]:
                 raise source.error(str(error), line=number) from None
 
 
-def _pairs_of_json_lines(source: _Source) -> Iterator[_Pair]:
+def _parse_json_lines(source: _Source) -> Iterator[_Pair]:
     for number, line in enumerate(_lines(source.text), start=1):
         if line.strip():
             try:
@@ -208,9 +208,9 @@ def _pairs_of_json_lines(source: _Source) -> Iterator[_Pair]:
                 raise source.error(f"{error}; each line must be one JSON value", line=number) from None
 
 
-def _pairs_of_json(source: _Source) -> Iterator[_Pair]:
-    if source.text.count("[") + source.text.count("{") > CONTAINER_COUNT:
-        raise source.error(f"it holds more than {CONTAINER_COUNT} lists and objects; hand over the job IDs alone")
+def _parse_json(source: _Source) -> Iterator[_Pair]:
+    if source.text.count("[") + source.text.count("{") > MAX_CONTAINERS:
+        raise source.error(f"it holds more than {MAX_CONTAINERS} lists and objects; hand over the job IDs alone")
     try:
         yield from _walk(_parsed_json(source.text), (), set())
     except _ShapeError as error:
@@ -230,11 +230,11 @@ def _parsed_json(text: str) -> object:
     return value
 
 
-def _pairs_of_yaml(source: _Source) -> Iterator[_Pair]:
+def _parse_yaml(source: _Source) -> Iterator[_Pair]:
     import yaml  # noqa: PLC0415 - seldom needed, and slow to import
 
     try:
-        _refuse_depth(source.text)
+        _reject_depth(source.text)
         # Not the safe loader: it makes 10 of 012 and true of yes, and an ID is text as written.
         for number, document in enumerate(yaml.load_all(source.text, Loader=yaml.CBaseLoader)):
             try:
@@ -259,7 +259,7 @@ def _walk(value: object, path: _Path, seen: set[int]) -> Iterator[_Pair]:
     `seen` holds the identities of the lists and objects met: a YAML alias is one more way to the same, and a few
     of them nested would otherwise be billions of ways.
     """
-    if len(path) > DEPTH:
+    if len(path) > MAX_DEPTH:
         raise _ShapeError("nested too deeply", path[:1])
     if isinstance(value, list | dict):
         if id(value) in seen:
@@ -272,7 +272,7 @@ def _walk(value: object, path: _Path, seen: set[int]) -> Iterator[_Pair]:
             for index, item in enumerate(value):
                 yield from _walk(item, (*path, index), seen)
         case dict() if not value.keys().isdisjoint({"jobIds", "backgroundJobId", "jobs"}):
-            yield from _pairs_of_object(value, path, seen)
+            yield from _parse_object(value, path, seen)
         case {"statusCode": _}:
             raise _ShapeError(
                 "this is an error answer of the API, not job IDs: the step that queued the jobs failed (let it use"
@@ -283,13 +283,13 @@ def _walk(value: object, path: _Path, seen: set[int]) -> Iterator[_Pair]:
             raise _ShapeError(f"found {_kind(value)}; {_SHAPES}", path)
 
 
-def _pairs_of_object(value: dict[str, Any], path: _Path, seen: set[int]) -> Iterator[_Pair]:
+def _parse_object(value: dict[str, Any], path: _Path, seen: set[int]) -> Iterator[_Pair]:
     for index, job_id in enumerate(_list_at("jobIds", value, path, seen)):
         yield _checked(job_id, (*path, "jobIds", index)), None
     if "backgroundJobId" in value:
-        yield _pair_of_job(value, path)
+        yield _parse_job(value, path)
     for index, job in enumerate(_list_at("jobs", value, path, seen)):
-        yield _pair_of_job(job, (*path, "jobs", index))
+        yield _parse_job(job, (*path, "jobs", index))
 
 
 def _list_at(key: str, value: dict[str, Any], path: _Path, seen: set[int]) -> list[object]:
@@ -302,7 +302,7 @@ def _list_at(key: str, value: dict[str, Any], path: _Path, seen: set[int]) -> li
     return items
 
 
-def _pair_of_job(value: object, path: _Path) -> _Pair:
+def _parse_job(value: object, path: _Path) -> _Pair:
     if not isinstance(value, dict) or value.keys().isdisjoint({"backgroundJobId", "id"}):
         raise _ShapeError(f"found {_kind(value)}; expected an object with a backgroundJobId or an id", path)
     key = "backgroundJobId" if "backgroundJobId" in value else "id"
@@ -315,10 +315,10 @@ def _checked(job_id: object, path: _Path) -> str:
         raise _ShapeError(f"found {_kind(job_id)}; a job ID must be text, in quotes", path)
     if not job_id.strip():
         raise _ShapeError("a job ID is empty", path)
-    if len(job_id) > ID_CHARACTERS:
-        raise _ShapeError(f"job ID {shown(job_id)} is longer than {ID_CHARACTERS} characters", path)
+    if len(job_id) > MAX_ID_CHARACTERS:
+        raise _ShapeError(f"job ID {quote(job_id)} is longer than {MAX_ID_CHARACTERS} characters", path)
     if not job_id.isprintable() and any(unicodedata.category(character) in {"Cc", "Cs"} for character in job_id):
-        raise _ShapeError(f"job ID {shown(job_id)} holds a control character", path)
+        raise _ShapeError(f"job ID {quote(job_id)} holds a control character", path)
     return job_id
 
 
@@ -331,7 +331,7 @@ def _kind(value: object) -> str:
         case int() | float():
             return "a number"
         case dict():
-            return f"an object with {shown(', '.join(map(str, value)))}" if value else "an empty object"
+            return f"an object with {quote(', '.join(map(str, value)))}" if value else "an empty object"
         case list():
             return "a list"
         case _:
@@ -342,14 +342,14 @@ def _lines(text: str) -> list[str]:
     return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
-def _refuse_depth(text: str) -> None:
+def _reject_depth(text: str) -> None:
     """Raise RecursionError for YAML nested so deeply that the loader, which is written in C, would crash on it."""
     import yaml  # noqa: PLC0415 - seldom needed, and slow to import
 
     depth = 0
     for event in yaml.parse(text, Loader=yaml.CBaseLoader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > DEPTH:
+        if depth > MAX_DEPTH:
             raise RecursionError
 
 

@@ -22,7 +22,7 @@ class JobState(StrEnum):
 
 # `jobStatus`, whatever its letters' case, to state. Fini's reference shows COMPLETED alone and documents no full list;
 # its other background jobs run PENDING → IN_PROGRESS → COMPLETED or FAILED. The rest is what such services tend to say.
-STATES: Final[Mapping[str, JobState]] = {
+STATE_BY_STATUS: Final[Mapping[str, JobState]] = {
     **dict.fromkeys(("COMPLETED", "SUCCEEDED", "SUCCESS", "DONE", "FINISHED"), JobState.COMPLETED),
     **dict.fromkeys(
         (
@@ -90,12 +90,12 @@ class Job(NamedTuple):
     reason: str | None = None
 
     @property
-    def is_settled(self) -> bool:
+    def is_finished(self) -> bool:
         """Whether it is never asked for again."""
         return self.state is not JobState.PENDING
 
     @property
-    def stage(self) -> tuple[object, ...]:
+    def progress_key(self) -> tuple[object, ...]:
         """What makes a job another than before: its state, its status, its start and its end."""
         return self.state, self.status, self.started_at, self.completed_at
 
@@ -104,7 +104,7 @@ class Job(NamedTuple):
         """Whether the job is pending because nobody knows what its status means, or what it means to have none."""
         return self.state is JobState.PENDING and self.status is not None and _state_of(self.status) is None
 
-    def seen_as(self, row: StatusRow, *, require_article: bool) -> "Job":
+    def updated_from(self, row: StatusRow, *, require_article: bool) -> "Job":
         """The job as a row of an answer tells it."""
         state, reason = _judge(row, require_article=require_article)
         # Not `replace`, which takes its time to find out what there is to copy.
@@ -122,22 +122,22 @@ class Job(NamedTuple):
 
 
 @dataclass(slots=True, kw_only=True)
-class Look:
+class PollResult:
     """What one round of requests told of the jobs that it asked for. A job in none of these was not answered for."""
 
     rows: dict[str, list[StatusRow]] = field(default_factory=dict)
     """Job ID → its rows, nearly always one."""
-    left_out: set[str] = field(default_factory=set)
+    omitted: set[str] = field(default_factory=set)
     """Asked for in a request that was answered, without a row of its own."""
-    unknown: dict[str, str] = field(default_factory=dict)
+    not_found: dict[str, str] = field(default_factory=dict)
     """Answered 404 when asked for alone → what the API said."""
     malformed: dict[str, str] = field(default_factory=dict)
     """Answered 400 when asked for alone → what the API said."""
-    failing: dict[str, str] = field(default_factory=dict)
+    server_errors: dict[str, str] = field(default_factory=dict)
     """Answered 5xx when asked for alone → what the API said."""
-    usable_at: float | None = None
+    last_response_at: float | None = None
     """When the last usable answer came, on the gate's clock."""
-    trouble: str | None = None
+    incomplete_reason: str | None = None
     """What cut the look short."""
     retry_after_seconds: float = 0
     """How long the API asked to be left alone, with the trouble."""
@@ -147,12 +147,12 @@ class Look:
     """Whether it was ended by a job that failed or is malformed, since one is enough."""
 
     @property
-    def is_over(self) -> bool:
+    def should_stop(self) -> bool:
         """Whether nothing more is to be asked."""
-        return self.trouble is not None or self.found_failure
+        return self.incomplete_reason is not None or self.found_failure
 
 
-def worse(first: Job, second: Job) -> Job:
+def worse_of(first: Job, second: Job) -> Job:
     """Of two sightings of one job the one that counts: failed, then pending, then completed.
 
     Between equals the one with an article counts, or else the first.
@@ -181,7 +181,7 @@ def _state_of(status: str | None) -> JobState | None:
     """The state that a status stands for, or None where it was never heard of."""
     status = status or ""
     # Beyond ASCII there are letters whose capitals are those of a known status: a long s is no S.
-    return STATES.get(status.strip().upper()) if status.isascii() else None
+    return STATE_BY_STATUS.get(status.strip().upper()) if status.isascii() else None
 
 
 def _text(value: object) -> str | None:

@@ -1,0 +1,1 @@
+"""Report a verdict: log lines, outputs, the results file and the job summary."""
