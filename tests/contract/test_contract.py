@@ -1,4 +1,4 @@
-"""Holds action.yml, the pages that users read, and the code together."""
+"""Check that action.yml, the pages that users read, and the code agree."""
 
 import importlib
 import json

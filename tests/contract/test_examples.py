@@ -1,4 +1,4 @@
-"""Holds the examples to action.yml, to the page that lists them, and to what makes them safe to copy."""
+"""Check that the examples are safe to copy, correct, listed and tested."""
 
 import re
 from pathlib import Path
@@ -16,7 +16,7 @@ ACTION: Final[dict[str, Any]] = yaml.safe_load((ROOT / "action.yml").read_text(e
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_example__is_safe_to_copy_and_names_what_exists(path: Path) -> None:
-    """No permissions, a limit for each job, values by environment; inputs, outputs and secrets exist."""
+    """It needs no permissions, limits each job, and passes values to scripts by the environment; all names exist."""
     text = path.read_text(encoding="utf-8")
     workflow = yaml.safe_load(text)
     assert workflow["permissions"] == {}

@@ -1,4 +1,4 @@
-"""Holds the modules to their layers: imports point inwards."""
+"""Check that imports point inwards."""
 
 import ast
 from pathlib import Path

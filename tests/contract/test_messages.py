@@ -1,4 +1,4 @@
-"""Holds the page about messages and the code together."""
+"""Check that the page about messages lists those in the code."""
 
 import ast
 import builtins
@@ -9,7 +9,7 @@ from typing import Final
 from tests.contract.pages import ROOT, Page
 
 PAGE: Final = Page("docs/troubleshooting.md")
-# Messages are what is raised and what warnings say. In addition, what these functions return ends up in one.
+# A message is what is raised or what a warning says. These functions also return messages.
 FUNCTIONS: Final = {"_fatal_message", "_reached_limit"}
 TREES: Final = [ast.parse(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "fini_gate").rglob("*.py"))]
 

@@ -1,4 +1,4 @@
-"""Holds every Markdown page to what exists: links, headings, files, tests and commands."""
+"""Check that everything that a Markdown page links to or names exists."""
 
 import importlib.util
 import re

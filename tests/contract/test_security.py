@@ -1,4 +1,4 @@
-"""Holds SECURITY.md to the code: each claim names what backs it, and the workflow to copy has the least privilege."""
+"""Check the claims in SECURITY.md."""
 
 import re
 from typing import Final

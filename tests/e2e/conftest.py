@@ -90,7 +90,7 @@ def serve() -> Iterator[Callable[..., FakeFini]]:
 def act_runs(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Mapping[ActRun, Future[ActResult]]]:
-    """Start the selected tests' workflows under act, to run while the other tests do.
+    """Run the workflows of the selected tests under act, in the background.
 
     Those of one event run one after the other: act names its containers after workflows and jobs.
     """

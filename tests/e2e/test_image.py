@@ -96,7 +96,7 @@ def test_image__keeps_its_base(layers: Layers) -> None:
 
 
 def test_image__adds_plain_files_of_root(layers: Layers) -> None:
-    """Only root can write to what is added, no file grants rights to whoever runs it, and no file has a time."""
+    """Added files belong to root, only root can write to them, none is setuid, and all have the same timestamp."""
     entries = [entry for layer in layers.added for entry in layer]
     assert {(entry.uid, entry.gid) for entry in entries} == {(0, 0)}
     assert [entry.name for entry in entries if not (entry.isreg() or entry.isdir())] == []
@@ -150,7 +150,7 @@ def test_next_image__differs_in_one_layer(image: str, images: Images, exported: 
 def test_image__writes_nothing_of_its_own_in_kubernetes(runner: Runner, serve: Callable[..., FakeFini]) -> None:
     """Gates run by scripts in a waiting container, as in Kubernetes, leave only what they were asked to write.
 
-    Byte code is not among it: Python finds every module that it loads compiled.
+    Python writes no byte code, because the image has it for every module that a gate loads.
     """
     workspace = runner.workspace
     (workspace / "ids.yaml").write_text("- quick\n- broken\n", encoding="utf-8")

@@ -28,7 +28,7 @@ def test_ci__tries_the_action(act_run: ActRun, act_runs: ActRuns) -> None:
 
 @pytest.mark.parametrize(("act_run", "case"), EACH_CASE)
 def test_example__keeps_its_promise(act_run: ActRun, case: Case, act_runs: ActRuns) -> None:
-    """The file, run as it is, queues, gates, and then does what it says and nothing else, whatever the values hold."""
+    """Unchanged, the example queues and gates, then does what it promises and nothing else, whatever the values are."""
     name = yaml.safe_load((ROOT / "examples" / case.example).read_text(encoding="utf-8"))["name"]
     result = act_runs[act_run].result()
     assert name in result.workflows, "\n".join(result.workflows[""].log)
