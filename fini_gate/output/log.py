@@ -68,7 +68,7 @@ class ProgressLog:
     def _warn_of_unknown_statuses(self, changed: Sequence[Job]) -> None:
         for job in changed:
             if len(self._warned_statuses) == MAX_STATUS_WARNINGS:
-                break
+                return
             if job.has_unknown_status and job.status not in self._warned_statuses:
                 self._warned_statuses.add(job.status)
                 self._log.warning(unknown_status_warning(job))
