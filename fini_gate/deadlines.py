@@ -28,6 +28,9 @@ class Deadlines:
         job_count: the number of jobs to report.
     """
 
+    is_final_poll = False
+    """Whether the last poll began at or after the deadline."""
+
     def __init__(self, inputs: Inputs, *, started_at: float, job_count: int) -> None:
         self._timeout_seconds = inputs.timeout_seconds
         self._stall_timeout_seconds = math.inf if inputs.stall_timeout_seconds is None else inputs.stall_timeout_seconds
@@ -37,7 +40,6 @@ class Deadlines:
         self._changed_at = started_at
         self._outage_started_at = math.inf
         self.timeout_at = started_at + inputs.timeout_seconds
-        self.is_final_poll = False
 
     @property
     def _stall_at(self) -> float:

@@ -1,4 +1,3 @@
-# ruff: noqa: INP001 - a folder of documentation is no package
 """Draws a job summary about as GitHub shows it: `make picture`. `provide`, beside this file, installs what it needs."""
 
 import argparse

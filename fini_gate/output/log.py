@@ -48,29 +48,27 @@ class ProgressLog:
         """Log what a poll changed, or a heartbeat if it is time for one."""
         if self._show_line is not None:
             self._show_line(progress_line(progress))
-        if self._is_due(progress):
-            if self._show_line is None:
-                self._log.info(progress_line(progress))
-            for line in _problem_lines(progress.changed):
-                self._log.info(line)
+        silence_seconds = progress.elapsed_seconds - self._printed_at
+        if progress.changed or silence_seconds >= self._heartbeat_seconds:
+            self._print(progress)
         if progress.incomplete_reason is not None:
             self._log.info(incomplete_line(progress.incomplete_reason))
         self._warn_of_unknown_statuses(progress.changed)
 
-    def _is_due(self, progress: Progress) -> bool:
-        if progress.changed:
-            self._heartbeat_seconds = MIN_HEARTBEAT_SECONDS
-        elif progress.elapsed_seconds - self._printed_at < self._heartbeat_seconds:
-            return False
-        else:
-            self._heartbeat_seconds = min(2 * self._heartbeat_seconds, MAX_HEARTBEAT_SECONDS)
+    def _print(self, progress: Progress) -> None:
         self._printed_at = progress.elapsed_seconds
-        return True
+        self._heartbeat_seconds = (
+            MIN_HEARTBEAT_SECONDS if progress.changed else min(2 * self._heartbeat_seconds, MAX_HEARTBEAT_SECONDS)
+        )
+        if self._show_line is None:
+            self._log.info(progress_line(progress))
+        for line in _problem_lines(progress.changed):
+            self._log.info(line)
 
     def _warn_of_unknown_statuses(self, changed: Sequence[Job]) -> None:
         for job in changed:
             if len(self._warned_statuses) == MAX_STATUS_WARNINGS:
-                break
+                return
             if job.has_unknown_status and job.status not in self._warned_statuses:
                 self._warned_statuses.add(job.status)
                 self._log.warning(unknown_status_warning(job))

@@ -103,7 +103,7 @@ class Runner:
         for secret in (self._secret, escaping.escape_markdown(self._secret)):
             markdown = redact(markdown, secret)
         try:
-            with Path(path).open("a", encoding="utf-8", newline="") as file:
+            with Path(path).open("a", encoding="utf-8") as file:
                 file.write(markdown)
         except (OSError, ValueError) as error:
             self.warning(f"The job summary could not be written ({_reason(error)}): this run's page shows none.")

@@ -14,7 +14,7 @@ def prepare_stdout() -> None:
     """Make every text printable, in any locale and without a standard output."""
     stdout = sys.stdout
     if not isinstance(stdout, io.TextIOWrapper):  # None if the process was started with it closed
-        stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - open until the process ends
+        stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - open until the process ends
         sys.stdout = stdout
     stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
 

@@ -20,15 +20,9 @@ TEXTS = st.none() | st.text()
 JOBS = st.builds(
     Job,
     id=st.text(min_size=1, max_size=200),
-    document_id=TEXTS,
     state=st.sampled_from(JobState),
-    status=TEXTS,
-    article_id=TEXTS,
-    article_title=TEXTS,
-    created_at=TEXTS,
-    started_at=TEXTS,
-    completed_at=TEXTS,
-    reason=TEXTS,
+    **dict.fromkeys(["document_id", "status", "article_id", "article_title", "reason"], TEXTS),
+    **dict.fromkeys(["created_at", "started_at", "completed_at"], TEXTS),
 )
 
 

@@ -13,8 +13,17 @@ from tests.integration.gates import DONE, FAILED, KEY, PENDING, Gate, Serve, inp
 
 POISON = {"id": "poison", "broken": True}
 DRAFT = {"id": "article-1", "title": "Returns", "isDraftPublished": False}
-LATER = {"status": 429, "headers": {"Retry-After": "1000"}}
+TOO_MANY_REQUESTS = {"status": 429, "headers": {"Retry-After": "1000"}}
 ODD = {"id": "odd", "runs-for": "never", "statuses": {"running": "PONDERING"}}
+
+GITEA = {"GITEA_ACTIONS": "true", "GITEA_ACTIONS_RUNNER_VERSION": "v0.3.0", "GITEA_TOKEN": "token"}
+FORGEJO = {
+    "FORGEJO_ACTIONS": "true",
+    "FORGEJO_TOKEN": "token",
+    "FORGEJO_OUTPUT": "/nowhere/output",
+    "FORGEJO_STEP_SUMMARY": "/nowhere/summary",
+    "FORGEJO_WORKSPACE": "/nowhere",
+}
 
 
 @dataclass(frozen=True)
@@ -43,7 +52,11 @@ CASES = {
     ),
     "outage": Case({"done": "pending"}, "4 error", "for 0.3s", {"outage-tolerance": "300ms"}, {"status": 503}),
     "timed out in an outage": Case(
-        {"done": "pending"}, "3 timed_out", "The last poll was incomplete: HTTP 429", {"timeout": "300ms"}, LATER
+        {"done": "pending"},
+        "3 timed_out",
+        "The last poll was incomplete: HTTP 429",
+        {"timeout": "300ms"},
+        TOO_MANY_REQUESTS,
     ),
     "unreadable": Case(
         {"poison": "unreadable", "done": "completed"}, "4 error", "1 unreadable", {"outage-tolerance": "1s"}
@@ -76,7 +89,7 @@ def test_run__ends_as_the_contract_says(gate: Gate, serve: Serve, case: Case) ->
     [
         ({"job-ids-file": "nowhere.json"}, "'nowhere.json', which matches no file"),
         ({"job-ids": "a", "results-file": "../out.json"}, "Input results-file is '../out.json'"),
-        ({"job-ids": " ".join(map(str, range(10_001)))}, "10001 job IDs, but the outputs hold at most 10000"),
+        ({"job-ids": " ".join(map(str, range(10_001)))}, "at most 10000: set results-file to the path of a file for"),
         ({"job-ids": f"a {KEY}"}, "Input job-ids: "),
         ({"job-ids": "a", "api-key": "fini_with a space"}, "Input api-key "),
         ({"job-ids": "a", "ca-bundle": "nowhere.pem"}, "nowhere.pem"),
@@ -151,17 +164,41 @@ def test_run__looks_up_article_titles(gate: Gate, serve: Serve, fault: object, t
     )
 
 
-def test_run__makes_foreign_text_harmless(gate: Gate, serve: Serve) -> None:
-    """What the API says is no command, no further line or output, and no live Markdown; nor does it show the key."""
-    hostile = "\r\n::set-output name=x::y\n##[error]z\x1b[31m <b>@octocat</b> [a](http://b) | `c`\n" + KEY
-    job = {"id": "failed", "ends-as": "FAILED", "error": hostile}
-    api = serve(job, {**DONE, "article-id": "a\nresult<<X\nfailure\nX"})
-    run = gate.run_here(inputs_for(api, "failed", "done"))
-    commands = [line for line in run.log.split("\n") if line.lstrip().startswith("::")]
-    assert [command.split(" ")[0].split("::")[1] for command in commands] == ["add-mask", "error", "error"]
-    assert "##[" not in run.log
-    assert run.log.replace("\n", "").isprintable()
-    assert run.log.count(KEY) == 1
-    assert run.outputs["result"] == "failure"
-    assert KEY not in json.dumps(run.outputs)
-    assert "<b>" not in run.summary
+# --- Runners of other forges: other variables next to GitHub's, and some of GitHub's missing
+
+
+@pytest.mark.parametrize(
+    ("environ", "missing", "warnings"),
+    [
+        (GITEA, None, 0),
+        (FORGEJO, None, 0),
+        ({**GITEA, "GITHUB_STEP_SUMMARY": ""}, "summary", 0),
+        ({**GITEA, "GITHUB_STEP_SUMMARY": "none/summary"}, "summary", 1),
+        ({**GITEA, "GITHUB_OUTPUT": "none/output"}, "outputs", 1),
+    ],
+    ids=["Gitea", "Forgejo", "without summaries", "no summary file", "no output file"],
+)
+def test_runner__of_another_forge_is_served_like_githubs(
+    gate: Gate, serve: Serve, environ: Mapping[str, str], missing: str | None, warnings: int
+) -> None:
+    """GitHub's variables count alone; a file that does not exist is a warning and never changes the result."""
+    run = gate.run_here(inputs_for(serve(DONE), "done"), environ)
+    assert run.exit_code == 0
+    assert run.outputs.get("article-ids") == (None if missing == "outputs" else '["article-1"]')
+    assert ('output article-ids = ["article-1"]' in run.log) is (missing == "outputs")
+    assert ("All jobs completed" in run.summary) is (missing != "summary")
+    assert run.log.count("::warning ") == warnings
+    assert "token" not in run.log
+
+
+def test_runner__without_a_workspace_uses_the_current_folder(
+    gate: Gate, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without GITHUB_WORKSPACE, files are read from and written to the current folder."""
+    monkeypatch.chdir(gate.workspace)
+    (gate.workspace / "ids.txt").write_text("done\n")
+    inputs = inputs_for(serve(DONE), job_ids_file="ids.txt", results_file="out/results.json")
+    run = gate.run_here(inputs, {**GITEA, "GITHUB_WORKSPACE": ""})
+    assert (run.exit_code, run.outputs["results-file"]) == (0, "out/results.json")
+    results = json.loads((gate.workspace / "out" / "results.json").read_text())
+    assert [job["articleId"] for job in results["jobs"]] == ["article-1"]

@@ -2,13 +2,12 @@ import contextlib
 import io
 import os
 import re
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from actions_toolkit import core
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fini_gate.escaping import escape_markdown
@@ -18,17 +17,6 @@ from tests.integration.gates import read_outputs
 KEY = "fini_0123456789abcdef"
 OUTPUTS = {"result": "success", "message": "1 of 1 job completed.", "longest": "x" * 1000, "cut": "x" * 1001}
 EARLIER = "earlier<<END\nvalue\nEND\n"
-FOREIGN_COMMANDS = [
-    "::error::planted",
-    "  ::set-output name=result::success",
-    "\t\u00a0::stop-commands::x",
-    "a\n::error::planted",
-    "a\r::error::planted",
-    "a\u2028::error::planted\x85::error::planted\x0b::error::planted",
-    "a ##[error]planted ###[[group]b",
-    "\x1b[2K\x1b[1A::error::planted\x07",
-    "%0A::error::planted%0D::error::planted",
-]
 ANY_TEXT = st.text() | st.text(" \t\r\n:#[]%,ae\x1b\u2028\x85\x00\ud800é😀", max_size=30)
 
 
@@ -144,12 +132,6 @@ def test_annotations__are_one_command_each(text: str, expected: str) -> None:
     ]
 
 
-@pytest.mark.parametrize(("debug", "expected"), [("0", ""), ("1", "::debug::sent\\n::error::***\n")])
-def test_debug__prints_only_with_debug_logging(debug: str, expected: str) -> None:
-    """Debug lines appear only if the run has debug logging enabled."""
-    assert _printed(lambda runner: runner.debug(f"sent\n::error::{KEY}"), RUNNER_DEBUG=debug) == expected
-
-
 @pytest.mark.parametrize("count", [0, 20, 21, 1000, 1003])
 def test_listing__folds_and_limits_its_lines(count: int) -> None:
     """More than 20 lines are a group; of more than 1,000 the rest is counted."""
@@ -162,28 +144,36 @@ def test_listing__folds_and_limits_its_lines(count: int) -> None:
     assert _printed(lambda runner: runner.listing("What is left", lines)).splitlines() == expected
 
 
-@pytest.mark.parametrize("text", FOREIGN_COMMANDS)
-def test_log__never_obeys_foreign_text(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-    """No text becomes a command or clears what was printed, wherever it appears."""
-    monkeypatch.setenv("GITHUB_OUTPUT", "")
+@given(ANY_TEXT)
+@example("::error::planted")
+@example("\t\u00a0::stop-commands::x")
+@example("a\r::error::planted\u2028::error::planted\x85::error::planted\x0b::error::planted")
+@example("a ##[error]planted ###[[group]b")
+@example("\x1b[2K\x1b[1A::error::planted\x07")
+@example("%0A::error::planted%0D::error::planted")
+def test_log__never_obeys_foreign_text(text: str) -> None:
+    """Whatever a text is, and wherever it appears, it is one printable line and no command."""
 
     def write(runner: Runner) -> None:
         runner.info(text)
-        runner.set_outputs({"article-ids-lines": text})
-        runner.error("title", text)
+        runner.set_outputs({"message": text})
+        runner.error(text, text)
 
-    log = _printed(write)
-    assert [line.split("::")[1].split()[0] for line in _commands(log)] == ["warning", "error"]
+    log = _printed(write, GITHUB_OUTPUT="")
     assert log.replace("\n", "").isprintable()
+    assert [re.sub("[ :].*", "", line.removeprefix("::")) for line in _commands(log)] == ["warning", "error"]
+    assert log.count("\n") == 4
 
 
-@given(ANY_TEXT, ANY_TEXT)
-def test_log__has_one_line_for_each_text(text: str, title: str) -> None:
-    """Whatever the texts, a line is no command, and an annotation is exactly one."""
-    line, end = _printed(lambda runner: runner.info(text)).split("\n")
-    assert (_commands(line), end) == ([], "")
-    annotation, end = _printed(lambda runner: runner.error(title, text)).split("\n")
-    assert (_commands(annotation), end) == ([annotation], "")
+def test_log__may_be_closed(output_file: Path) -> None:
+    """If nothing can be printed, the outputs are still written."""
+    log = io.StringIO()
+    log.close()
+    with contextlib.redirect_stdout(log):
+        runner = Runner(os.environ, secret=KEY)
+        runner.info("a line")
+        runner.set_outputs(OUTPUTS)
+    assert read_outputs(output_file) == {"earlier": "value", **OUTPUTS}
 
 
 # --- The files
@@ -266,29 +256,3 @@ def test_summary__that_cannot_be_written_is_a_warning(path: str, text: str, expe
     log = _printed(lambda runner: runner.append_summary(text), GITHUB_STEP_SUMMARY=path)
     warning = f"The job summary could not be written ({expected}): this run's page shows none."
     assert log == (f"::warning title=fini-gate::{warning}\n" if expected else "")
-
-
-# --- Nobody reads the log
-
-
-@pytest.mark.parametrize("kind", ["closed", "ASCII"])
-def test_runner__goes_on_if_nothing_can_be_printed(output_file: Path, kind: str) -> None:
-    """With a log that is closed or of another encoding the outputs are still written."""
-    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
-    if kind == "closed":
-        stream.close()
-    with contextlib.redirect_stdout(stream):
-        runner = Runner(os.environ, secret=KEY)
-        runner.info("→ a line")
-        runner.error("title", "→ an error")
-        runner.set_outputs(OUTPUTS)
-    assert read_outputs(output_file) == {"earlier": "value", **OUTPUTS}
-
-
-def test_runner__prints_immediately(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Every line leaves the process as soon as it is printed."""
-    path = tmp_path / "log"
-    with path.open("w", encoding="utf-8") as log:
-        monkeypatch.setattr(sys, "stdout", log)
-        Runner({}, secret=KEY).info("a line")
-        assert path.read_text() == f"::add-mask::{KEY}\na line\n"

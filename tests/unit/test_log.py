@@ -1,4 +1,6 @@
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -105,13 +107,13 @@ def test_statuses__that_are_unknown_are_warned_about_once_each_and_five_at_most(
 
 
 @pytest.mark.parametrize(
-    ("line", "expected"),
+    ("function", "arguments", "expected"),
     [
-        (request_line(2, "HTTP 200", 0.1234), "request for 2 jobs: HTTP 200 after 0.123s"),
-        (retry_line("HTTP 502", 2.5), "        no usable response: HTTP 502; retrying in 2.5s"),
-        (retry_line("HTTP 502", 0), "        no usable response: HTTP 502; retrying immediately"),
+        (request_line, [2, "HTTP 200", 0.1234], "request for 2 jobs: HTTP 200 after 0.123s"),
+        (retry_line, ["HTTP 502", 2.5], "        no usable response: HTTP 502; retrying in 2.5s"),
+        (retry_line, ["HTTP 502", 0], "        no usable response: HTTP 502; retrying immediately"),
     ],
 )
-def test_requests__have_a_line_each(line: str, expected: str) -> None:
+def test_requests__have_a_line_each(function: Callable[..., str], arguments: list[Any], expected: str) -> None:
     """The debug log shows each request, the log each retry."""
-    assert line == expected
+    assert function(*arguments) == expected

@@ -3,6 +3,7 @@
 `REWRITE_GOLDEN=1 python -m pytest tests/unit/test_main.py` writes the files anew: read the difference before a commit.
 """
 
+import contextlib
 import itertools
 import json
 import os
@@ -11,6 +12,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NoReturn
@@ -73,7 +75,8 @@ CASES = {
         inputs={"job-ids": "done slow", "job-summary": "false"},
     ),
     "outage": Case(verdict(COMPLETED, FAILED, QUEUED, error=ERRORS["outage"])),
-    "cancelled": Case(verdict(COMPLETED, QUEUED, error=ERRORS["cancelled"])),
+    # No title is looked up, which this transport could not do.
+    "cancelled": Case(verdict(COMPLETED, QUEUED, error=ERRORS["cancelled"]), inputs={"article-details": "true"}),
     "hostile": Case(
         verdict(
             FAILED._replace(id=HOSTILE, document_id=HOSTILE, reason=HOSTILE),
@@ -181,6 +184,31 @@ def test_results_file__that_cannot_be_written_is_a_warning(gate: Gate) -> None:
     assert (run.exit_code, run.outputs["results-file"]) == (0, "")
     assert run.log.count("::warning ") == 1
     assert "The results file results.json could not be written (Is a directory)" in run.log
+
+
+def test_run__wires_its_parts(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The transport trusts the given certificates, the log says when the timeout is, and a terminal shows a line."""
+    parts, shown = dict[str, Any](), list[str]()
+
+    def wait(*_: object, timing: Timing, on_poll: Callable[[Progress], None]) -> Verdict:
+        on_poll(_poll(QUEUED, at=timing.clock() - timing.started_at))
+        return verdict(COMPLETED)
+
+    monkeypatch.setattr("fini_gate.main.read_ca_bundle", lambda _: "certificates")
+    monkeypatch.setattr("fini_gate.main.live_line", lambda: contextlib.nullcontext(shown.append))
+    run = gate.run_here({"job-ids": "new", "timeout": "1h"}, make_transport=parts.update, wait=wait)
+    assert parts["ca_certificates"] == "certificates"
+    assert len(shown) == 1
+    (until,) = re.findall(r"until (\S+ \S+) UTC", run.log)
+    seconds_left = (datetime.fromisoformat(f"{until}+00:00") - datetime.now(UTC)).total_seconds()
+    assert 3500 < seconds_left <= 3600
+
+
+def test_bug__before_there_are_jobs_leaves_all_outputs(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even then all outputs are written, without any job."""
+    monkeypatch.setattr("fini_gate.main.read_ca_bundle", None)
+    run = gate.run_here({"job-ids": "done"})
+    assert (run.exit_code, run.outputs["job-count"], len(run.outputs)) == (4, "0", 19)
 
 
 def test_main__returns_the_exit_code(gate: Gate, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

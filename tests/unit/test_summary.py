@@ -9,7 +9,7 @@ from fini_gate.models import Job
 from fini_gate.output.summary import render_summary
 from fini_gate.output.summary.chart import MAX_CHART_JOBS
 from fini_gate.output.summary.page import MAX_SUMMARY_BYTES
-from fini_gate.output.summary.timing import job_timings, percentile
+from fini_gate.output.summary.timing import job_timings
 from tests.unit.verdicts import ALL, COMPLETED, FAILED, HOSTILE, QUEUED, at, many, verdict
 
 # A cell ends at a bar without a backslash of its own.
@@ -104,12 +104,6 @@ def test_table__has_a_row_with_all_cells_for_each_job(texts: list[tuple[str, str
     assert {len(row) for row in rows} == {5 + any(job.document_id for job in jobs)}
 
 
-def test_articles__cannot_end_their_block() -> None:
-    """The fence is longer than any in an ID."""
-    text = _summary(COMPLETED._replace(article_id="a ````` b\n`````"))
-    assert "\n``````\na ````` b\\n`````\n``````\n" in text
-
-
 def test_chart__shows_the_slowest_fifty() -> None:
     """Of more jobs the slowest are shown, in the order in which they were queued."""
     text = _summary(*(_took(f"job-{number}", number) for number in range(MAX_CHART_JOBS + 10)))
@@ -139,12 +133,6 @@ def test_chart__shows_the_slowest_fifty() -> None:
 def test_chart__has_a_readable_axis(end: str, axis: list[str]) -> None:
     """A label never repeats, and there are at most four ticks."""
     assert "\n".join(axis) in _summary(COMPLETED._replace(completed_at=end))
-
-
-@pytest.mark.parametrize(("name", "pixels"), [("a", 33), ("a" * 200, 12 + 7 * len("1 aaaaaaaa…aaaaaaa"))])
-def test_chart__has_room_for_its_labels(name: str, pixels: int) -> None:
-    """The bars begin where the longest label ends."""
-    assert f"leftPadding: {pixels}\n" in _summary(COMPLETED._replace(id=name))
 
 
 @pytest.mark.parametrize(
@@ -180,22 +168,6 @@ def test_statistics__show_median_and_extremes() -> None:
     text = _summary(*(_took(f"job-{number}", number) for number in range(1, 41)))
     assert "Running time: median 20s, 95th percentile 38s, maximum 40s (job-40)." in text.splitlines()
     assert "Running time" not in _summary(QUEUED)
-
-
-@pytest.mark.parametrize(
-    ("values", "share", "expected"),
-    [
-        ([7], 0.5, 7),
-        ([1, 2], 0.5, 1),
-        ([3, 1, 2], 0.5, 2),
-        ([*range(1, 101)], 0.95, 95),
-        ([1, 9], 0, 1),
-        ([1, 9], 1, 9),
-    ],
-)
-def test_percentile__is_one_of_the_values(values: list[float], share: float, expected: float) -> None:
-    """It is the smallest value that at least this share does not exceed."""
-    assert percentile(values, share) == expected
 
 
 def test_timings__read_times_with_and_without_a_zone() -> None:

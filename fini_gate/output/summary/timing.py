@@ -46,8 +46,8 @@ def job_timings(jobs: Iterable[Job]) -> list[JobTiming]:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """Return the smallest of the values that at least this share of them does not exceed. Needs one value or more."""
-    return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
+    """Return the smallest value that at least this share of the values, more than 0, does not exceed."""
+    return sorted(values)[math.ceil(share * len(values)) - 1]
 
 
 def _job_timing(number: int, job: Job) -> JobTiming:
