@@ -1,6 +1,5 @@
-import json
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
@@ -13,10 +12,11 @@ from hypothesis import strategies as st
 from fini_gate.models import JobState
 
 from . import simulation
-from .faults import ERROR_FIELDS, FAULTS, OUTAGES, TEXTS
-from .model import Api, Clock, Course, Presence, Standing, UnderWay, Weather
-from .oracle import COMPLETED, FAILED, check
-from .scenario import Scenario, Wishes
+from .contract import COMPLETED, FAILED
+from .model import Api, Behaviour, Clock, Request, Timeline, Word
+from .oracle import check
+from .replies import FAULTS, OUTAGES, TEXTS
+from .scenario import ERROR_FIELDS, Options, Scenario
 from .simulation import STARTED_AT, Evidence, simulate
 
 
@@ -29,37 +29,37 @@ class EventfulApi(Api):
     outage: str | None = None
     """The fault of all later requests."""
 
-    def submit(self, job_ids: Sequence[str], *, timeout_seconds: float) -> UnderWay:
+    def submit(self, route: str, document: Mapping[str, Any], *, timeout_seconds: float) -> Request:
         """Take a request under the fault that is next."""
-        kind = self.coming_faults.popleft() if self.coming_faults else self.outage
-        self.weather = Weather(chance=1.0, kinds=(kind,)) if kind else Weather()
-        return super().submit(job_ids, timeout_seconds=timeout_seconds)
+        fault = self.coming_faults.popleft() if self.coming_faults else self.outage
+        self.behaviour = Behaviour(faults=(fault,) if fault else ())
+        return super().submit(route, document, timeout_seconds=timeout_seconds)
 
-    def change_row(self, number: int, standing: Standing) -> None:
-        """Let a job advance, complete, or fail with an error text that may be hostile."""
-        phases = [*self.courses.values()][number % len(self.courses)].phases
-        phases.append((self.clock.now - STARTED_AT, standing))
+    def say(self, number: int, word: Word) -> None:
+        """Let a job advance, complete, fail with an error text that may be hostile, go missing, or break requests."""
+        [*self.timelines.values()][number % len(self.timelines)].words.append((self.clock.now - STARTED_AT, word))
 
-    def change_presence(self, number: int, presence: Presence, status: int) -> None:
-        """Let a job go missing, or fail each request that names it, or come back."""
-        _, standing = [*self.courses.values()][number % len(self.courses)].phases[-1]
-        self.change_row(number, Standing(presence, standing.fields, status))
+    def restore(self, number: int) -> None:
+        """Let a job have its last row again."""
+        timeline = [*self.timelines.values()][number % len(self.timelines)]
+        rows = [word for _, word in timeline.words if isinstance(word, Mapping)]
+        self.say(number, rows[-1] if rows else row("PENDING"))
 
     def complete_all_jobs(self) -> None:
         """Let every job complete that has no final row."""
-        for number, course in enumerate(self.courses.values()):
-            _, standing = course.phases[-1]
-            if standing.presence is not Presence.ROW or standing.fields["jobStatus"] not in COMPLETED | FAILED:
-                self.change_row(number, has_row("COMPLETED", hcArticleId="an article"))
+        for number, timeline in enumerate(self.timelines.values()):
+            _, word = timeline.words[-1]
+            if not isinstance(word, Mapping) or word["jobStatus"] not in {*COMPLETED, *FAILED}:
+                self.say(number, row("COMPLETED", hcArticleId="an article"))
 
-    def fail_requests(self, kind: str, count: int) -> None:
+    def fail_requests(self, fault: str, count: int) -> None:
         """Let the next requests fail."""
-        self.coming_faults.extend([kind] * count)
+        self.coming_faults.extend([fault] * count)
 
-    def begin_or_end_an_outage(self, kind: str | None) -> None:
+    def begin_or_end_an_outage(self, fault: str | None) -> None:
         """Let every request fail from now on, or none."""
         self.coming_faults.clear()
-        self.outage = kind
+        self.outage = fault
 
     def suspend_the_machine(self, seconds: float) -> None:
         """Let the clock jump."""
@@ -70,13 +70,13 @@ class EventfulApi(Api):
         self.clock.signal = self.clock.signal or (self.clock.now + seconds, number)
 
 
-def has_row(status: str, **others: object) -> Standing:
-    """Make the standing of a job whose row has this status."""
-    return Standing(fields={"jobStatus": status, "startedAt": "2026-06-11T12:00:01.000Z", **others})
+def row(status: str, **others: object) -> Mapping[str, Any]:
+    """Make the fields of a row with this status."""
+    return {"jobStatus": status, "startedAt": "2026-06-11T12:00:01.000Z", **others}
 
 
-WISHES = st.builds(
-    Wishes,
+OPTIONS = st.builds(
+    Options,
     timeout=st.sampled_from((60.0, 300.0, 20.0, 60.0, 300.0, 0.0)),
     stall_timeout=st.sampled_from((None, 15.0)),
     poll_interval=st.sampled_from((1.0, 5.0)),
@@ -92,24 +92,25 @@ WISHES = st.builds(
 )
 NUMBERS = st.integers(0, 5)
 # Most jobs start with a row; they can lose it later.
-PRESENCES = st.lists(st.sampled_from((*[Presence.ROW] * 16, *Presence)), min_size=1, max_size=6)
-KINDS = st.sampled_from((*sorted(FAULTS), *["retry-after-429", "retry-after-503"] * 10))
+FIRST_WORDS = st.lists(st.sampled_from((*[row("PENDING")] * 16, None, 400, 404, 500)), min_size=1, max_size=6)
+FAULT_NAMES = st.sampled_from((*sorted(FAULTS), *["retry-after-429", "retry-after-503"] * 10))
 ROWS = st.one_of(
-    st.builds(has_row, st.sampled_from(("PENDING", "IN_PROGRESS", "in_progress", "PONDERING", ""))),
-    st.builds(has_row, st.sampled_from(sorted(COMPLETED)), hcArticleId=st.sampled_from(("an article", None, 7))),
+    st.builds(row, st.sampled_from(("PENDING", "IN_PROGRESS", "in_progress", "PONDERING", ""))),
+    st.builds(row, st.sampled_from(COMPLETED), hcArticleId=st.sampled_from(("an article", None, 7))),
     st.builds(
-        lambda status, make_fields, text: has_row(status, **make_fields(text)),
-        st.sampled_from(sorted(FAILED)),
+        lambda status, make_fields, text: row(status, **make_fields(text)),
+        st.sampled_from(FAILED),
         st.sampled_from(ERROR_FIELDS),
         st.sampled_from(TEXTS),
     ),
 )
 EVENTS = st.one_of(
-    st.tuples(st.just(EventfulApi.change_row), NUMBERS, ROWS),
-    st.tuples(st.just(EventfulApi.change_row), NUMBERS, ROWS),
-    st.tuples(st.just(EventfulApi.change_presence), NUMBERS, st.sampled_from(Presence), st.sampled_from((500, 503))),
+    st.tuples(st.just(EventfulApi.say), NUMBERS, ROWS),
+    st.tuples(st.just(EventfulApi.say), NUMBERS, ROWS),
+    st.tuples(st.just(EventfulApi.say), NUMBERS, st.sampled_from((None, 400, 404, 500, 503))),
+    st.tuples(st.just(EventfulApi.restore), NUMBERS),
     st.tuples(st.just(EventfulApi.complete_all_jobs)),
-    st.tuples(st.just(EventfulApi.fail_requests), KINDS, st.integers(1, 10)),
+    st.tuples(st.just(EventfulApi.fail_requests), FAULT_NAMES, st.integers(1, 10)),
     st.tuples(st.just(EventfulApi.begin_or_end_an_outage), st.none() | st.sampled_from(OUTAGES)),
     st.tuples(st.just(EventfulApi.suspend_the_machine), st.floats(0.1, 400)),
     st.tuples(st.just(EventfulApi.send_a_signal), st.sampled_from((2, 15)), st.floats(0, 30)),
@@ -123,17 +124,17 @@ def run(scenario: Scenario, plan: Sequence[tuple[int, tuple[Any, ...]]]) -> Evid
     events = deque(step for waits, event in plan for step in (*[None] * waits, event))
     apis: list[EventfulApi] = []
 
-    def make_api(**arguments: Any) -> Api:  # noqa: ANN401 - the model's arguments
-        apis.append(EventfulApi(**arguments))
+    def make_api(clock: Clock, **others: Any) -> Api:  # noqa: ANN401 - the model's arguments
+        apis.append(EventfulApi(clock, **others))
         return apis[0]
 
     class EventfulClock(Clock):
-        def pass_time(self, seconds: float) -> None:
+        def sleep(self, seconds: float) -> None:
             event = events.popleft() if events else None
             if event is not None:
                 happen, *arguments = event
                 happen(apis[0], *arguments)
-            super().pass_time(seconds)
+            super().sleep(seconds)
 
     with patch.object(simulation, "Api", make_api), patch.object(simulation, "Clock", EventfulClock):
         evidence = simulate(scenario)
@@ -144,24 +145,20 @@ def run(scenario: Scenario, plan: Sequence[tuple[int, tuple[Any, ...]]]) -> Evid
 
 @pytest.mark.timeout(400)  # when it fails, finding a short example takes a while
 @settings(max_examples=500, deadline=None, print_blob=True)
-@given(wishes=WISHES, presences=PRESENCES, plan=PLANS)
+@given(options=OPTIONS, words=FIRST_WORDS, plan=PLANS)
 def test_gate__keeps_the_contract_whatever_happens_while_it_waits(
-    wishes: Wishes, presences: list[Presence], plan: list[tuple[int, tuple[Any, ...]]]
+    options: Options, words: list[Word], plan: list[tuple[int, tuple[Any, ...]]]
 ) -> None:
-    """The oracle finds nothing wrong, no finished job changes or is asked for, and none completes that never did."""
-    fields = has_row("PENDING").fields
-    ids = [f"job-{number}" for number in range(len(presences))]
-    courses = {
-        id_: Course(id_, [(0.0, Standing(presence, fields))]) for id_, presence in zip(ids, presences, strict=True)
-    }
-    environ = {"INPUT_JOB-IDS": json.dumps(ids)}
-    evidence = run(Scenario(seed=1, wishes=wishes, job_ids=(*ids,), courses=courses, environ=environ), plan)
-    assert [str(wrong) for wrong in check(evidence)] == []
+    """The oracle finds nothing wrong, no finished job changes or is polled, and none completes that never did."""
+    timelines = {f"job-{number}": Timeline(f"job-{number}", [(0.0, word)]) for number, word in enumerate(words)}
+    evidence = run(Scenario(seed=1, options=options, job_ids=(*timelines,), timelines=timelines), plan)
+    assert [str(finding) for finding in check(evidence)] == []
     for poll, following in pairwise(evidence.polls):
-        assert [job.id for job in poll.jobs] == ids
+        assert [job.id for job in poll.jobs] == [*timelines]
         finished = {job.id: job for job in poll.jobs if job.is_finished}
         assert all(job == finished.get(job.id, job) for job in following.jobs)
-        assert not any(finished.keys() & exchange.job_ids for exchange in following.exchanges)
+        assert not any(finished.keys() & request.job_ids for request in following.requests)
     completed = [job.id for poll in evidence.polls for job in poll.jobs if job.state is JobState.COMPLETED]
     for job_id in completed:
-        assert any(standing.fields["jobStatus"] in COMPLETED for _, standing in courses[job_id].phases)
+        rows = [word for _, word in timelines[job_id].words if isinstance(word, Mapping)]
+        assert any(found["jobStatus"] in COMPLETED for found in rows)

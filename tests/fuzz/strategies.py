@@ -70,7 +70,21 @@ api_keys = mostly(st.just(KEY), st.sampled_from(_ODD_KEYS))
 
 # --- Responses --------------------------------------------------------------------------------------------------------
 
-_ODD = (None, True, 0, 7, 10**400, 0.5, float("nan"), "", [], {}, ["DONE"], {"message": KEY}, {KEY: KEY})
+_ODD: tuple[object, ...] = (
+    None,
+    True,
+    0,
+    7,
+    10**400,
+    0.5,
+    float("nan"),
+    "",
+    [],
+    {},
+    ["DONE"],
+    {"message": KEY},
+    {KEY: KEY},
+)
 _scalars = st.sampled_from(_ODD) | texts
 _STATUSES = (*COMPLETED, *FAILED, *PENDING, "COMPLETED", "completed", " Done\n", "PAUSED", "", "Failed")
 _reasons = mostly(texts | texts.map(lambda text: {"message": text}), _scalars)
