@@ -67,7 +67,7 @@ picture: $(VENV)/runtime/.ready ## draw the README's picture of a job summary
 	docs/picture/provide
 	$(VENV)/runtime/bin/python -m docs.picture.draw docs/summary.png
 
-interval-picture: $(VENV)/plot/.ready ## draw the picture of lag against polls
+interval-picture: $(VENV)/plot/.ready ## draw the picture of polling intervals (docs/performance.md)
 	$(VENV)/plot/bin/python -m bench.draw docs/interval.png
 
 lint: $(LINTS) ## run every linter and the type checker

@@ -4,7 +4,6 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from _pytest.mark import ParameterSet
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -38,12 +37,12 @@ def wait(api: str, *, every: float = 1, jitter: float = 0, **options: Any) -> Ru
 # --- How a gate ends -----------------------------------------------------------------------------------------------
 
 
-def scenario(name: str, api: str, end: str, **options: Any) -> ParameterSet:  # noqa: ANN401 - each has its own type
+def scenario(name: str, api: str, end: str, **options: Any) -> tuple[str, str, str, dict[str, Any]]:  # noqa: ANN401 - each has its own type
     """Make a row: what the API says about each job, how the gate ends, and options of `wait`.
 
     Further expectations: the times of the `polls`, the `reason` of the first job, and the reached `limit`.
     """
-    return pytest.param(api, end, options, id=name)
+    return name, api, end, options
 
 
 SCENARIOS = [
@@ -64,11 +63,13 @@ SCENARIOS = [
     scenario("Retry-After", "silent 1:done", "success at 20: completed", retry_after=20, polls=[0, 20]),
     scenario("shorter Retry-After", "silent 1:done", "success at 5: completed", retry_after=2, every=5, polls=[0, 5]),
     scenario(
-        "... of one job", "done | silent 9:done", "success at 40: completed completed", retry_after=40, tolerance=5
+        "one Retry-After", "done | silent 9:done", "success at 40: completed completed", retry_after=40, tolerance=5
     ),
-    scenario("... past timeout", "silent 1:done", "success at 60: completed", retry_after=math.inf, timeout=60),
-    scenario("... past tolerance", "silent", "error at 20: pending", retry_after=60, tolerance=20, polls=[0]),
-    scenario("... past stall", "silent", "timed_out by stall-timeout at 2: pending", retry_after=9, stall=2, polls=[0]),
+    scenario("Retry-After, timeout", "silent 1:done", "success at 60: completed", retry_after=math.inf, timeout=60),
+    scenario("Retry-After, outage", "silent", "error at 20: pending", retry_after=60, tolerance=20, polls=[0]),
+    scenario(
+        "Retry-After, stall", "silent", "timed_out by stall-timeout at 2: pending", retry_after=9, stall=2, polls=[0]
+    ),
     # The deadline
     scenario("timeout", "pending", "timed_out by timeout at 5: pending", every=3, timeout=5, polls=[0, 3, 5]),
     scenario("timeout, all seen", "pending", "timed_out by timeout at 5: pending", timeout=5, limit=(5, None)),
@@ -138,7 +139,7 @@ SCENARIOS = [
 ]
 
 
-@pytest.mark.parametrize(("api", "end", "options"), SCENARIOS)
+@pytest.mark.parametrize(("api", "end", "options"), [row[1:] for row in SCENARIOS], ids=[row[0] for row in SCENARIOS])
 def test_gate__ends(api: str, end: str, options: dict[str, Any]) -> None:
     """Result, time and states follow from what the API says and when, as the contract defines."""
     expected = {name: options[name] for name in ("polls", "reason", "limit") if name in options}
