@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from .contract import state_of
-from .model import Request
 from .replies import Meaning
 from .simulation import Evidence, Poll
 from .written import Finding, Kind
@@ -28,7 +27,7 @@ def check_requests(evidence: Evidence) -> Iterator[Finding]:
         rules = {
             "each ID is given, once": 0 < len(ids) == len(set(ids) & set(evidence.scenario.unique_ids)),
             "no finished job": all(len(known) <= finished_by.get(job_id.lower(), math.inf) for job_id in ids),
-            "batch-size, halved by a 413": len(ids) <= max_ids or _is_part_of_batch(evidence, request),
+            "batch-size, halved by a 413": len(ids) <= max_ids,
             "max-parallel, halved by a 429": request.in_flight <= concurrency,
             "Retry-After": request.began_at >= min(not_before, evidence.timeout_at) - EPSILON,
             "nothing after a refusal": not any(each.is_refusal for each in known),
@@ -39,15 +38,6 @@ def check_requests(evidence: Evidence) -> Iterator[Finding]:
         }
         for kind, claims in ((Kind.REQUESTS, rules), (Kind.OVERRUN, limits)):
             yield from (Finding(kind, f"request {number}: {rule}") for rule, holds in claims.items() if not holds)
-
-
-def _is_part_of_batch(evidence: Evidence, request: Request) -> bool:
-    """Whether the IDs are part of a batch that the poll has sent. Within a poll, only a batch's own 413s halve it."""
-    ids, poll = set(request.job_ids), next((poll for poll in evidence.polls if request in poll.requests), None)
-    earlier = poll.requests[: poll.requests.index(request)] if poll else []
-    wider = [each for each in earlier if ids <= set(each.job_ids)]
-    too_large = [each for each in wider if each.meaning is Meaning.TOO_LARGE]
-    return bool(wider) and all(len(ids) <= max(1, len(each.job_ids) // 2) for each in too_large)
 
 
 def _finished_by(evidence: Evidence) -> dict[str, int]:

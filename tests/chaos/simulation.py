@@ -72,7 +72,8 @@ class Evidence:
 
     def story(self) -> str:
         """Return the scenario, each request, and all that the gate printed."""
-        lines = (self.scenario.options, self.scenario.behaviour, *self.requests, self.written.transcript)
+        requests = (f"{len(request.job_ids):4} IDs {request}" for request in self.requests)
+        lines = (self.scenario.options, self.scenario.behaviour, *requests, self.written.transcript)
         return "\n".join(map(str, lines))
 
     def add_poll(self, jobs: tuple[Job, ...]) -> None:

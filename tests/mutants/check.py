@@ -5,6 +5,7 @@
 """
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
@@ -32,7 +33,8 @@ def main() -> int:
     shutil.rmtree(MUTANTS, ignore_errors=True)
     # Given a pattern, mutmut first runs each mutant's tests on the original, which have to pass.
     command = [Path(sys.executable).with_name("mutmut"), "run", *patterns]
-    run = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)  # noqa: S603 - our own command
+    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parent), "PYTEST_PLUGINS": "same_names"}
+    run = subprocess.run(command, env=environ, stdout=subprocess.PIPE, text=True, check=False)  # noqa: S603 - our own
     if run.returncode != 0:
         sys.stdout.write(run.stdout[-3000:])
         return run.returncode
