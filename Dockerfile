@@ -1,36 +1,35 @@
-# One string in one place. Cut off at the `@`, it is the name that a stand-in can go by where no registry answers.
+# A single ARG: tests replace it with a stand-in if no registry is reachable.
 ARG BASE_IMAGE=python:3.13-slim@sha256:70729b46c69b4f1e97c4822c1af3df53a1476cf5ddc6c087c0c10bc3a5678c2f
 FROM ${BASE_IMAGE} AS build
 
-# What is to be laid over the base's root is put together in a folder: what the work leaves behind stays behind.
-COPY requirements.txt /
-# Left out of the wheels: tests (those of actions-toolkit are a top-level package), commands, what urllib3 has for
-# packages that are not here and for browsers, and the compiled twins of two of charset-normalizer's modules: half a
-# megabyte for a detection of charsets that the gate never asks for.
+# Everything that the image adds to its base is collected in /added.
+COPY requirements/runtime.txt /
+# Removed from the packages: tests (actions-toolkit installs its own as a top-level package), commands, urllib3's support
+# for other environments, and charset-normalizer's compiled modules, which take 0.5 MB and are not needed.
 RUN python -B -m pip install --no-cache-dir --disable-pip-version-check --root-user-action=ignore --no-compile \
-        --no-deps --require-hashes --only-binary :all: --root /added/dependencies --requirement /requirements.txt \
+        --no-deps --require-hashes --only-binary :all: --root /added/dependencies --requirement /runtime.txt \
     && find /added/dependencies -depth \( -name tests -o -name bin -o -path '*/urllib3/contrib' \
         -o -path '*/charset_normalizer/*.so' \) -exec rm -r {} +
 
 COPY image/byte_code.py /
 COPY entrypoint.py LICENSE /added/code/fini-gate/
 COPY fini_gate /added/code/fini-gate/fini_gate
-# Whatever the checkout made of times and modes, the same files make the same layers.
+# Fixed modes and times: the same files give the same layers, however they were checked out.
 RUN python -I -B /byte_code.py \
     && chmod -R u=rwX,go=rX /added \
     && chmod a+x /added/code/fini-gate/entrypoint.py \
     && find /added -exec touch --date=@0 {} +
 
 FROM ${BASE_IMAGE}
-# Most seldom changed first: for whoever has the release before, a change of the gate alone is some hundred kB.
+# The code last: a new release that changes nothing else is a download of some hundred kB.
 COPY --from=build /added/dependencies /
 COPY --from=build /added/code /
 
-# The process starts in the user's checkout, which is not to be trusted: isolated (-I), nothing there is ever imported.
-# No shell in between: it would drop variables with a hyphen in their name (INPUT_JOB-IDS), and hear the signals for us.
+# Isolated (-I), Python imports nothing from the user's checkout, which is not trusted and is the working directory.
+# A shell would drop variables with a hyphen in their name (INPUT_JOB-IDS), and receive the signals instead of the gate.
 ENTRYPOINT ["/usr/local/bin/python", "-I", "-u", "/fini-gate/entrypoint.py"]
 
-# Last, as each release has its own.
+# After the layers, which every release can then share.
 ARG BASE_IMAGE
 ARG VERSION=unreleased
 ARG REVISION=unknown

@@ -1,103 +1,128 @@
 PYTHON ?= python3
-VENV := .venv
-BIN := $(VENV)/bin
-READY := $(VENV)/.ready
-# What the code promises to run on; pyproject.toml and CI say the same.
+VENV ?= .venv
+# The versions that fini-gate supports. pyproject.toml and CI list the same ones.
 PYTHONS ?= 3.11 3.12 3.13 3.14
 
 LINTS := lint-format lint-ruff lint-mypy lint-codespell lint-hadolint lint-shellcheck lint-schemas lint-actionlint \
 	lint-zizmor lint-audit
+LINT := $(VENV)/lint/bin
+SHELL_SCRIPTS = git grep --untracked --files-with-matches '^\#!.*sh$$' -- ':!*.md'
+ISSUE_FORMS := $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
 
 .DEFAULT_GOAL := help
-# Whatever has a plain name is a command, and no file.
+# Targets with a plain name are commands, not files.
 .PHONY: $(shell sed -n 's/^\([a-z0-9-]*\):.*/\1/p' $(MAKEFILE_LIST))
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "%-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(READY): requirements-dev.txt
-	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "fini-gate needs Python 3.11 or later; say which: make PYTHON=/path/to/python3")'
-	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements-dev.txt
-	touch $@
+# One virtual environment per purpose; each holds exactly what its file in requirements/ locks. With UV=/path/to/uv, uv
+# creates them, several times faster than venv and pip.
+PIP_OPTIONS := --quiet --no-deps --require-hashes --only-binary :all: --requirement
+$(VENV)/%/.ready: requirements/%.txt
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "fini-gate needs Python 3.11 or later: make PYTHON=/path/to/python3")'
+ifdef UV
+	$(UV) venv --quiet --clear --python $(PYTHON) $(@D)
+	$(UV) pip install --python $(@D)/bin/python $(PIP_OPTIONS) $<
+else
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --disable-pip-version-check $(PIP_OPTIONS) $<
+endif
+	@touch $@
 
-demo: $(READY) ## gate some twenty jobs of a local stand-in API (or, with FINI_API_KEY and JOB_IDS set, real ones)
-	$(BIN)/python -m demo
+demo: $(VENV)/runtime/.ready ## gate about 20 jobs of a local stand-in API, or real jobs if FINI_API_KEY and JOB_IDS are set
+	$(VENV)/runtime/bin/python -m demo
 
-bench: $(READY) ## measure how fast the gate is beside its peers (ARGS='cost start': some sections); writes bench/RESULTS.md
-	$(BIN)/python -m bench $(ARGS)
+test: $(VENV)/test/.ready ## run all tests that need no Docker engine, in parallel (ARGS='-n 0': in one process)
+	$(VENV)/test/bin/python -m pytest -m 'not e2e' --numprocesses auto --cov --cov-report=term $(ARGS)
 
-test: $(READY) ## run all tests but those that need a Docker engine
-	$(BIN)/python -m pytest -m 'not e2e' --cov --cov-report=term $(ARGS)
+# find-python VERSION: the first on the path or in pyenv that can create virtual environments (Debian's may not).
+find-python = $(firstword $(foreach python,python$1 $(wildcard $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions/$1.*/bin/python),\
+	$(shell $(python) -c 'import ensurepip, sys; print(sys.executable)' 2>/dev/null)))
 
-test-all: ## run all tests but those that need a Docker engine on every Python that is there (PYTHONS='3.11 3.13': on these)
-	.ci/test-all $(PYTHONS)
+test-all: $(PYTHONS:%=test-%) ## run the tests on every supported Python that is installed (PYTHONS='3.11 3.13': on these)
+	@$(if $(strip $(foreach version,$(PYTHONS),$(call find-python,$(version)))),,echo 'found none of Python $(PYTHONS)'; exit 1)
 
-e2e: $(READY) ## build the image, run it as the runner does, run workflows under act, and draw summaries in a browser
-	$(BIN)/python -m pytest -m e2e -p no:randomly tests/e2e tests/picture
+test-3.%:
+	$(if $(call find-python,3.$*),\
+		$(MAKE) --no-print-directory test PYTHON=$(call find-python,3.$*) VENV=$(VENV)-3.$*,\
+		@echo 'Python 3.$* is not installed: skipped')
 
-chaos: $(READY) ## run thousands of gates against a model of the API with faults, and some over real sockets
-	$(BIN)/python tests/chaos/campaign.py --gates 10000 --sockets 200 --seed 1 $(ARGS)
+e2e: $(VENV)/e2e/.ready ## build the image, run it as a runner does, run workflows under act, draw summaries in a browser
+	$(VENV)/e2e/bin/python -m pytest -m e2e -p no:randomly tests/e2e tests/picture $(ARGS)
 
-fuzz: $(READY) ## feed the gate 100,000 ID files, inputs and answers that were made up or spoiled
-	$(BIN)/python tests/fuzz/fuzz.py --cases 100000 --seed 1 $(ARGS)
+chaos: $(VENV)/test/.ready ## run 10,000 gates against a simulated faulty API, and 200 more over real sockets
+	$(VENV)/test/bin/python tests/chaos/campaign.py --gates 10000 --sockets 200 --seed 1 $(ARGS)
 
-mutants: $(READY) ## change the code in small ways, and list the changes that no test notices
-	$(BIN)/python tests/mutants/check.py $(ARGS)
+fuzz: $(VENV)/test/.ready ## feed the gate 100,000 generated ID files, inputs and responses
+	$(VENV)/test/bin/python tests/fuzz/fuzz.py --cases 100000 --seed 1 $(ARGS)
 
-picture: $(READY) ## draw the README's picture of a summary
+mutants: $(VENV)/mutants/.ready ## make small changes to the code, and list those that no test notices
+	$(VENV)/mutants/bin/python tests/mutants/check.py $(ARGS)
+
+bench: $(VENV)/runtime/.ready ## measure how fast the gate is (ARGS='cost start': these sections), and write bench/RESULTS.md
+	$(VENV)/runtime/bin/python -m bench $(ARGS)
+
+picture: $(VENV)/runtime/.ready ## draw the README's picture of a job summary
 	docs/picture/provide
-	$(BIN)/python -m docs.picture.draw docs/summary.png
+	$(VENV)/runtime/bin/python -m docs.picture.draw docs/summary.png
 
-rhythm-picture: $(READY) ## draw the README's picture of the rhythm
-	$(BIN)/python -m bench.draw docs/rhythm.png
+interval-picture: $(VENV)/plot/.ready ## draw the picture of polling intervals (docs/performance.md)
+	$(VENV)/plot/bin/python -m bench.draw docs/interval.png
 
 lint: $(LINTS) ## run every linter and the type checker
 
-lint-format: $(READY) ## is all Python formatted?
-	$(BIN)/ruff format --check .
+lint-format: $(VENV)/lint/.ready ## check that all Python code is formatted
+	$(LINT)/ruff format --check .
 
-lint-ruff: $(READY) ## lint all Python
-	$(BIN)/ruff check .
+lint-ruff: $(VENV)/lint/.ready ## lint all Python code
+	$(LINT)/ruff check .
 
-lint-mypy: $(READY) ## check all types
-	$(BIN)/mypy
+lint-mypy: $(VENV)/lint/.ready ## check all types
+	$(LINT)/mypy
 
-lint-codespell: $(READY) ## look for misspelt words
-	$(BIN)/codespell
+lint-codespell: $(VENV)/lint/.ready ## look for misspelled words
+	$(LINT)/codespell
 
-lint-hadolint: $(READY) ## lint the Dockerfile
-	$(BIN)/hadolint Dockerfile
+lint-hadolint: $(VENV)/lint/.ready ## lint the Dockerfile
+	$(LINT)/hadolint Dockerfile
 
-lint-shellcheck: $(READY) ## lint every shell script, by its first line
-	git grep --untracked --files-with-matches '^#!.*sh$$' -- ':!*.md' | xargs $(BIN)/shellcheck
+lint-shellcheck: $(VENV)/lint/.ready ## lint every shell script
+	$(SHELL_SCRIPTS) | xargs $(LINT)/shellcheck
 
-lint-schemas: $(READY) ## hold action.yml, workflows, forms and dependabot.yml to their schemas
-	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions action.yml
-	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml examples/*.yml
-	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
-	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
-	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
+lint-schemas: $(VENV)/lint/.ready ## validate action.yml, workflows, issue forms and dependabot.yml against their schemas
+	$(LINT)/check-jsonschema --builtin-schema vendor.github-actions action.yml
+	$(LINT)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml examples/*.yml
+	$(LINT)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(LINT)/check-jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	$(LINT)/check-jsonschema --builtin-schema vendor.github-issue-forms $(ISSUE_FORMS)
 
-lint-actionlint: $(READY) ## lint all workflows and the scripts in them
-	$(BIN)/actionlint -shellcheck $(BIN)/shellcheck -pyflakes= .github/workflows/*.yml examples/*.yml
+lint-actionlint: $(VENV)/lint/.ready ## lint all workflows and the scripts in them
+	$(LINT)/actionlint -shellcheck $(LINT)/shellcheck -pyflakes= .github/workflows/*.yml examples/*.yml
 
-lint-zizmor: $(READY) ## look for weaknesses in action.yml, workflows and dependabot.yml
-	$(BIN)/zizmor --offline --quiet --persona pedantic --config .ci/zizmor.yml action.yml .github examples/*.yml
+lint-zizmor: $(VENV)/lint/.ready ## look for security weaknesses in action.yml, workflows and dependabot.yml
+	$(LINT)/zizmor --offline --quiet --persona pedantic --config .ci/zizmor.yml action.yml .github examples/*.yml
 
-lint-audit: $(READY) ## look for known vulnerabilities of the locked packages, where their database can be reached
-	.ci/audit $(BIN)/pip-audit
+lint-audit: $(VENV)/lint/.ready ## look for known vulnerabilities in the locked packages, if the database is reachable
+	.ci/audit $(LINT)/pip-audit requirements/*.txt
 
-format: $(READY) ## format the code
-	$(BIN)/ruff format .
-	$(BIN)/ruff check --fix .
+format: $(VENV)/lint/.ready ## format all Python code
+	$(LINT)/ruff format .
+	$(LINT)/ruff check --fix .
 
-hooks: $(READY) ## let git run the linters before each commit, those that the change concerns
-	$(BIN)/pre-commit install
+hooks: $(VENV)/lint/.ready ## have git run the linters that concern a commit before it is made
+	$(LINT)/pre-commit install
 
-lock: ## lock the dependencies anew (needs uv): requirements.txt for the image, requirements-dev.txt for development
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command 'make lock' --output-file requirements.txt pyproject.toml
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command 'make lock' --constraint requirements.txt --group dev --output-file requirements-dev.txt pyproject.toml
+COMPILE = $(VENV)/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--custom-compile-command 'make lock' $(ARGS)
+lock: $(VENV)/lock/.ready ## write the lock files (ARGS='--upgrade-package requests': with its newest version)
+	$(COMPILE) --group lock --output-file requirements/lock.txt
+	$(COMPILE) --output-file requirements/runtime.txt pyproject.toml
+	$(COMPILE) --constraints requirements/runtime.txt --group test --output-file requirements/test.txt pyproject.toml
+	for purpose in lint e2e mutants plot; do \
+		$(COMPILE) --constraints requirements/test.txt --group "$$purpose" \
+			--output-file "requirements/$$purpose.txt" pyproject.toml || exit; \
+	done
 
-clean: ## remove what the other targets made
-	rm -rf $(VENV) .venv-* .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache mutants docs/picture/node_modules
+clean: ## remove everything that the other targets made
+	rm -rf $(VENV) $(VENV)-* .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache mutants docs/picture/node_modules

@@ -1,29 +1,29 @@
 #!/usr/local/bin/python -Iu
-"""What the container starts: `python -I -u /fini-gate/entrypoint.py`, by its ENTRYPOINT or by the line above."""
+"""What the container runs: `python -I -u /fini-gate/entrypoint.py`, through its ENTRYPOINT or the line above."""
 
 import gc
 import os
 import sys
 
-# Isolated, Python imports nothing from beside its script, nor from the folder that it starts in (the user's checkout).
-sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))  # noqa: PTH120 - pathlib takes long to import
+# In isolated mode Python imports nothing from the script's folder, nor from the current one (the user's checkout).
+sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))  # noqa: PTH120 - pathlib is slow to import
 
 from fini_gate.executor import InterruptibleExecutor
 
 if __name__ == "__main__":
-    # The variables of earlier steps come along. By these OpenSSL would load code out of a file that one of them names,
-    # and the secrets of each connection be written down.
+    # Earlier steps can set variables. These two would make OpenSSL load code that a file names, or write down the
+    # secrets of each connection.
     for name in ("OPENSSL_CONF", "SSLKEYLOGFILE"):
         os.environ.pop(name, None)
 
-    # What the gate makes are jobs, very many of them, that last to its end: there is seldom anything to be found.
+    # The gate creates very many jobs that live until it ends, so that collecting garbage rarely finds any.
     gc.set_threshold(100_000)
-    # First of all, since the rest takes a while to import: until then a SIGTERM would not be heard.
+    # Before the remaining imports, which take a while: without handlers a SIGTERM would be ignored.
     executor = InterruptibleExecutor()
     executor.install_signal_handlers()
 
     from fini_gate.main import main
 
     exit_code = main(os.environ, executor)
-    # All is written. An interpreter that shuts down takes its time over that many jobs, and hears signals meanwhile.
+    # Everything is written. With that many jobs a regular shutdown is slow, and could still be interrupted by a signal.
     os._exit(exit_code)

@@ -1,6 +1,6 @@
-"""Runs `entrypoint.py` as the container would, and shows the log, the outputs and the summary.
+"""Run `entrypoint.py` like the container does, and show the log, the outputs and the summary.
 
-With FINI_API_KEY and JOB_IDS in the environment it gates those jobs at Fini, else the scenario's at a local stand-in.
+If FINI_API_KEY and JOB_IDS are set, the gate waits for those jobs at Fini, else for a scenario's at a local stand-in.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ def main() -> int:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fini-gate-demo-")))
         inputs = stack.enter_context(_inputs(os.environ))
         exit_code = _run_gate(inputs, folder)
-        print(f"\n--- exit code {exit_code}; what later steps can read:")
+        print(f"\n--- exit code {exit_code}; the outputs, which later steps can read:")
         for name, value in _read_outputs(folder / "output").items():
             print(f"{name:22} {value}")
         print("\n--- the job summary (Markdown):")
@@ -33,13 +33,13 @@ def main() -> int:
 
 @contextlib.contextmanager
 def _inputs(environ: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
-    """The inputs that a workflow would give, and the API that they lead to."""
+    """Provide the inputs that a workflow would set, while the API that they name is running."""
     if environ.get("FINI_API_KEY") and environ.get("JOB_IDS"):
         yield {"api-key": environ["FINI_API_KEY"], "job-ids": environ["JOB_IDS"], "article-details": "true"}
         return
     scenario = Scenario.load(SCENARIO)
     with FakeFini(scenario) as api:
-        print(f"--- {len(scenario.jobs)} jobs at a stand-in for Fini's API on {api.url}\n", flush=True)
+        print(f"--- {len(scenario.jobs)} jobs at a local stand-in for Fini's API, {api.url}\n", flush=True)
         yield {
             "api-key": next(iter(scenario.api_keys)),
             "job-ids": "\n".join(job.id for job in scenario.jobs),
@@ -53,9 +53,9 @@ def _run_gate(inputs: Mapping[str, str], folder: Path) -> int:
     workspace.mkdir()
     for name in ("output", "summary"):
         (folder / name).touch()
-    kept = {name: value for name, value in os.environ.items() if name.upper().endswith(("_PROXY", "_CA_BUNDLE"))}
+    network = {name: value for name, value in os.environ.items() if name.upper().endswith(("_PROXY", "_CA_BUNDLE"))}
     environ = {
-        **kept,
+        **network,
         **{f"INPUT_{name.upper()}": value for name, value in inputs.items()},
         "GITHUB_OUTPUT": str(folder / "output"),
         "GITHUB_STEP_SUMMARY": str(folder / "summary"),
@@ -66,12 +66,12 @@ def _run_gate(inputs: Mapping[str, str], folder: Path) -> int:
         while True:
             try:
                 return gate.wait()
-            except KeyboardInterrupt:  # the gate hears it too, and ends by itself
+            except KeyboardInterrupt:  # the gate receives it too, and ends by itself
                 continue
 
 
 def _read_outputs(path: Path) -> dict[str, str]:
-    """Read a file of `name<<delimiter`, the value's lines, `delimiter`."""
+    """Read a file of outputs: `name<<delimiter`, the lines of the value, `delimiter`."""
     outputs = {}
     lines = iter(path.read_text(encoding="utf-8").split("\n")[:-1])
     for line in lines:

@@ -1,13 +1,14 @@
-"""A local stand-in for Fini's API: real sockets on loopback, jobs and faults read from a scenario.
+"""A local stand-in for Fini's API: real sockets on loopback, with jobs and faults from a scenario.
 
-In a test: `with FakeFini(Scenario.from_mapping({...})) as api:` and talk to `api.url`.
+In a test: `with FakeFini(Scenario.from_mapping({...})) as api:`, then send requests to `api.url`.
 On the command line: `python -m fake_fini --help`.
 
-The order in which to read the modules: `reading` → `scenario` (and `faults`) → `state` → `api` → `server`.
+Read the modules in this order: reading, jobs, workspace, messages, routes, faults, scenario, server.
 """
 
+from fake_fini.messages import Request
 from fake_fini.reading import ScenarioError
 from fake_fini.scenario import Scenario
-from fake_fini.server import FakeFini, RecordedRequest
+from fake_fini.server import FakeFini
 
-__all__ = ["FakeFini", "RecordedRequest", "Scenario", "ScenarioError"]
+__all__ = ["FakeFini", "Request", "Scenario", "ScenarioError"]

@@ -1,508 +1,200 @@
-"""Everything that can go wrong with an answer, one kind a row in `KINDS`, and when it is to go wrong.
-
-A fault has two halves: how it changes the answer, and how the answer is put on the wire. Most kinds use one of them.
-"""
+"""Everything that can go wrong with a response: `KINDS` lists it."""
 
 import json
 import math
-import re
 import sys
 import zlib
-from collections.abc import Callable, Container, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from functools import cache
-from typing import Any, Final, Protocol, Self, TypeAlias
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple, TypeAlias
 from uuid import uuid4
 
-from fake_fini.answers import JSON_TYPE, Answer, error_answer
-from fake_fini.reading import DURATION_FORM, Node
+from fake_fini.messages import JSON_TYPE, Response, Step, error_response
+from fake_fini.reading import Node, Parser, accept, duration, duration_or, read_arguments, text, whole_number
 
-ROUTE_NAMES: Final = ("status", "articles", "generate", "bulk")
+Fault: TypeAlias = Callable[[Response], Response]
+"""Turns the correct response into the one that is sent."""
+_Row: TypeAlias = dict[str, Any]
 
-_FOREVER: Final = "forever"
-_MEGABYTE: Final = 1_000_000
-_MOST_MEGABYTES: Final = 10_000
-_CHUNK: Final = b" " * 65_536
-_MOST_ROWS: Final = 100_000
-_EVERY: Final = re.compile(r"every ([1-9][0-9]{0,8})")
-_SPAN: Final = re.compile(r"([1-9][0-9]{0,8})-([1-9][0-9]{0,8})?")
-_FIRST_STATUS: Final = 200
-_LAST_STATUS: Final = 599
-# What would follow one of these is the next answer to the client.
+_SPACES: Final = b" " * 1_000_000
+_HTML: Final = b"<!DOCTYPE html>\n<html><head><title>One moment</title></head><body><h1>One moment</h1></body></html>\n"
+_NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
+# A client takes a body after one of these for the next response.
 _STATUSES_WITHOUT_BODY: Final = (204, 304)
-_PROXY_PAGE: Final = (
-    "<!DOCTYPE html>\n<html><head><title>One moment</title></head>"
-    "<body><h1>One moment</h1><p>The proxy is looking for the service.</p></body></html>\n"
-)
+_REQUIRED: Final = object()
 
 
-class Wire(Protocol):
-    """The connection as a fault sees it. Every method may raise OSError: the client has left."""
+class Kind(NamedTuple):
+    """A kind of fault. `make` takes its value (for the bare name, the default) and its options as keyword arguments."""
 
-    def send(self, data: bytes) -> None:
-        """Send these bytes now."""
-
-    def pause(self, seconds: float) -> None:
-        """Wait, shorter where the server ends."""
-
-    def wait_for_client_to_leave(self, seconds: float) -> None:
-        """Wait until the client closes the connection, or for so long."""
-
-    def reset(self) -> None:
-        """End the connection with RST."""
+    make: Callable[..., Fault]
+    parse: Parser
+    default: object = _REQUIRED
 
 
-def _send_whole(answer: Answer, wire: Wire) -> None:
-    wire.send(answer.whole())
+def read_fault(node: Node) -> Fault:
+    """Read `do`: the name of a kind, or a mapping from it to its value, with options beside it."""
+    given = dict(node.value) if isinstance(node.value, Mapping) else {}
+    name = next((name for name in KINDS if name in given or name == node.value), None)
+    if name is None:
+        raise node.error(f"one of {', '.join(KINDS)}")
+    make, parse, value = KINDS[name]
+    if name in given:
+        value = parse(Node(given.pop(name), f"{node.place}.{name}"))
+    if value is _REQUIRED:
+        raise node.error(f"{name} with a value")
+    return make(value, **read_arguments(Node(given, node.place), make))
 
 
-@dataclass(frozen=True)
-class Fault:
-    """What is wrong with an answer."""
-
-    alter: Callable[[Answer], Answer] = lambda answer: answer
-    send: Callable[[Answer, Wire], None] = _send_whole
-    sends_status: bool = True
-    ends_connection: bool = False
+def _plain(fault: Fault) -> Kind:
+    """Return a kind that takes no value."""
+    return Kind(lambda _: fault, accept(lambda value: value is None, "no value"), None)
 
 
-NO_FAULT: Final = Fault()
+def _altered(headers: Mapping[str, str] = _NO_HEADERS, **fields: Any) -> Fault:  # noqa: ANN401 - each has its own type
+    """Return a fault that adds headers and replaces fields."""
+    return lambda response: replace(response, headers={**response.headers, **headers}, **fields)
 
 
-# --- Changes to the answer ---------------------------------------------------------------------------------------
+def _with_rows(change: Callable[[list[_Row]], list[_Row]]) -> Fault:
+    """Return a fault that changes rows; a response without rows stays as it is."""
 
-Row: TypeAlias = dict[str, Any]
-
-
-def _status(value: Node, options: Mapping[str, Node]) -> Fault:
-    status = value.whole_number(_FIRST_STATUS, _LAST_STATUS)
-    headers = {name: header.text() for name, header in options["headers"].entries().items()}
-    body = options["body"].text_or_null()
-    content_type = options["content-type"].text()
-    date_node = options["retry-after-date"]
-    date_seconds = None if date_node.value is None else date_node.seconds()
-
-    def alter(answer: Answer) -> Answer:
-        date = {} if date_seconds is None else {"Retry-After": _http_date(date_seconds)}
-        encoded = error_answer(status).body if body is None else body.encode()
-        return answer.but(
-            status=status,
-            body=b"" if status in _STATUSES_WITHOUT_BODY else encoded,
-            headers={"Content-Type": content_type, **date, **headers},
-        )
-
-    return Fault(alter)
-
-
-def _http_date(seconds_from_now: float) -> str:
-    return format_datetime(datetime.now(UTC) + timedelta(seconds=seconds_from_now), usegmt=True)
-
-
-def _body(content: bytes, content_type: str) -> Fault:
-    return Fault(lambda answer: answer.but(status=200, body=content, headers={"Content-Type": content_type}))
-
-
-def _redirect(value: Node, _: Mapping[str, Node]) -> Fault:
-    location = value.text()
-    return Fault(lambda answer: answer.but(status=302, body=b"", headers={"Location": location}))
-
-
-def _mislabel(value: Node, _: Mapping[str, Node]) -> Fault:
-    content_type = value.text()
-    return Fault(lambda answer: answer.but(headers={"Content-Type": content_type}))
-
-
-def _encode(value: Node, _: Mapping[str, Node]) -> Fault:
-    charset = value.text()
-    try:
-        "".encode(charset)
-    except (LookupError, ValueError):
-        raise value.error("a character encoding that Python knows, such as utf-16") from None
-
-    def alter(answer: Answer) -> Answer:
-        body = answer.body.decode().encode(charset, "replace")
-        return answer.but(body=body, headers={"Content-Type": f"application/json; charset={charset}"})
-
-    return Fault(alter)
-
-
-def _cut_short(answer: Answer) -> Answer:
-    return answer.but(body=answer.body[: len(answer.body) // 2])
-
-
-def _gzip_bomb(value: Node, _: Mapping[str, Node]) -> Fault:
-    megabytes = value.whole_number(1, _MOST_MEGABYTES)
-    return Fault(
-        lambda answer: answer.but(
-            status=200, body=_packed(megabytes), headers={"Content-Type": JSON_TYPE, "Content-Encoding": "gzip"}
-        )
-    )
-
-
-@cache
-def _packed(megabytes: int) -> bytes:
-    # 16 + 15: a gzip header, the largest window.
-    packer = zlib.compressobj(9, zlib.DEFLATED, 16 + 15)
-    return b"".join(packer.compress(b" " * _MEGABYTE) for _ in range(megabytes)) + packer.flush()
-
-
-def _rows(change: Callable[[list[Row]], list[Row]]) -> Fault:
-    """A fault that changes the rows of an answer that has rows, and leaves any other as it is."""
-
-    def alter(answer: Answer) -> Answer:
-        payload = json.loads(answer.body)
+    def alter(response: Response) -> Response:
+        payload = json.loads(response.body)
         if isinstance(payload, list):
             payload = change(payload)
         elif isinstance(payload.get("jobs"), list):
-            payload = {**payload, "jobs": change(payload["jobs"])}
-        return answer.but(body=json.dumps(payload).encode())
+            payload["jobs"] = change(payload["jobs"])
+        return replace(response, body=json.dumps(payload).encode())
 
-    return Fault(alter)
-
-
-def _drop_rows(value: Node, _: Mapping[str, Node]) -> Fault:
-    count = sys.maxsize if value.value == "all" else value.whole_number(1, _MOST_ROWS)
-    return _rows(lambda rows: rows[count:])
+    return alter
 
 
-def _contradict_rows(value: Node, _: Mapping[str, Node]) -> Fault:
-    status = value.text()
-    return _rows(lambda rows: [other for row in rows for other in ({**row, "jobStatus": status}, row)])
+def _status(
+    status: int,
+    *,
+    headers: Mapping[str, str] = _NO_HEADERS,
+    body: str | None = None,
+    content_type: str = JSON_TYPE,
+    retry_after_date: float | None = None,
+) -> Fault:
+    content = error_response(status).body if body is None else body.encode()
+    if status in _STATUSES_WITHOUT_BODY:
+        content = b""
+
+    def alter(response: Response) -> Response:
+        added = {"Content-Type": content_type}
+        if retry_after_date is not None:
+            date = datetime.now(UTC) + timedelta(seconds=retry_after_date)
+            added["Retry-After"] = format_datetime(date, usegmt=True)
+        return _altered({**added, **headers}, status=status, body=content)(response)
+
+    return alter
 
 
-def _alien_rows(value: Node, _: Mapping[str, Node]) -> Fault:
-    count = value.whole_number(1, _MOST_ROWS)
-
-    def alien() -> Row:
-        return {"id": str(uuid4()), "jobStatus": "COMPLETED", "hcArticleId": str(uuid4())}
-
-    return _rows(lambda rows: [*(alien() for _ in range(count)), *rows])
+def _half(body: bytes) -> bytes:
+    return body[: len(body) // 2]
 
 
-# --- Ways over the wire --------------------------------------------------------------------------------------------
+def _hang_up_midway(response: Response) -> Response:
+    return replace(response, steps=(response.head(len(response.body)), _half(response.body)), ending="close")
 
 
-def _hang_up_midway(answer: Answer, wire: Wire) -> None:
-    wire.send(answer.head(content_length=len(answer.body)) + answer.body[: len(answer.body) // 2])
+def _drip(interval: float, *, endless: bool = False) -> Fault:
+    def steps(response: Response) -> Iterator[Step]:
+        yield response.head(None if endless else len(response.body))
+        for byte in response.body:
+            yield interval
+            yield bytes([byte])
+        while endless:
+            yield interval
+            yield b" "
+
+    return lambda response: replace(response, steps=steps(response), ending="close" if endless else "keep")
 
 
-def _hang(value: Node, _: Mapping[str, Node]) -> Fault:
-    seconds = value.seconds_or(_FOREVER)
-    return Fault(send=lambda _, wire: wire.wait_for_client_to_leave(seconds), sends_status=False, ends_connection=True)
+def _huge(megabytes: int) -> Fault:
+    def alter(response: Response) -> Response:
+        chunks = [*[_SPACES] * (megabytes - 1), _SPACES[len(response.body) :], response.body]
+        return replace(response, steps=(response.head(sum(map(len, chunks))), *chunks))
+
+    return alter
 
 
-def _delay(value: Node, _: Mapping[str, Node]) -> Fault:
-    seconds = value.seconds()
-
-    def send(answer: Answer, wire: Wire) -> None:
-        wire.pause(seconds)
-        wire.send(answer.whole())
-
-    return Fault(send=send)
+@cache
+def _compressed_spaces(megabytes: int) -> bytes:
+    # 16 + 15: a gzip header, the largest window.
+    compressor = zlib.compressobj(9, zlib.DEFLATED, 16 + 15)
+    return b"".join(compressor.compress(_SPACES) for _ in range(megabytes)) + compressor.flush()
 
 
-def _drip(value: Node, options: Mapping[str, Node]) -> Fault:
-    interval_seconds = value.seconds()
-    is_endless = options["endless"].switch()
-
-    def send(answer: Answer, wire: Wire) -> None:
-        wire.send(answer.head(content_length=None if is_endless else len(answer.body)))
-        for byte in answer.body:
-            wire.pause(interval_seconds)
-            wire.send(bytes([byte]))
-        while is_endless:
-            wire.pause(interval_seconds)
-            # White space after JSON is still JSON.
-            wire.send(b" ")
-
-    return Fault(send=send, ends_connection=is_endless)
+def _gzip_bomb(megabytes: int) -> Fault:
+    alter = _altered({"Content-Type": JSON_TYPE, "Content-Encoding": "gzip"}, status=200)
+    return lambda response: replace(alter(response), body=_compressed_spaces(megabytes))
 
 
-def _huge(value: Node, _: Mapping[str, Node]) -> Fault:
-    size = value.whole_number(1, _MOST_MEGABYTES) * _MEGABYTE
-
-    def send(answer: Answer, wire: Wire) -> None:
-        # The right answer at the end of much white space: too large is all that is wrong with it.
-        padding = max(0, size - len(answer.body))
-        wire.send(answer.head(content_length=padding + len(answer.body)))
-        for start in range(0, padding, len(_CHUNK)):
-            wire.send(_CHUNK[: padding - start])
-        wire.send(answer.body)
-
-    return Fault(send=send)
+def _garbage(body: str, *, content_type: str = JSON_TYPE) -> Fault:
+    return _altered({"Content-Type": content_type}, status=200, body=body.encode())
 
 
-# --- The table -----------------------------------------------------------------------------------------------------
+def _is_charset(value: object) -> bool:
+    try:
+        "".encode(str(value))
+    except (LookupError, ValueError):
+        return False
+    return isinstance(value, str)
 
 
-class _Required:
-    """The default of what has none."""
+def _encode(charset: str) -> Fault:
+    alter = _altered({"Content-Type": f"application/json; charset={charset}"})
+    return lambda response: replace(alter(response), body=response.body.decode().encode(charset, "replace"))
 
 
-_REQUIRED: Final = _Required()
+def _contradict_rows(status: str) -> Fault:
+    return _with_rows(lambda rows: [sent for row in rows for sent in ({**row, "jobStatus": status}, row)])
 
 
-@dataclass(frozen=True, kw_only=True)
-class Kind:
-    """One kind of fault: its name, its value where the scenario gives none, its options with their defaults."""
-
-    name: str
-    read: Callable[[Node, Mapping[str, Node]], Fault]
-    example: str
-    meaning: str
-    value: object = _REQUIRED
-    options: Mapping[str, object] = field(default_factory=dict)
+def _alien() -> _Row:
+    return {"id": str(uuid4()), "jobStatus": "COMPLETED", "hcArticleId": str(uuid4())}
 
 
-def _fixed(fault: Fault) -> Callable[[Node, Mapping[str, Node]], Fault]:
-    """A kind that takes no value."""
+_megabytes: Final = whole_number(1, 10_000)
+_row_count: Final = whole_number(1, 100_000)
 
-    def read(value: Node, _: Mapping[str, Node]) -> Fault:
-        if value.value is not None:
-            raise value.error("no value")
-        return fault
 
-    return read
+def _row_count_or_all(node: Node) -> int:
+    return sys.maxsize if node.value == "all" else int(_row_count(node))
 
 
 KINDS: Final[Mapping[str, Kind]] = {
-    kind.name: kind
-    for kind in (
-        Kind(
-            name="status",
-            read=_status,
-            options={"headers": {}, "body": None, "content-type": JSON_TYPE, "retry-after-date": None},
-            example='{status: 429, headers: {Retry-After: "2"}}',
-            meaning="this status instead; options: headers, body (a text; without it, Fini's error JSON), content-type,"
-            " retry-after-date (a duration: Retry-After as the date so far from now)",
-        ),
-        Kind(
-            name="redirect",
-            read=_redirect,
-            example='{redirect: "http://127.0.0.1:1/"}',
-            meaning="a redirect to there, by 302",
-        ),
-        Kind(
-            name="reset",
-            read=_fixed(Fault(send=lambda _, wire: wire.reset(), sends_status=False, ends_connection=True)),
-            value=None,
-            example="reset",
-            meaning="the connection is reset (RST) without an answer",
-        ),
-        Kind(
-            name="hang-up",
-            read=_fixed(Fault(send=lambda _, __: None, sends_status=False, ends_connection=True)),
-            value=None,
-            example="hang-up",
-            meaning="the connection is closed without an answer",
-        ),
-        Kind(
-            name="hang-up-midway",
-            read=_fixed(Fault(send=_hang_up_midway, ends_connection=True)),
-            value=None,
-            example="hang-up-midway",
-            meaning="the connection is closed after half of the body that the headers promise",
-        ),
-        Kind(
-            name="hang",
-            read=_hang,
-            value=_FOREVER,
-            example="{hang: 5s}",
-            meaning="nothing is answered; the connection is closed after so long, or never (forever, which the bare"
-            " word means)",
-        ),
-        Kind(name="delay", read=_delay, example="{delay: 5s}", meaning="the right answer, so much later"),
-        Kind(
-            name="drip",
-            read=_drip,
-            options={"endless": False},
-            example="{drip: 50ms, endless: true}",
-            meaning="the right answer, its body one byte at a time at this interval; option: endless (white space goes"
-            " on dripping after it)",
-        ),
-        Kind(name="huge", read=_huge, example="{huge: 100}", meaning="the right answer, so many megabytes long"),
-        Kind(
-            name="gzip-bomb",
-            read=_gzip_bomb,
-            example="{gzip-bomb: 1000}",
-            meaning="200, a small gzip body that unpacks to so many megabytes",
-        ),
-        Kind(
-            name="empty",
-            read=_fixed(_body(b"", JSON_TYPE)),
-            value=None,
-            example="empty",
-            meaning="200 without a body",
-        ),
-        Kind(
-            name="garbage",
-            read=lambda value, options: _body(value.text().encode(), options["content-type"].text()),
-            options={"content-type": JSON_TYPE},
-            example='{garbage: "null"}',
-            meaning="200 with this body; option: content-type",
-        ),
-        Kind(
-            name="html",
-            read=_fixed(_body(_PROXY_PAGE.encode(), "text/html; charset=utf-8")),
-            value=None,
-            example="html",
-            meaning="200 with a proxy's HTML page",
-        ),
-        Kind(
-            name="not-json",
-            read=_fixed(Fault(_cut_short)),
-            value=None,
-            example="not-json",
-            meaning="the first half of the right body, as if it were all",
-        ),
-        Kind(
-            name="mislabel",
-            read=_mislabel,
-            example="{mislabel: text/html}",
-            meaning="the right answer under this content type",
-        ),
-        Kind(
-            name="encode",
-            read=_encode,
-            example="{encode: utf-16}",
-            meaning="the right answer in this character encoding, and labelled so",
-        ),
-        Kind(
-            name="drop-rows",
-            read=_drop_rows,
-            value="all",
-            example="{drop-rows: 2}",
-            meaning="the first so many rows are left out, or all of them (all, which the bare word means)",
-        ),
-        Kind(
-            name="double-rows",
-            read=_fixed(_rows(lambda rows: [row for row in rows for _ in range(2)])),
-            value=None,
-            example="double-rows",
-            meaning="each row is given twice",
-        ),
-        Kind(
-            name="contradict-rows",
-            read=_contradict_rows,
-            value="COMPLETED",
-            example="{contradict-rows: FAILED}",
-            meaning="each row is given twice, first with this status (COMPLETED)",
-        ),
-        Kind(
-            name="reverse-rows",
-            read=_fixed(_rows(lambda rows: rows[::-1])),
-            value=None,
-            example="reverse-rows",
-            meaning="the rows come in reverse order",
-        ),
-        Kind(
-            name="alien-rows",
-            read=_alien_rows,
-            value=1,
-            example="{alien-rows: 3}",
-            meaning="so many rows (1) of completed jobs that nobody asked for come first",
-        ),
-        Kind(
-            name="rows-without-ids",
-            read=_fixed(
-                _rows(lambda rows: [{name: value for name, value in row.items() if name != "id"} for row in rows])
-            ),
-            value=None,
-            example="rows-without-ids",
-            meaning="each row lacks its id",
-        ),
-    )
+    "status": Kind(_status, whole_number(200, 599)),
+    "redirect": Kind(lambda location: _altered({"Location": location}, status=302, body=b""), text),
+    "reset": _plain(_altered(status=None, steps=(), ending="reset")),
+    "hang-up": _plain(_altered(status=None, steps=(), ending="close")),
+    "hang-up-midway": _plain(_hang_up_midway),
+    "hang": Kind(lambda wait: _altered(status=None, steps=(wait,), ending="close"), duration_or("forever"), math.inf),
+    "delay": Kind(lambda wait: lambda response: replace(response, steps=(wait, response.to_bytes())), duration),
+    "drip": Kind(_drip, duration),
+    "huge": Kind(_huge, _megabytes),
+    "gzip-bomb": Kind(_gzip_bomb, _megabytes),
+    "empty": _plain(_altered({"Content-Type": JSON_TYPE}, status=200, body=b"")),
+    "garbage": Kind(_garbage, text),
+    "html": _plain(_altered({"Content-Type": "text/html; charset=utf-8"}, status=200, body=_HTML)),
+    "not-json": _plain(lambda response: replace(response, body=_half(response.body))),
+    "mislabel": Kind(lambda content_type: _altered({"Content-Type": content_type}), text),
+    "encode": Kind(_encode, accept(_is_charset, "a character encoding that Python knows, such as utf-16")),
+    "drop-rows": Kind(lambda count: _with_rows(lambda rows: rows[count:]), _row_count_or_all, sys.maxsize),
+    "double-rows": _plain(_with_rows(lambda rows: [row for row in rows for _ in range(2)])),
+    "contradict-rows": Kind(_contradict_rows, text, "COMPLETED"),
+    "reverse-rows": _plain(_with_rows(lambda rows: rows[::-1])),
+    "alien-rows": Kind(
+        lambda count: _with_rows(lambda rows: [*(_alien() for _ in range(count)), *rows]), _row_count, 1
+    ),
+    "rows-without-ids": _plain(
+        _with_rows(lambda rows: [{key: row[key] for key in row if key != "id"} for row in rows])
+    ),
 }
-
-
-def _fault(node: Node) -> Fault:
-    """Read `do`: the name of a kind, or a mapping from it to its value with its options beside it."""
-    mapping = {node.value: _REQUIRED} if isinstance(node.value, str) else node.value
-    name = next((key for key in mapping if key in KINDS), None) if isinstance(mapping, Mapping) else None
-    if name is None:
-        raise node.error(f"one of {', '.join(KINDS)}")
-    kind = KINDS[name]
-    given = {} if isinstance(node.value, str) else node.value
-    fields = Node(given, node.place).fields({name: kind.value, **kind.options})
-    if fields[name].value is _REQUIRED:
-        raise node.error(f"a value too, such as {kind.example}")
-    return kind.read(fields[name], fields)
-
-
-# --- When ----------------------------------------------------------------------------------------------------------
-
-_RULE_KEYS: Final[Mapping[str, object]] = {
-    "route": "status",
-    "requests": "all",
-    "between": None,
-    "more-ids-than": None,
-    "at-most": None,
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class FaultRule:
-    """A fault and when it happens: all conditions must hold."""
-
-    fault: Fault
-    route: str
-    requests: Container[int]
-    """Which requests to the route, counted from 1."""
-    from_seconds: float
-    until_seconds: float
-    more_ids_than: int
-    at_most: float
-    """How many times the fault may happen; infinity is no limit."""
-
-    @classmethod
-    def from_node(cls, node: Node) -> Self:
-        """Read one entry of `faults`."""
-        fields = node.fields(_RULE_KEYS, required="do")
-        from_seconds, until_seconds = _between_seconds(fields["between"])
-        more_ids_than, at_most = fields["more-ids-than"], fields["at-most"]
-        return cls(
-            fault=_fault(fields["do"]),
-            route=fields["route"].one_of(*ROUTE_NAMES),
-            requests=_requests(fields["requests"]),
-            from_seconds=from_seconds,
-            until_seconds=until_seconds,
-            more_ids_than=-1 if more_ids_than.value is None else more_ids_than.whole_number(0, sys.maxsize),
-            at_most=math.inf if at_most.value is None else at_most.whole_number(1, sys.maxsize),
-        )
-
-    def applies(self, route: str, number: int, at_seconds: float, id_count: int) -> bool:
-        """Whether this request is one to go wrong, but for `at_most`."""
-        return (
-            route == self.route
-            and number in self.requests
-            and self.from_seconds <= at_seconds < self.until_seconds
-            and id_count > self.more_ids_than
-        )
-
-
-def _requests(node: Node) -> Container[int]:
-    value = node.value
-    if value == "all":
-        return range(1, sys.maxsize)
-    if isinstance(value, int):
-        return (node.whole_number(1, sys.maxsize),)
-    if isinstance(value, list | tuple):
-        return frozenset(item.whole_number(1, sys.maxsize) for item in node.items())
-    if isinstance(value, str) and (every := _EVERY.fullmatch(value)):
-        return range(int(every[1]), sys.maxsize, int(every[1]))
-    if isinstance(value, str) and (span := _SPAN.fullmatch(value)):
-        first, last = int(span[1]), int(span[2] or sys.maxsize)
-        if first <= last:
-            return range(first, last + 1)
-    raise node.error('a number, a list of numbers, a span such as "5-9" or "5-", "every 3", or all')
-
-
-def _between_seconds(node: Node) -> tuple[float, float]:
-    if node.value is None:
-        return -math.inf, math.inf
-    limits = [limit.seconds() for limit in node.items()]
-    if len(limits) != 2 or limits[0] > limits[1]:  # noqa: PLR2004 - from and until
-        raise node.error(f"a list of two, the earlier first, each {DURATION_FORM}")
-    return limits[0], limits[1]

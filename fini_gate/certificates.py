@@ -1,89 +1,87 @@
-"""What `ca-bundle` holds or names → the certificates of authorities to trust, as PEM."""
+"""Read `ca-bundle`: certificates of authorities to trust in addition to the usual ones, as PEM text or a file."""
 
 import re
 import ssl
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Final
 
 from fini_gate.errors import UsageError
 from fini_gate.escaping import redact
-from fini_gate.files import resolve
+from fini_gate.files import read_bytes, resolve
 from fini_gate.inputs import Inputs, quote
 
-# All authorities that browsers trust make a quarter of it.
+# Four times the size of the bundle of all authorities that browsers trust.
 MAX_BUNDLE_BYTES: Final = 1024**2
-_CERTIFICATE: Final = re.compile("-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----")
+
 _BEGIN: Final = "-----BEGIN "
-# What an error quotes of a text that is no path.
-_BEGINNING_CHARACTERS: Final = 40
+_BEGIN_CERTIFICATE: Final = "-----BEGIN CERTIFICATE-----"
+_CERTIFICATE: Final = re.compile(f"{_BEGIN_CERTIFICATE}[^-]*-----END CERTIFICATE-----")
+# How much of a PEM text errors quote.
+_MAX_NAME_CHARACTERS: Final = 40
 
 
 def read_ca_bundle(inputs: Inputs) -> str:
-    """Give the certificates of `ca-bundle`, one after the other and nothing else; empty where it is not given.
+    """Return the certificates of `ca-bundle` as PEM, without anything else. Empty if the input is not set.
 
     Raises:
-        UsageError: it is neither PEM text nor the path of such a file in the workspace; the text says what it is.
+        UsageError: the input is neither certificates as PEM nor a file of them in the workspace.
     """
     given = inputs.ca_bundle
     if not given:
         return ""
-    is_path = _BEGIN not in given and "\n" not in given
     first_line = redact(given, inputs.api_key).split("\n")[0]
-    name = quote(first_line if is_path else f"{first_line[:_BEGINNING_CHARACTERS]}…")
-    text = _read_text(inputs.workspace, given, name) if is_path else given
-    # A key is refused unseen, whatever else is wrong.
+    if _BEGIN in given or "\n" in given:
+        name = quote(f"{first_line[:_MAX_NAME_CHARACTERS]}…")
+        text = given
+    else:
+        name = quote(first_line)
+        text = _read_file(inputs, name)
+    certificates = _find_certificates(text, name)
+    _check_certificates(certificates, name)
+    return "\n".join(certificates)
+
+
+def _read_file(inputs: Inputs, name: str) -> str:
+    try:
+        path = resolve(inputs.workspace, inputs.ca_bundle)
+    except (OSError, ValueError):
+        raise UsageError(
+            f"Input ca-bundle is {name}: it must be PEM text, or the path of a PEM file inside the workspace."
+        ) from None
+    content = read_bytes(path, MAX_BUNDLE_BYTES, name=name, input_name="ca-bundle")
+    # Certificates are ASCII. Comments between them may be in any encoding.
+    return content.decode(errors="replace")
+
+
+def _find_certificates(text: str, name: str) -> Sequence[str]:
+    # First, so that no other error quotes a private key.
     if "PRIVATE KEY-----" in text:
         raise UsageError(
-            "Input ca-bundle holds a private key (it is not shown here): certificates alone belong there. Take the key"
-            " out, and use a new one where others could read it."
+            "Input ca-bundle contains a private key (not shown here): pass certificates only. If others could have"
+            " read the key, replace it."
         )
-    certificates = _CERTIFICATE.findall(text)
-    count = text.count("-----BEGIN CERTIFICATE-----")
+    certificates: list[str] = _CERTIFICATE.findall(text)
+    count = text.count(_BEGIN_CERTIFICATE)
     if not count:
         raise UsageError(
-            f"Input ca-bundle is {name}, and no certificate is in there: it must be PEM, with -----BEGIN"
-            " CERTIFICATE----- in it, or the path of such a file in the workspace."
+            f"Input ca-bundle is {name}, which contains no certificate: it must be PEM text with -----BEGIN"
+            " CERTIFICATE-----, or the path of such a file in the workspace."
         )
     if len(certificates) < count:
         raise UsageError(
-            f"Input ca-bundle is {name}, and of {count} certificates in there {len(certificates)} are whole: hand it"
-            " over as it was made, to its last line."
+            f"Input ca-bundle is {name}, with {count} certificates of which {len(certificates)} are complete: copy it"
+            " again, to the last line."
         )
+    return certificates
+
+
+def _check_certificates(certificates: Sequence[str], name: str) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     for number, certificate in enumerate(certificates, start=1):
         try:
             context.load_verify_locations(cadata=certificate)
-        except (ssl.SSLError, TypeError):  # the latter where it is not ASCII
+        except (ssl.SSLError, TypeError):  # TypeError: it is not ASCII
             raise UsageError(
-                f"Input ca-bundle is {name}, and certificate {number} of {count} in there is broken: hand it over as it"
-                " was made."
+                f"Input ca-bundle is {name}, in which certificate {number} of {len(certificates)} is damaged: copy it"
+                " again, without changes."
             ) from None
-    return "\n".join(certificates)
-
-
-def _read_text(workspace: Path, given: str, name: str) -> str:
-    try:
-        path = resolve(workspace, given)
-    except (OSError, ValueError):
-        raise UsageError(
-            f"Input ca-bundle is {name}: it must be PEM text, or the path of a PEM file inside the workspace, relative"
-            " to it."
-        ) from None
-    try:
-        # A device never ends, and a pipe may have nobody who writes to it.
-        if not path.is_file():
-            raise UsageError(
-                f"Input ca-bundle names {name}, which is no file in the workspace: check the path, and that an earlier"
-                " step of this job wrote it there."
-            )
-        with path.open("rb") as file:
-            content = file.read(MAX_BUNDLE_BYTES + 1)
-    except OSError as error:
-        raise UsageError(f"File {name} of ca-bundle cannot be read: {error.strerror}.") from None
-    if len(content) > MAX_BUNDLE_BYTES:
-        raise UsageError(
-            f"File {name} of ca-bundle is larger than {MAX_BUNDLE_BYTES // 1024**2} MiB: name one with"
-            " certificates alone."
-        )
-    # Between the certificates, which are ASCII, anything may stand.
-    return content.decode(errors="replace")

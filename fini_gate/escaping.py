@@ -1,41 +1,43 @@
-"""Text made harmless for where it is shown: that of others (the API's, a file's), and what may hold the key. Pure."""
+"""Make text safe to show: redact the API key, and escape foreign text (the API's, a file's). Pure."""
 
 import re
 from typing import Final
 
-# As short as no key is: it would be found in words that have nothing to do with it.
-_SHORTEST_SECRET: Final = 8
-# What means something to Markdown, HTML, or GitHub's additions: links, mentions, emoji, formulas, tables. A hyphen does
-# at the start of a line alone, where no text of others stands; most IDs are full of them.
+# No key is shorter, and a shorter text would be found in unrelated words.
+MIN_SECRET_CHARACTERS: Final = 8
+# Characters with a meaning in Markdown, HTML or GitHub's extensions: links, mentions, emoji, formulas, tables.
+# A hyphen means something only at the start of a line, where no foreign text appears, and most IDs contain several.
 _MARKDOWN: Final = re.compile(r"[\\`*_{}\[\]()<>#+.!|~&@:$]")
-_ENTITIES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+_REPLACEMENTS: Final = {
+    "&": "&amp;",
+    "<": "&lt;",
+    ">": "&gt;",
+    "@": "@\u200b",  # a backslash or an entity would not prevent the mention
+}
 
 
 def redact(text: str, secret: str) -> str:
-    """The text without the API key."""
-    return text.replace(secret, "***") if len(secret) >= _SHORTEST_SECRET else text
+    """Remove the API key from a text."""
+    return text.replace(secret, "***") if len(secret) >= MIN_SECRET_CHARACTERS else text
 
 
 def escape_control(text: str) -> str:
-    """The text on one line, for a log: control characters and the like are spelled out, commands broken up.
+    """Put a text on one line for the log: spell out control characters and the like, and break up commands.
 
-    GitHub's runner obeys `##[command]` anywhere in a line, and takes a lone carriage return for a line's end.
+    GitHub's runner obeys `##[command]` anywhere in a line, and treats a lone carriage return as the end of a line.
     """
     if not text.isprintable():
-        spelled_out = (
+        text = "".join(
             character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
         )
-        text = "".join(spelled_out)
     return text.replace("##[", "## [")
 
 
 def escape_markdown(text: str) -> str:
-    """The text on one line, for a job summary: neither Markdown nor HTML, and nobody is mentioned by it."""
+    """Put a text on one line for the summary: without Markdown or HTML, and without mentioning anybody."""
+    return _MARKDOWN.sub(_escape, escape_control(text))
 
-    def escape(match: re.Match[str]) -> str:
-        character = match.group()
-        if character == "@":
-            return "@\u200b"  # in front of it, or as an entity, the mention would stand
-        return _ENTITIES.get(character) or f"\\{character}"
 
-    return _MARKDOWN.sub(escape, escape_control(text))
+def _escape(match: re.Match[str]) -> str:
+    character = match.group()
+    return _REPLACEMENTS.get(character, f"\\{character}")

@@ -1,70 +1,48 @@
-"""What the Dockerfile's build stage runs: compiles what a gate imports, of its own, its dependencies and the base.
+"""Compile every module that the gate can import; the Dockerfile's build stage runs this.
 
-The base image comes without byte code of the standard library, and all of it would be several times what the gate
-needs. So what the gate's code names is imported, wherever it stands there, and what is loaded then is compiled. No list
-of modules is to be kept, and a test looks at a container whose gates have ended: Python has compiled nothing in it.
+The base image has no byte code of its standard library, and all of it would be too large. So this script imports
+everything that the gate's code names, even inside functions, and compiles the modules that this loads.
 """
 
 import ast
 import codecs
-import contextlib
 import importlib
-import os
 import py_compile
 import sys
+from contextlib import suppress
 from pathlib import Path
-from typing import Final
 
-# Each is laid over the base image's root, as a layer of its own.
-DEPENDENCIES: Final = Path("/added/dependencies")
-CODE: Final = Path("/added/code")
-GATE: Final = CODE / "fini-gate"
+# Each becomes a layer on top of the base image's root.
+DEPENDENCIES = Path("/added/dependencies")
+CODE = Path("/added/code")
 
+sys.path[:0] = [str(CODE / "fini-gate"), *map(str, DEPENDENCIES.rglob("*-packages"))]
+for path in CODE.rglob("*.py"):
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        names = []
+        match node:
+            case ast.Import(aliases):
+                names = [alias.name for alias in aliases]
+            case ast.ImportFrom(str(module), aliases):
+                names = [module, *(f"{module}.{alias.name}" for alias in aliases)]
+            case ast.Constant(str(text)):
+                # If it is the name of an encoding, this imports the encoding's module.
+                with suppress(LookupError, ValueError):
+                    codecs.lookup(text)
+        for name in names:
+            # Not a module, or not in the image, such as rich.
+            with suppress(ImportError):
+                importlib.import_module(name)
 
-def import_what_is_named() -> None:
-    """Do each import of the gate's code, those inside functions too. Encodings are modules that a text names."""
-    for path in GATE.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_bytes())):
-            match node:
-                case ast.Import():
-                    for alias in node.names:
-                        import_if_there(alias.name)
-                case ast.ImportFrom(module=str(name)):
-                    import_if_there(name)
-                case ast.Constant(value=str(name)):
-                    # Any other text.
-                    with contextlib.suppress(LookupError, ValueError):
-                        codecs.lookup(name)
-
-
-def import_if_there(name: str) -> None:
-    """Import a module, unless it is one that the image is without, such as rich."""
-    with contextlib.suppress(ImportError):
-        importlib.import_module(name)
-
-
-def compile_what_is_loaded() -> None:
-    """Compile the modules that are loaded, under the names and to the places that they have in the image."""
-    library = Path(os.__file__).parent
-    for spec in [getattr(module, "__spec__", None) for module in sys.modules.values()]:
-        # The others are built in, frozen, or written in C.
-        if spec is None or spec.cached is None:
-            continue
-        source, target = Path(spec.origin), Path(spec.cached)
-        if source.is_relative_to(library):
-            compile_module(source, source, DEPENDENCIES / target.relative_to("/"))
-        for layer in (DEPENDENCIES, CODE):
-            if source.is_relative_to(layer):
-                compile_module(source, "/" / source.relative_to(layer), target)
-
-
-def compile_module(source: Path, name: Path, target: Path) -> None:
-    """Compile a module that is to go by this name. It is never compared with its source: an image's files are fixed."""
+for spec in [getattr(module, "__spec__", None) for module in sys.modules.values()]:
+    # The other modules are built in, frozen or written in C.
+    if spec is None or spec.cached is None:
+        continue
+    source, target = Path(spec.origin), Path(spec.cached)
+    layer = next((layer for layer in (DEPENDENCIES, CODE) if source.is_relative_to(layer)), Path("/"))
+    installed = "/" / source.relative_to(layer)
+    if layer == Path("/"):
+        target = DEPENDENCIES / target.relative_to("/")
+    # The files of an image do not change: Python need not compare byte code with its source.
     unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH
-    py_compile.compile(str(source), str(target), str(name), doraise=True, invalidation_mode=unchecked)
-
-
-if __name__ == "__main__":
-    sys.path[:0] = [str(GATE), *map(str, DEPENDENCIES.rglob("*-packages"))]
-    import_what_is_named()
-    compile_what_is_loaded()
+    py_compile.compile(str(source), str(target), str(installed), doraise=True, invalidation_mode=unchecked)

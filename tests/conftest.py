@@ -1,7 +1,7 @@
-"""What all tests share: no network but loopback, and factories for the project's own types."""
+"""Shared by all tests: no network but loopback, and factories for the project's own types."""
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from fini_gate.inputs import Inputs, is_loopback
+from fini_gate.addresses import is_loopback
+from fini_gate.inputs import Inputs, env_name
 
 settings.register_profile("fini-gate", deadline=None)
 settings.load_profile("fini-gate")
@@ -23,7 +24,7 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def guarded(self: socket.socket, address: Any) -> None:  # noqa: ANN401 - a socket's address may be anything
         if isinstance(address, tuple):
-            assert is_loopback(address[0]), f"a test reaches for {address}"
+            assert is_loopback(address[0]), f"a test connects to {address}"
         connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
@@ -31,16 +32,26 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def api_key() -> str:
-    """A key of the form that Fini's have."""
+    """A key that looks like one of Fini's."""
     return API_KEY
 
 
 @pytest.fixture
-def make_inputs(tmp_path: Path) -> Callable[..., Inputs]:
-    """Make the default inputs, with some of their fields replaced."""
+def read_inputs(tmp_path: Path) -> Callable[[Mapping[str, str]], Inputs]:
+    """Read inputs as the runner passes them, with an API key and a workspace."""
+
+    def read(given: Mapping[str, str]) -> Inputs:
+        environ = {env_name(name): text for name, text in {"api-key": API_KEY, **given}.items()}
+        return Inputs.from_environ({"GITHUB_WORKSPACE": str(tmp_path), **environ})
+
+    return read
+
+
+@pytest.fixture
+def make_inputs(read_inputs: Callable[[Mapping[str, str]], Inputs]) -> Callable[..., Inputs]:
+    """Make the default inputs, with some fields replaced."""
 
     def make(**fields: Any) -> Inputs:  # noqa: ANN401 - each field has its own type
-        environ = {"INPUT_API-KEY": API_KEY, "GITHUB_WORKSPACE": str(tmp_path)}
-        return replace(Inputs.from_environ(environ), **fields)
+        return replace(read_inputs({}), **fields)
 
     return make

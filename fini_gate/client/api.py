@@ -11,7 +11,7 @@ from fini_gate.client.scheduler import BatchScheduler
 from fini_gate.client.status_route import StatusRoute
 from fini_gate.client.throttle import Throttle
 from fini_gate.client.transport import Transport
-from fini_gate.errors import GateError, RequestRefusedError
+from fini_gate.errors import GateError
 from fini_gate.models import PollLimits, PollResult
 
 
@@ -74,11 +74,8 @@ class FiniClient:
             scheduler.run(batch_poller.poll(batch, are_suspect=True) for batch in self._batches(suspect_ids))
         except GateError as error:
             result.error = error
-        for request, response in scheduler.unread_responses():
-            try:
-                self._record(request.job_ids, self._route.parse(request, response), result)
-            except RequestRefusedError as error:
-                result.error = result.error or error
+        for ids, response in scheduler.unfinished():
+            self._record(ids, response, result)
         result.retry_not_before = self._throttle.not_before
         return result
 

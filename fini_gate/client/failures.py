@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from ssl import SSLCertVerificationError
 from typing import Final
 
-from fini_gate.inputs import format_duration
+from fini_gate.durations import format_duration
 
 # OpenSSL's numbers for a certificate that leads to no trusted authority (X509_V_ERR_…, in x509_vfy.h).
 _UNKNOWN_AUTHORITY: Final = {2, 18, 19, 20, 21}

@@ -1,17 +1,16 @@
 """Run the batches of a poll side by side: send what each one yields, and pass the response back to it."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
 
 from fini_gate.client.bisection import Polling
-from fini_gate.client.failures import Failure
 from fini_gate.client.responses import ParsedResponse
 from fini_gate.client.retry import Send
 from fini_gate.client.status_route import StatusRequest, StatusRoute
-from fini_gate.client.transport import Response
+from fini_gate.errors import RequestRefusedError
 from fini_gate.models import PollLimits, PollResult
 
 OUT_OF_TIME: Final = "time ran out before all jobs were polled"
@@ -28,6 +27,8 @@ class _Batch:
     polling: Polling
     send: Send
     request: StatusRequest | None = None
+    retried_response: ParsedResponse | None = None
+    """What a batch that waits for a retry got from the attempt before."""
 
 
 @dataclass(eq=False, slots=True)
@@ -65,11 +66,16 @@ class BatchScheduler:
             # The API still works on these. They count towards its load, and their responses count too.
             self.route.wait_any(unanswered, until=math.inf)
 
-    def unread_responses(self) -> Iterator[tuple[StatusRequest, Response | Failure]]:
-        """Return the responses that arrived before the poll stopped, and reached no batch."""
-        for request in self._in_flight():
-            if (response := request.response) is not None:
-                yield request, response
+    def unfinished(self) -> Iterator[tuple[Sequence[str], ParsedResponse]]:
+        """Return what the API last said about the batches that the poll has cut short."""
+        for batch in self._active:
+            if batch.retried_response is not None:
+                yield batch.send.job_ids, batch.retried_response
+            elif batch.request is not None and (response := batch.request.response) is not None:
+                try:
+                    yield batch.send.job_ids, self.route.parse(batch.request, response)
+                except RequestRefusedError as error:
+                    self.result.error = self.result.error or error
 
     def _start(self, waiting: Iterator[Polling]) -> None:
         """Start as many batches as may be active."""
@@ -88,6 +94,7 @@ class BatchScheduler:
                     self._stop(self.result.incomplete_reason or OUT_OF_TIME)
                     return
                 batch.request = self.route.submit(batch.send.job_ids, end_at=self.limits.end_at)
+                batch.retried_response = None
 
     def _wait(self) -> None:
         """Wait until a response arrives or something is due."""
@@ -116,6 +123,7 @@ class BatchScheduler:
             self._abandoned_in_a_row = 0
         try:
             batch.send = batch.polling.send(response)
+            batch.retried_response = response if batch.send.attempt > 1 else None
         except StopIteration as end:
             self._active.remove(batch)
             if end.value is not None:

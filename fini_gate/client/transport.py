@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 from urllib.parse import urlsplit
 
+from fini_gate.addresses import is_loopback
 from fini_gate.client.failures import Failure, describe_failure, describe_timeout
 from fini_gate.errors import UsageError
-from fini_gate.inputs import is_loopback
 
 
 @contextmanager

@@ -1,5 +1,5 @@
-"""Read job IDs from inputs and files."""
+"""Read job IDs from the input and from files, as text, JSON, JSON Lines or YAML."""
 
-from fini_gate.job_ids.load import read_job_ids
+from fini_gate.job_ids.load import MAX_JOBS, JobIds, read_job_ids
 
-__all__ = ["read_job_ids"]
+__all__ = ["MAX_JOBS", "JobIds", "read_job_ids"]

@@ -1,71 +1,123 @@
-"""The log's lines while the gate waits: one when something changed, else one now and then. Pure, but for its memory."""
+"""The log while the gate waits: what each poll changed, and a heartbeat when nothing does."""
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Final, Protocol
 
-from fini_gate.inputs import format_duration
+from fini_gate.durations import format_duration
+from fini_gate.inputs import Inputs
 from fini_gate.models import Job, JobState
-from fini_gate.output.report import MAX_LISTED_JOBS, PROBLEM_STATES, counts_text, describe_job
+from fini_gate.output.messages import PROBLEM_STATES, counts_text, describe_job, pluralize, unknown_status_warning
 from fini_gate.poller import Progress
 
-# Of silence, after which a line says that the gate still waits; each one longer than the last, up to the longest.
+# Time without a line until a heartbeat; it doubles with each heartbeat in a row.
 MIN_HEARTBEAT_SECONDS: Final = 15.0
 MAX_HEARTBEAT_SECONDS: Final = 60.0
-_NAMED_IN_A_LINE: Final = 3
+MAX_LISTED_JOBS: Final = 20
+MAX_STATUS_WARNINGS: Final = 5
+_MAX_NAMED_JOBS: Final = 3
 _BAR_CHARACTERS: Final = 20
 
 
-class ProgressLog:
-    """Knows what the log has said, and so what is left to say."""
+class Log(Protocol):
+    """Where lines and warnings go."""
 
-    def __init__(self) -> None:
+    def info(self, line: str) -> None:
+        """Print a line."""
+
+    def warning(self, text: str) -> None:
+        """Print a warning."""
+
+
+class ProgressLog:
+    """Logs the progress of the jobs, poll by poll.
+
+    Args:
+        log: where lines and warnings go.
+        show_line: redraws the progress line in place; None where that is not possible.
+    """
+
+    def __init__(self, log: Log, show_line: Callable[[str], None] | None = None) -> None:
+        self._log = log
+        self._show_line = show_line
         self._heartbeat_seconds = MIN_HEARTBEAT_SECONDS
         self._printed_at = 0.0
+        self._warned_statuses: set[str | None] = set()
 
-    def lines(self, progress: Progress) -> list[str]:
-        """The lines for a look; none where there is nothing new to say."""
-        is_silent = progress.elapsed_seconds - self._printed_at < self._heartbeat_seconds
-        if not progress.changed and is_silent:
-            return []
+    def report(self, progress: Progress) -> None:
+        """Log what a poll changed, or a heartbeat if it is time for one."""
+        if self._show_line is not None:
+            self._show_line(progress_line(progress))
+        silence_seconds = progress.elapsed_seconds - self._printed_at
+        if progress.changed or silence_seconds >= self._heartbeat_seconds:
+            self._print(progress)
+        if progress.incomplete_reason is not None:
+            self._log.info(incomplete_line(progress.incomplete_reason))
+        self._warn_of_unknown_statuses(progress.changed)
+
+    def _print(self, progress: Progress) -> None:
         self._printed_at = progress.elapsed_seconds
         self._heartbeat_seconds = (
             MIN_HEARTBEAT_SECONDS if progress.changed else min(2 * self._heartbeat_seconds, MAX_HEARTBEAT_SECONDS)
         )
-        concerned = [job for job in progress.changed if job.state in PROBLEM_STATES]
-        lines = [self.line(progress)]
-        lines += [f"        {describe_job(job)}" for job in concerned[:MAX_LISTED_JOBS]]
-        if len(concerned) > MAX_LISTED_JOBS:
-            lines.append(f"        and {len(concerned) - MAX_LISTED_JOBS} more")
-        return lines
+        if self._show_line is None:
+            self._log.info(progress_line(progress))
+        for line in _problem_lines(progress.changed):
+            self._log.info(line)
 
-    def line(self, progress: Progress) -> str:
-        """How far the jobs are, in one line."""
-        total, ended = len(progress.jobs), _ended(progress.jobs)
-        filled = _BAR_CHARACTERS * ended // total
-        bar = "█" * filled + "░" * (_BAR_CHARACTERS - filled)
-        parts = [
-            f"{format_duration(progress.elapsed_seconds):>6}  {bar} {ended}/{total}  {counts_text(progress.jobs)}",
-            *_new_failures(progress.changed),
-            *_time_left(progress),
-        ]
-        return "; ".join(parts)
+    def _warn_of_unknown_statuses(self, changed: Sequence[Job]) -> None:
+        for job in changed:
+            if len(self._warned_statuses) == MAX_STATUS_WARNINGS:
+                return
+            if job.has_unknown_status and job.status not in self._warned_statuses:
+                self._warned_statuses.add(job.status)
+                self._log.warning(unknown_status_warning(job))
 
 
-def _ended(jobs: Sequence[Job]) -> int:
-    return sum(job.state is not JobState.PENDING for job in jobs)
+def opening_line(jobs: Sequence[Job], inputs: Inputs, *, until: datetime) -> str:
+    """Return the first line: which jobs the gate waits for, and until when."""
+    named = ", ".join([*(job.id for job in jobs[:_MAX_NAMED_JOBS]), *(["…"] if len(jobs) > _MAX_NAMED_JOBS else [])])
+    timeout = format_duration(inputs.timeout_seconds)
+    limit = f"until {until:%Y-%m-%d %H:%M:%S} UTC (timeout {timeout})" if inputs.timeout_seconds else "polling once"
+    return f"Waiting for {pluralize(len(jobs), 'job')} ({named}) at {inputs.api_url}, {limit}."
 
 
-def _new_failures(changed: Sequence[Job]) -> list[str]:
-    failed = [job.id for job in changed if job.state is JobState.FAILED]
-    if not failed:
-        return []
-    more = f" and {len(failed) - _NAMED_IN_A_LINE} more" if len(failed) > _NAMED_IN_A_LINE else ""
-    return [f"failed: {', '.join(failed[:_NAMED_IN_A_LINE])}{more}"]
+def progress_line(progress: Progress) -> str:
+    """Return how far the jobs are, in one line."""
+    total = len(progress.jobs)
+    finished = sum(job.is_finished for job in progress.jobs)
+    filled = _BAR_CHARACTERS * finished // total
+    bar = "█" * filled + "░" * (_BAR_CHARACTERS - filled)
+    parts = [f"{format_duration(progress.elapsed_seconds):>6}  {bar} {finished}/{total}  {counts_text(progress.jobs)}"]
+    if failed := [job.id for job in progress.changed if job.state is JobState.FAILED]:
+        named = ", ".join(failed[:_MAX_NAMED_JOBS])
+        more = f" and {len(failed) - _MAX_NAMED_JOBS} more" if len(failed) > _MAX_NAMED_JOBS else ""
+        parts.append(f"failed: {named}{more}")
+    if finished < total:
+        eta_seconds = progress.eta_seconds
+        parts.append(f"ETA {'unknown' if eta_seconds is None else format_duration(round(eta_seconds))}")
+    return "; ".join(parts)
 
 
-def _time_left(progress: Progress) -> list[str]:
-    if all(job.is_finished for job in progress.jobs):
-        return []
-    if progress.eta_seconds is None:
-        return ["no telling yet how long"]
-    return [f"about {format_duration(round(progress.eta_seconds))} left"]
+def request_line(job_count: int, outcome: str, seconds: float) -> str:
+    """Return the debug log's line for a request."""
+    return f"request for {pluralize(job_count, 'job')}: {outcome} after {seconds:.3f}s"
+
+
+def retry_line(problem: str, wait_seconds: float) -> str:
+    """Return the line for a request that failed and is sent again."""
+    when = f"in {format_duration(wait_seconds)}" if wait_seconds else "immediately"
+    return f"        no usable response: {problem}; retrying {when}"
+
+
+def incomplete_line(reason: str) -> str:
+    """Return the line for a poll without a response for each job."""
+    return f"        incomplete poll: {reason}"
+
+
+def _problem_lines(changed: Sequence[Job]) -> list[str]:
+    problems = [job for job in changed if job.state in PROBLEM_STATES]
+    lines = [f"        {describe_job(job)}" for job in problems[:MAX_LISTED_JOBS]]
+    if len(problems) > MAX_LISTED_JOBS:
+        lines.append(f"        and {len(problems) - MAX_LISTED_JOBS} more")
+    return lines

@@ -1,1 +1,1 @@
-"""Talk to what runs the gate: GitHub's runner, or a person at a terminal."""
+"""The platforms that the gate runs on: GitHub's runner, or a terminal."""

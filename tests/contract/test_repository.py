@@ -1,6 +1,5 @@
-"""Holds the repository's own machinery together: workflows, Makefile, hooks, Dependabot, decision records, scripts."""
+"""Check that workflows, Makefile, hooks, Dependabot, pages and scripts agree with each other."""
 
-import itertools
 import os
 import re
 import subprocess
@@ -17,11 +16,6 @@ MAKEFILE: Final = (ROOT / "Makefile").read_text(encoding="utf-8")
 PROJECT: Final[dict[str, Any]] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 WORKFLOWS: Final = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 DECISIONS: Final = ROOT / "docs" / "decisions"
-PAGES: Final = [
-    page
-    for glob in ("*.md", ".github/*.md", "docs/*.md", "docs/decisions/*.md", "tests/*.md")
-    for page in ROOT.glob(glob)
-]
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -33,16 +27,16 @@ def load(path: Path) -> dict[str, Any]:
 CI: Final = load(ROOT / ".github" / "workflows" / "ci.yml")
 
 
-def env_name(name: str) -> list[str]:
-    """Give the words of a variable of the Makefile."""
+def variable(name: str) -> list[str]:
+    """Return the words of a variable of the Makefile."""
     found = re.search(rf"(?m)^{name} [:?]= ((?:.*\\\n)*.*)$", MAKEFILE)
     assert found is not None
     return found[1].replace("\\\n", " ").split()
 
 
 def run(*command: str | Path, **environ: str) -> subprocess.CompletedProcess[str]:
-    """Run one of the repository's commands, with these variables besides the environment's."""
-    return subprocess.run(  # noqa: S603 - the tests' own command, as a list
+    """Run a command of the repository with extra environment variables."""
+    return subprocess.run(  # noqa: S603 - a list of our own
         command,
         capture_output=True,
         check=False,
@@ -52,12 +46,6 @@ def run(*command: str | Path, **environ: str) -> subprocess.CompletedProcess[str
         text=True,
         timeout=30,
     )
-
-
-def headings(page: Path) -> set[str]:
-    """Give what links call a page's headings."""
-    found = re.findall(r"(?m)^#+ (.*)$", page.read_text(encoding="utf-8"))
-    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in found}
 
 
 def program(path: Path, script: str) -> Path:
@@ -71,8 +59,8 @@ def program(path: Path, script: str) -> Path:
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
-def test_workflow__permits_nothing_but_job_by_job(path: Path) -> None:
-    """At the top nothing is permitted, and each job says what it may, how long it may take, and on what it runs."""
+def test_workflow__grants_permissions_per_job(path: Path) -> None:
+    """A workflow grants nothing at the top; each job sets its permissions, time limit and runner."""
     workflow = load(path)
     assert workflow["permissions"] == {}
     for name, job in workflow["jobs"].items():
@@ -83,9 +71,8 @@ def test_workflow__permits_nothing_but_job_by_job(path: Path) -> None:
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
 def test_workflow__pins_every_action(path: Path) -> None:
-    """Each action is this one, or named by a commit and its version; a checkout keeps no credentials."""
-    text = path.read_text(encoding="utf-8")
-    used = re.findall(r"(?m)^ *(?:- )?uses: (.*)$", text)
+    """Every action but this one is pinned by commit, with its version; a checkout keeps no credentials."""
+    used = re.findall(r"(?m)^ *(?:- )?uses: (.*)$", path.read_text(encoding="utf-8"))
     steps = [step for job in load(path)["jobs"].values() for step in job["steps"] if "uses" in step]
     assert len(used) == len(steps)
     for line in used:
@@ -96,17 +83,14 @@ def test_workflow__pins_every_action(path: Path) -> None:
 
 
 def test_workflows__pin_an_action_to_one_commit() -> None:
-    """Whatever workflows use an action use the same commit of it."""
-    pins = {
-        (action, commit)
-        for path in WORKFLOWS
-        for action, commit in re.findall(r"uses: ([\w./-]+)@([0-9a-f]{40})", path.read_text(encoding="utf-8"))
-    }
+    """All workflows use the same commit of an action."""
+    text = "".join(path.read_text(encoding="utf-8") for path in WORKFLOWS)
+    pins = set(re.findall(r"uses: ([\w./-]+)@([0-9a-f]{40})", text))
     assert len(pins) == len({action for action, _ in pins})
 
 
 def test_ci__has_nothing_that_a_pull_request_could_take() -> None:
-    """It runs with a pull request's own rights, no job may do more than check out, and there is no secret."""
+    """CI runs with a pull request's own rights, its jobs may only check out, and it uses no secret."""
     text = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
     assert re.findall(r"(?m)^  ([a-z_]+):", text.partition("\non:")[2].partition("\n\n")[0]) == ["push", "pull_request"]
     assert "secrets" not in text
@@ -114,14 +98,8 @@ def test_ci__has_nothing_that_a_pull_request_could_take() -> None:
     assert all(job["permissions"] in ({}, {"contents": "read"}) for job in CI["jobs"].values())
 
 
-def test_ci__of_a_pull_request_gives_way() -> None:
-    """An earlier run of the same branch is cancelled where it is a pull request's."""
-    assert CI["concurrency"]["cancel-in-progress"] == "${{ github.event_name == 'pull_request' }}"
-    assert CI["concurrency"]["group"] == "${{ github.workflow }}-${{ github.ref }}"
-
-
 def test_ci__ends_with_a_job_that_needs_all_others() -> None:
-    """The last job waits for every other one, and runs whatever became of them."""
+    """The last job waits for all others, and runs even if they fail."""
     *others, last = CI["jobs"]
     assert last == "all-green"
     assert CI["jobs"][last]["needs"] == others
@@ -130,19 +108,19 @@ def test_ci__ends_with_a_job_that_needs_all_others() -> None:
 
 
 @pytest.mark.parametrize(
-    "results", [*itertools.product(["success", "failure", "cancelled", "skipped"], repeat=2)], ids=" ".join
+    ("results", "exit_code"),
+    [("success success", 0), ("success failure", 1), ("cancelled success", 1), ("success skipped", 1)],
 )
-def test_all_green__is_so_where_all_succeeded(results: tuple[str, ...]) -> None:
-    """It fails where one of the others failed, was cancelled or was skipped."""
+def test_all_green__passes_if_all_jobs_succeeded(results: str, exit_code: int) -> None:
+    """The last job fails if a job failed, was cancelled or was skipped."""
     (step,) = CI["jobs"]["all-green"]["steps"]
     assert step["env"] == {"RESULTS": "${{ join(needs.*.result, ' ') }}"}
-    ended = run("bash", "-e", "-c", step["run"], RESULTS=" ".join(results))
-    assert (ended.returncode == 0) is (set(results) == {"success"})
+    assert run("bash", "-e", "-c", step["run"], RESULTS=results).returncode == exit_code
 
 
 def test_pythons__are_the_same_everywhere() -> None:
-    """CI, the Makefile and pyproject.toml name the same versions of Python; the image has one of them."""
-    pythons = env_name("PYTHONS")
+    """CI, the Makefile and pyproject.toml list the same Python versions; the image uses one of them."""
+    pythons = variable("PYTHONS")
     prefix = "Programming Language :: Python :: "
     named = [line.removeprefix(prefix) for line in PROJECT["project"]["classifiers"] if line.startswith(prefix)]
     assert CI["jobs"]["test"]["strategy"]["matrix"]["python"] == pythons == named
@@ -154,7 +132,7 @@ def test_pythons__are_the_same_everywhere() -> None:
 
 
 def test_base_image__is_the_one_that_dependabot_sees() -> None:
-    """What Dependabot keeps fresh is what the image is built on."""
+    """The image is built on the base image that Dependabot updates."""
     dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
     seen = (ROOT / "image" / "base.Dockerfile").read_text(encoding="utf-8")
     assert re.findall(r"(?m)^ARG BASE_IMAGE=(.+)$", dockerfile) == re.findall(r"(?m)^FROM (.+)$", seen)
@@ -164,27 +142,52 @@ def test_base_image__is_the_one_that_dependabot_sees() -> None:
 
 
 def test_make__help_lists_every_target() -> None:
-    """Each target stands in the help with some words."""
+    """The help describes every target."""
     targets = re.findall(r"(?m)^([a-z0-9-]+):", MAKEFILE)
     listed = [line.split(maxsplit=1) for line in run("make", "--no-print-directory", "help").stdout.splitlines()]
     assert [name for name, words in listed if words] == targets
 
 
+def test_make__has_a_lock_file_per_purpose() -> None:
+    """Every lock file has a dependency group and a target that installs it, and the other way round."""
+    locked = {path.stem for path in (ROOT / "requirements").iterdir()}
+    assert locked == {"runtime", *PROJECT["dependency-groups"]}
+    assert locked == set(re.findall(r"(?m)^[a-z0-9-]+:.* \$\(VENV\)/(\w+)/\.ready", MAKEFILE))
+
+
+HERE: Final = "{}.{}".format(*sys.version_info)
+
+
+@pytest.mark.parametrize(
+    ("versions", "exit_code", "printed"),
+    [(f"3.1 {HERE}", 0, f" VENV=.venv-{HERE}\n"), ("3.1", 2, "Python 3.1 is not installed: skipped\n")],
+    ids=["one", "none"],
+)
+def test_test_all__runs_on_the_pythons_that_are_installed(
+    tmp_path: Path, versions: str, exit_code: int, printed: str
+) -> None:
+    """The tests run in an environment per Python version; without any of these versions, the target fails."""
+    (tmp_path / f"python{HERE}").symlink_to(sys.executable)
+    environ = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "PYENV_ROOT": "/nonexistent"}
+    ended = run("make", "MAKE=echo make", "test-all", f"PYTHONS={versions}", **environ)
+    assert (ended.returncode, printed in ended.stdout) == (exit_code, True), ended.stdout
+
+
 def test_hooks__are_the_linters_of_make() -> None:
-    """Before a commit git runs what `make lint` runs: each linter's own target."""
+    """Git's hooks run what `make lint` runs: each linter's own target."""
     (local,) = load(ROOT / ".pre-commit-config.yaml")["repos"]
-    assert [hook["id"] for hook in local["hooks"]] == env_name("LINTS")
-    assert set(env_name("LINTS")) == set(re.findall(r"(?m)^(lint-[a-z]+):", MAKEFILE))
+    assert [hook["id"] for hook in local["hooks"]] == variable("LINTS")
+    assert set(variable("LINTS")) == set(re.findall(r"(?m)^(lint-[a-z]+):", MAKEFILE))
     assert re.search(r"(?m)^lint: \$\(LINTS\) ##", MAKEFILE)
     for hook in local["hooks"]:
         assert (hook["entry"], hook["language"], hook["pass_filenames"]) == (f"make {hook['id']}", "system", False)
 
 
 def test_dependabot__looks_after_whatever_is_pinned() -> None:
-    """Packages, base image, actions and the picture's packages are kept fresh: in groups, a week after release."""
+    """Dependabot updates all packages, the base image and the actions in groups, a week after their release."""
     updates = load(ROOT / ".github" / "dependabot.yml")["updates"]
     assert {(update["package-ecosystem"], update["directory"]) for update in updates} == {
-        ("pip", "/"),
+        ("pip", "/requirements"),
         ("docker", "/image"),
         ("github-actions", "/"),
         ("npm", "/docs/picture"),
@@ -194,8 +197,11 @@ def test_dependabot__looks_after_whatever_is_pinned() -> None:
         assert [group["patterns"] for group in update["groups"].values()] == [["*"]]
 
 
+# --- pages -----------------------------------------------------------------------------------------------------------
+
+
 def test_decisions__are_listed_and_short() -> None:
-    """Each record is numbered in a row, is in the list, has its three parts, and fits on a page."""
+    """Records are numbered consecutively, are listed, have the same three sections, and fit on a page."""
     records = sorted(path for path in DECISIONS.iterdir() if path.name != "README.md")
     index = (DECISIONS / "README.md").read_text(encoding="utf-8")
     assert re.findall(r"\]\(([^)]+)\)", index) == [path.name for path in records]
@@ -207,65 +213,28 @@ def test_decisions__are_listed_and_short() -> None:
         assert text.count("\n") <= 45, path.name
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_pages__name_what_exists(page: Path) -> None:
-    """Each file and each heading that a page links to is there, and so is each make target that it names."""
-    text = page.read_text(encoding="utf-8")
-    for link, heading in re.findall(r"\]\((?!https)([^)#]*)(?:#([^)]*))?\)", text):
-        target = page.parent / link if link else page
-        assert target.exists(), link
-        assert not heading or heading in headings(target), heading
-    for words in re.findall(r"(?m)(?:^|`(?:[A-Z_]+=… )*)make ([a-z0-9 -]+)", text):
-        for target in words.split():
-            assert re.search(rf"(?m)^{target}:", MAKEFILE), target
-
-
 # --- scripts ---------------------------------------------------------------------------------------------------------
 
-KNOWN_BAD: Final = "requests 2.19.1 PYSEC-2018-28"
+KNOWN_BAD: Final = "echo requests 2.19.1 PYSEC-2018-28"
 
 
 @pytest.mark.parametrize(
-    ("database", "exit_code", "skipped"),
+    ("pip_audit", "exit_code", "is_skipped"),
     [
         ("echo No known vulnerabilities found", 0, True),
         ("echo Cannot connect >&2; exit 1", 0, True),
-        (f"case $* in *known-bad*) echo {KNOWN_BAD}; exit 1 ;; esac", 0, False),
-        (f"echo {KNOWN_BAD}; exit 1", 1, False),
-        (f"case $* in *-dev.txt | *known-bad*) echo {KNOWN_BAD}; exit 1 ;; esac", 1, False),
+        (f"case $* in *--no-deps*) {KNOWN_BAD}; exit 1 ;; esac", 0, False),
+        (f"case $* in *--no-deps* | *lint.txt*) {KNOWN_BAD}; exit 1 ;; esac", 1, False),
     ],
-    ids=["knows nothing", "away", "finds nothing", "finds in both", "finds in one"],
+    ids=["no data", "unreachable", "no vulnerability", "a vulnerability"],
 )
 def test_audit__is_skipped_where_no_database_answers(
-    tmp_path: Path, database: str, exit_code: int, *, skipped: bool
+    tmp_path: Path, pip_audit: str, exit_code: int, *, is_skipped: bool
 ) -> None:
-    """A database that does not know of what is known is none; one that does decides."""
-    ended = run(".ci/audit", program(tmp_path / "pip-audit", database))
+    """The audit is skipped if the database does not know a known vulnerability; otherwise its verdict counts."""
+    path = tmp_path / "pip-audit"
+    path.write_text(f"#!/bin/sh\n{pip_audit}\n", encoding="utf-8")
+    path.chmod(0o755)
+    ended = run(".ci/audit", path, "requirements/runtime.txt", "requirements/lint.txt")
     assert ended.returncode == exit_code
-    assert ("SKIPPED" in ended.stdout) is skipped
-
-
-HERE: Final = "{}.{}".format(*sys.version_info)
-
-
-@pytest.mark.parametrize(
-    ("versions", "made", "exit_code", "told"),
-    [
-        ([HERE], "exit 0", 0, f"Python {HERE}: passed\n"),
-        ([HERE], "exit 2", 1, f"Python {HERE}: FAILED\n"),
-        (["3.1", HERE], "exit 0", 0, f"Python 3.1: not on this machine\nPython {HERE}: passed\n"),
-        (["3.1"], "exit 0", 1, "Python 3.1: not on this machine\n"),
-    ],
-    ids=["passes", "fails", "goes on", "none"],
-)
-def test_test_all__tells_what_became_of_each(
-    tmp_path: Path, versions: list[str], made: str, exit_code: int, told: str
-) -> None:
-    """It fails where the tests failed on one version, or no version was there."""
-    program(tmp_path / "make", f'echo "made: $*"; {made}')
-    (tmp_path / f"python{HERE}").symlink_to(sys.executable)
-    ended = run(".ci/test-all", *versions, PATH=f"{tmp_path}:{os.environ['PATH']}", PYENV_ROOT="/nonexistent")
-    assert ended.returncode == exit_code, ended.stderr
-    assert ended.stdout.endswith(f"\n{told}")
-    if HERE in versions:
-        assert f"made: --no-print-directory test PYTHON={tmp_path}/python{HERE} VENV=.venv-{HERE}\n" in ended.stdout
+    assert ("SKIPPED" in ended.stdout) is is_skipped

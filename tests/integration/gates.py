@@ -1,25 +1,36 @@
-"""The gate as a process, as the container starts it, and what it leaves."""
+"""The gate, as a process like the container's or in the test's own process, and what it leaves behind."""
 
+import contextlib
+import io
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 from fake_fini import FakeFini
+from fini_gate.executor import InterruptibleExecutor
+from fini_gate.main import GateRun
 
 ENTRYPOINT = Path(__file__).resolve().parents[2] / "entrypoint.py"
-# Where coverage is measured, it is of the gate as a process too.
+COMMAND = (sys.executable, "-I", "-u", str(ENTRYPOINT))
+# Lets coverage measure the process, too.
 COVERAGE = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
+Serve = Callable[..., FakeFini]
+DONE = {"id": "done", "article-id": "article-1"}
+FAILED = {"id": "failed", "ends-as": "FAILED", "error": "The source is empty."}
+PENDING = {"id": "pending", "runs-for": "never"}
 KEY = "fini_secret_0123456789"
 KEYS = {KEY: ["read"], "fini_writes_only_0123": ["write"]}
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run of the gate that has ended."""
+    """A finished run of the gate."""
 
     exit_code: int
     log: str
@@ -28,22 +39,17 @@ class Run:
 
     @property
     def errors(self) -> list[str]:
-        """The errors that tell the ending."""
+        """The errors about the result."""
         return [line for line in self.log.splitlines() if line.startswith("::error title=Fini gate")]
 
-    @property
-    def job_errors(self) -> list[str]:
-        """The errors for single jobs."""
-        return [line for line in self.log.splitlines() if line.startswith("::error title=Job")]
-
     def ids(self, state: str) -> list[str]:
-        """The job IDs of a state."""
+        """Return the job IDs in a state."""
         found: list[str] = json.loads(self.outputs[f"{state}-job-ids"])
         return found
 
 
 class Gate:
-    """Starts the gate in a folder of its own, with nothing in its environment but what is given."""
+    """Runs the gate in a folder of its own, with nothing in its environment but what a test passes."""
 
     def __init__(self, folder: Path) -> None:
         self.workspace = folder / "workspace"
@@ -52,52 +58,83 @@ class Gate:
         self.output.touch()
         self.summary = folder / "summary"
 
-    def start(self, inputs: Mapping[str, str], environ: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
-        """Start it."""
+    def environ(self, inputs: Mapping[str, str], environ: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Return the environment for a run with these inputs."""
+        return {
+            "INPUT_API-KEY": KEY,
+            "GITHUB_WORKSPACE": str(self.workspace),
+            "GITHUB_OUTPUT": str(self.output),
+            "GITHUB_STEP_SUMMARY": str(self.summary),
+            **{f"INPUT_{name.upper()}": value for name, value in inputs.items()},
+            **(environ or {}),
+        }
+
+    def start(
+        self,
+        inputs: Mapping[str, str],
+        environ: Mapping[str, str] | None = None,
+        *,
+        command: Sequence[str] = COMMAND,
+        stdout: int = subprocess.PIPE,
+    ) -> subprocess.Popen[str]:
+        """Start the gate as a process."""
         return subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, "-I", "-u", str(ENTRYPOINT)],
+            command,
             cwd=self.workspace,
-            env={
-                "INPUT_API-KEY": KEY,
-                "GITHUB_WORKSPACE": str(self.workspace),
-                "GITHUB_OUTPUT": str(self.output),
-                "GITHUB_STEP_SUMMARY": str(self.summary),
-                **COVERAGE,
-                **{f"INPUT_{name.upper()}": value for name, value in inputs.items()},
-                **(environ or {}),
-            },
+            env={**COVERAGE, **self.environ(inputs, environ)},
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=subprocess.STDOUT,
             encoding="utf-8",
         )
 
     def end(self, process: subprocess.Popen[str]) -> Run:
-        """Wait for its end, and read what it left."""
+        """Wait until the process ends."""
         log, _ = process.communicate(timeout=30)
-        summary = self.summary.read_text(encoding="utf-8") if self.summary.exists() else ""
-        return Run(process.returncode, log, self.read_outputs(), summary)
+        return self._run(process.returncode, log)
 
     def run(self, inputs: Mapping[str, str], environ: Mapping[str, str] | None = None) -> Run:
-        """Start it, and wait for its end."""
+        """Run the gate as a process."""
         return self.end(self.start(inputs, environ))
 
-    def read_outputs(self) -> dict[str, str]:
-        """Read the outputs as the runner does: `name<<delimiter`, lines, `delimiter`; nothing else."""
-        values: dict[str, str] = {}
-        delimiters = set()
-        lines = iter(self.output.read_text(encoding="utf-8").split("\n")[:-1])
-        for line in lines:
-            name, arrows, delimiter = line.partition("<<")
-            assert arrows
-            assert delimiter not in delimiters
-            delimiters.add(delimiter)
-            values[name] = "\n".join(iter(lambda: next(lines), delimiter))
-        return values
+    def run_here(
+        self,
+        inputs: Mapping[str, str],
+        environ: Mapping[str, str] | None = None,
+        executor: InterruptibleExecutor | None = None,
+        **parts: Any,  # noqa: ANN401 - each part has a type of its own
+    ) -> Run:
+        """Run the gate in this process, which is a lot faster; `parts` are those of GateRun."""
+        variables = self.environ(inputs, environ)
+        log = io.StringIO()
+        with patch.dict(os.environ, variables), contextlib.redirect_stdout(log):
+            verdict = GateRun(variables, executor or InterruptibleExecutor(), **parts).run()
+        return self._run(verdict.exit_code, log.getvalue())
+
+    def _run(self, exit_code: int, log: str) -> Run:
+        summary = self.summary.read_text(encoding="utf-8") if self.summary.exists() else ""
+        return Run(exit_code, log, read_outputs(self.output) if self.output.is_file() else {}, summary)
+
+
+def read_outputs(path: Path) -> dict[str, str]:
+    """Read a file of outputs as strictly as any runner does: `name<<delimiter`, lines, `delimiter`; nothing else."""
+    values: dict[str, str] = {}
+    delimiters: set[str] = set()
+    *lines, end = path.read_bytes().decode("utf-8").split("\n")
+    assert end == ""
+    rest = iter(lines)
+    for line in rest:
+        name, arrows, delimiter = line.partition("<<")
+        assert name
+        assert arrows
+        assert delimiter not in {"", *delimiters}
+        delimiters.add(delimiter)
+        values[name] = "\n".join(iter(lambda: next(rest), delimiter))
+    return values
 
 
 def inputs_for(api: FakeFini, *job_ids: str, **more: str) -> dict[str, str]:
-    """Give the inputs for some jobs at a stand-in; `_` in a name stands for a hyphen."""
+    """Return the inputs for jobs at a stand-in; `_` in a name stands for a hyphen."""
     return {
         "api-url": api.url,
         "job-ids": "\n".join(job_ids),

@@ -1,163 +1,61 @@
-"""The stand-in's API, over real sockets: what Fini's reference says, it does."""
+"""The stand-in's API over real sockets does what Fini's reference says."""
 
-import http.client
 import json
-import socket
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any, Final
-from urllib.parse import urlsplit
+import re
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any
 from uuid import UUID
 
 import pytest
 
 from fake_fini import FakeFini, Scenario
+from tests.integration.clients import KEY, PATHS, Clock, ask, connected, request, rows, send, serving, wait_for_request
 
-STATUS_ROUTE: Final = "/v2/knowledge/public/jobs/status"
-ARTICLES_ROUTE: Final = "/v2/hc-articles/ids/public"
-GENERATE_ROUTE: Final = "/v2/knowledge/public"
-BULK_ROUTE: Final = "/v2/knowledge/public/bulk"
-KEY: Final = "fini_demo_key"
-
-
-class Clock:
-    """A clock that stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        """The time in seconds."""
-        return self.now
+A = {"id": "a"}
+ASK = {"jobIds": ["a"]}
+VALID = b'{"jobIds": ["a"]}'
 
 
-class Client:
-    """One kept connection to the stand-in."""
-
-    def __init__(self, api: FakeFini) -> None:
-        parts = urlsplit(api.url)
-        self.connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=5)
-
-    def ask(
-        self,
-        path: str,
-        payload: object = None,
-        *,
-        method: str = "POST",
-        headers: Mapping[str, str] | None = None,
-        body: bytes | None = None,
-    ) -> tuple[int, Any]:
-        """Ask, and give the status and the decoded body."""
-        every = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json", **(headers or {})}
-        sent = json.dumps(payload).encode() if body is None else body
-        self.connection.request(method, path, sent, every)
-        response = self.connection.getresponse()
-        return response.status, json.loads(response.read())
-
-    def rows(self, *job_ids: str) -> list[dict[str, Any]]:
-        """Ask for jobs that the stand-in knows."""
-        status, payload = self.ask(STATUS_ROUTE, {"jobIds": job_ids})
-        assert status == 200
-        rows = payload["jobs"]
-        assert isinstance(rows, list)
-        return rows
+def test_status__follows_a_job() -> None:
+    """A row gains its dates and its article as the job proceeds, at the times that the scenario says."""
+    clock, seen = Clock(), []
+    with serving({**A, "queued-for": "2s", "runs-for": "3.5s"}, clock=clock) as api:
+        for seconds in (0, 2, 3.5):
+            clock.now += seconds
+            seen += rows(api, "a")
+    assert [row["jobStatus"] for row in seen] == ["PENDING", "IN_PROGRESS", "COMPLETED"]
+    assert seen[0].keys() == {"id", "jobStatus", "createdAt", "hcArticleId"}
+    assert seen[1].keys() == seen[0].keys() | {"startedAt"}
+    assert seen[2].keys() == seen[1].keys() | {"completedAt"}
+    assert [row["hcArticleId"] for row in seen[:2]] == [None, None]
+    assert UUID(seen[2]["hcArticleId"])
+    dates = [seen[2][name] for name in ("createdAt", "startedAt", "completedAt")]
+    assert {(len(date), date[-1]) for date in dates} == {(len("2026-06-11T12:00:00.000Z"), "Z")}
+    created, started, completed = map(datetime.fromisoformat, dates)
+    assert ((started - created).total_seconds(), (completed - started).total_seconds()) == (2, 3.5)
 
 
-@contextmanager
-def serving(clock: Callable[[], float] | None = None, **scenario: object) -> Iterator[tuple[FakeFini, Client]]:
-    """A stand-in and a client of it; `_` in a key stands for `-`."""
-    mapping = {key.replace("_", "-"): value for key, value in scenario.items()}
-    with FakeFini(Scenario.from_mapping(mapping), clock=clock or Clock()) as api:
-        client = Client(api)
-        try:
-            yield api, client
-        finally:
-            client.connection.close()
-
-
-def ask_raw(client: Client, request: str) -> tuple[int, Any]:
-    """Send a request as it is written."""
-    with socket.create_connection((client.connection.host, client.connection.port), timeout=5) as connection:
-        connection.sendall(request.encode())
-        response = http.client.HTTPResponse(connection)
-        response.begin()
-        status, payload = response.status, json.loads(response.read())
-        response.close()
-    return status, payload
-
-
-def test_status__follows_a_job_from_pending_to_completed() -> None:
-    """A row gains its dates and its article as the job gets on, at the times that the scenario says."""
+@pytest.mark.parametrize(("starts", "job_status"), [("at-first-request", "IN_PROGRESS"), ("at-start", "COMPLETED")])
+def test_clock__starts(starts: str, job_status: str) -> None:
+    """Time begins at the first status request with a valid key, or at the start."""
     clock = Clock()
-    with serving(clock, jobs=[{"id": "a", "queued-for": "2s", "runs-for": "3s"}]) as (_, client):
-        (pending,) = client.rows("a")
-        clock.now += 2
-        (running,) = client.rows("a")
-        clock.now += 3
-        (completed,) = client.rows("a")
-    assert (pending["jobStatus"], running["jobStatus"], completed["jobStatus"]) == (
-        "PENDING",
-        "IN_PROGRESS",
-        "COMPLETED",
-    )
-    assert set(pending) == {"id", "jobStatus", "createdAt", "hcArticleId"}
-    assert set(running) == {*pending, "startedAt"}
-    assert set(completed) == {*running, "completedAt"}
-    assert pending["hcArticleId"] is None
-    assert str(UUID(completed["hcArticleId"])) == completed["hcArticleId"]
-
-
-def test_status__gives_dates_in_iso_8601_with_milliseconds_and_z() -> None:
-    """Dates look as in the reference, and lie apart as the scenario says."""
-    clock = Clock()
-    with serving(clock, jobs=[{"id": "a", "queued-for": "250ms", "runs-for": "1s"}]) as (_, client):
-        client.rows("a")
+    with serving({**A, "runs-for": "5s"}, clock=clock, clock_starts=starts) as api:
         clock.now += 60
-        (row,) = client.rows("a")
-    dates = [row["createdAt"], row["startedAt"], row["completedAt"]]
-    assert all(len(date) == len("2026-06-11T12:00:00.000Z") and date.endswith("Z") for date in dates)
-    # ISO dates of one form sort as they lie in time.
-    assert dates == sorted(set(dates))
-
-
-def test_status__counts_time_from_the_first_request_that_is_let_in() -> None:
-    """Neither the time before nor a request with a wrong key starts the jobs."""
-    clock = Clock()
-    with serving(clock, jobs=[{"id": "a", "runs-for": "5s"}]) as (_, client):
+        assert send(api, request(ASK, Authorization="Bearer fini_other")).status == 401
         clock.now += 60
-        client.ask(STATUS_ROUTE, {"jobIds": ["a"]}, headers={"Authorization": "Bearer fini_other"})
-        clock.now += 60
-        (row,) = client.rows("a")
-    assert row["jobStatus"] == "IN_PROGRESS"
-
-
-def test_status__counts_time_from_the_start_where_the_scenario_says_so() -> None:
-    """With `clock-starts: at-start`, jobs get on before anybody asks."""
-    clock = Clock()
-    with serving(clock, clock_starts="at-start", jobs=[{"id": "a", "runs-for": "5s"}]) as (_, client):
-        clock.now += 5
-        (row,) = client.rows("a")
-    assert row["jobStatus"] == "COMPLETED"
-
-
-def test_status__gives_one_row_an_id_in_the_order_asked_for() -> None:
-    """An ID named twice has one row."""
-    with serving(jobs=[{"id": "a"}, {"id": "b"}]) as (_, client):
-        assert [row["id"] for row in client.rows("b", "a", "b")] == ["b", "a"]
+        assert rows(api, "a")[0]["jobStatus"] == job_status
 
 
 @pytest.mark.parametrize(
     ("job", "field", "value"),
     [
-        ({"ends-as": "FAILED", "error": "no text"}, "jobStatus", "FAILED"),
         ({"ends-as": "FAILED", "error": "no text"}, "error", "no text"),
         ({"ends-as": "FAILED"}, "hcArticleId", None),
         ({"ends-as": "FAILED", "article-id": "x"}, "hcArticleId", "x"),
         ({"ends-as": "WEIRD"}, "jobStatus", "WEIRD"),
         ({"error": {"message": "no text"}}, "error", {"message": "no text"}),
         ({"article-id": None}, "hcArticleId", None),
-        ({"article-id": "article-1"}, "hcArticleId", "article-1"),
         ({"queued-for": "never"}, "jobStatus", "PENDING"),
         ({"runs-for": "never"}, "jobStatus", "IN_PROGRESS"),
         ({"queued-for": "never", "statuses": {"pending": "WAITING"}}, "jobStatus", "WAITING"),
@@ -167,364 +65,218 @@ def test_status__gives_one_row_an_id_in_the_order_asked_for() -> None:
         ({"row": {"id": "A", "more": [1]}}, "more", [1]),
     ],
 )
-def test_status__shows_a_job_as_the_scenario_has_it(job: dict[str, Any], field: str, value: object) -> None:
+def test_status__shows_a_job_as_the_scenario_describes_it(job: dict[str, Any], field: str, value: object) -> None:
     """Each key of a job shows in its row."""
-    with serving(jobs=[{"id": "a", **job}]) as (_, client):
-        (row,) = client.rows("a")
-    assert row.get(field, "absent") == value
+    with serving({**A, **job}) as api:
+        assert rows(api, "a")[0].get(field, "absent") == value
 
 
-def test_status__leaves_out_the_row_of_an_omitted_job() -> None:
-    """An omitted job is no error; its row is just not there."""
-    with serving(jobs=[{"id": "a", "omitted": True}, {"id": "b"}]) as (_, client):
-        assert [row["id"] for row in client.rows("a", "b")] == ["b"]
-
-
-def test_status__refuses_the_whole_request_for_one_unknown_id() -> None:
-    """A 404 does not say which ID it is about."""
-    with serving(jobs=[{"id": "known"}]) as (_, client):
-        status, error = client.ask(STATUS_ROUTE, {"jobIds": ["known", "lost"]})
-    assert (status, error["statusCode"], error["error"]) == (404, 404, "Not Found")
-    assert "lost" not in error["message"]
-
-
-def test_status__matches_ids_exactly() -> None:
-    """An ID in other letter case is unknown."""
-    with serving(jobs=[{"id": "abc"}]) as (_, client):
-        assert client.ask(STATUS_ROUTE, {"jobIds": ["ABC"]})[0] == 404
-
-
-def test_status__does_not_know_a_job_before_it_appears() -> None:
-    """Until `appears-after` an ID gets 404; then the job runs its course from there."""
-    clock = Clock()
-    with serving(clock, jobs=[{"id": "a", "appears-after": "2s", "runs-for": "1s"}]) as (_, client):
-        assert client.ask(STATUS_ROUTE, {"jobIds": ["a"]})[0] == 404
-        clock.now += 2
-        assert client.rows("a")[0]["jobStatus"] == "IN_PROGRESS"
-        clock.now += 1
-        assert client.rows("a")[0]["jobStatus"] == "COMPLETED"
-
-
-def test_status__refuses_a_malformed_id_before_an_unknown_one() -> None:
-    """Validation comes first, and its messages are a list."""
-    with serving(jobs=[{"id": "bad", "malformed": True}]) as (_, client):
-        status, error = client.ask(STATUS_ROUTE, {"jobIds": ["bad", "lost"]})
-    assert status == 400
-    assert isinstance(error["message"], list)
-
-
-@pytest.mark.parametrize(("broken", "expected"), [(True, 500), (503, 503)])
-def test_status__fails_for_any_request_that_names_a_broken_job(broken: object, expected: int) -> None:
-    """The other jobs of such a request are not answered either; alone they are."""
-    with serving(jobs=[{"id": "a", "broken": broken}, {"id": "b"}]) as (_, client):
-        assert client.ask(STATUS_ROUTE, {"jobIds": ["b", "a"]})[0] == expected
-        assert client.ask(STATUS_ROUTE, {"jobIds": ["b"]})[0] == 200
-
-
-def test_status__heals_a_broken_job_when_the_scenario_says() -> None:
-    """After `broken-until` the job is answered."""
-    clock = Clock()
-    with serving(clock, jobs=[{"id": "a", "broken": True, "broken-until": "3s"}]) as (_, client):
-        assert client.ask(STATUS_ROUTE, {"jobIds": ["a"]})[0] == 500
-        clock.now += 3
-        assert client.ask(STATUS_ROUTE, {"jobIds": ["a"]})[0] == 200
+def test_status__gives_each_id_one_row_in_the_order_of_the_request() -> None:
+    """An ID that is given twice has one row, an omitted job none."""
+    with serving(A, {"id": "b"}, {"id": "c", "omitted": True}) as api:
+        assert [row["id"] for row in rows(api, "b", "c", "a", "b")] == ["b", "a"]
 
 
 @pytest.mark.parametrize(
-    "authorization", ["", KEY, f"Basic {KEY}", f"bearer {KEY}", f"Bearer  {KEY}", "Bearer fini_other", "Bearer "]
-)
-def test_key__is_refused_where_it_is_missing_malformed_or_unknown(authorization: str) -> None:
-    """Such a request gets the documented 401, whatever its body."""
-    with serving(jobs=[{"id": "a"}]) as (_, client):
-        status, error = client.ask(STATUS_ROUTE, body=b"{", headers={"Authorization": authorization})
-    assert status == 401
-    assert error == {"statusCode": 401, "message": "Unauthorized", "error": "Unauthorized"}
-
-
-def test_key__is_refused_where_no_header_holds_one() -> None:
-    """A request without the header gets 401 too."""
-    with serving() as (_, client):
-        assert ask_raw(client, f"POST {STATUS_ROUTE} HTTP/1.1\r\n\r\n")[0] == 401
-
-
-@pytest.mark.parametrize(
-    ("scope", "path", "payload", "expected"),
+    ("job", "seconds", "status"),
     [
-        ("read", STATUS_ROUTE, {"jobIds": ["a"]}, 200),
-        ("read", ARTICLES_ROUTE, {"articleIds": ["a"]}, 200),
-        ("read", GENERATE_ROUTE, {}, 403),
-        ("read", BULK_ROUTE, {"documentIds": ["d"]}, 403),
-        ("write", STATUS_ROUTE, {"jobIds": ["a"]}, 403),
-        ("write", ARTICLES_ROUTE, {"articleIds": ["a"]}, 403),
-        ("write", GENERATE_ROUTE, {}, 200),
-        ("write", BULK_ROUTE, {"documentIds": ["d"]}, 200),
+        ({"id": "A"}, 0, 404),
+        ({"appears-after": "2s"}, 1.9, 404),
+        ({"appears-after": "2s"}, 2, 200),
+        ({"malformed": True}, 0, 400),
+        ({"broken": True}, 0, 500),
+        ({"broken": 503}, 0, 503),
+        ({"broken": True, "broken-until": "3s"}, 2.9, 500),
+        ({"broken": True, "broken-until": "3s"}, 3, 200),
     ],
 )
-def test_key__needs_the_scope_of_the_route(scope: str, path: str, payload: object, expected: int) -> None:
-    """A key without the scope gets 403 and the documented words."""
-    with serving(api_keys={KEY: [scope]}, jobs=[{"id": "a"}]) as (_, client):
-        status, answer = client.ask(path, payload)
-    assert status == expected
-    if expected == 403:
-        assert answer == {
-            "statusCode": 403,
-            "message": "API key does not have the required scope for this operation",
-            "error": "Forbidden",
-        }
-
-
-@pytest.mark.parametrize(
-    "body",
-    [b"{", b"null", b'"a"', b"{'jobIds': []}", b'{"jobIds": NaN}', b'{"jobIds": ["\xff"]}', b"[" * 100_000],
-)
-def test_body__is_refused_where_it_is_not_json(body: bytes) -> None:
-    """What no JSON parser would take gets 400, with one message."""
-    with serving() as (_, client):
-        status, error = client.ask(STATUS_ROUTE, body=body)
-    assert (status, error["error"], type(error["message"])) == (400, "Bad Request", str)
-
-
-@pytest.mark.parametrize(
-    "payload",
-    [{}, [], ["a"], {"jobIds": []}, {"jobIds": "a"}, {"jobIds": None}, {"jobIds": [""]}, {"jobIds": ["a", 1]}],
-)
-def test_body__is_refused_where_it_holds_no_list_of_ids(payload: object) -> None:
-    """Validation answers 400 with a list of messages that name the field."""
-    with serving(jobs=[{"id": "a"}]) as (_, client):
-        status, error = client.ask(STATUS_ROUTE, payload)
-    assert status == 400
-    assert all("jobIds" in message for message in error["message"])
-
-
-@pytest.mark.parametrize(("content_type", "body"), [("text/plain", b'{"jobIds": ["a"]}'), ("application/json", b"")])
-def test_body__is_not_read_as_json_where_there_is_none(content_type: str, body: bytes) -> None:
-    """Without the content type, or without a body, the fields are missing."""
-    with serving(jobs=[{"id": "a"}]) as (_, client):
-        status, error = client.ask(STATUS_ROUTE, body=body, headers={"Content-Type": content_type})
-    assert (status, error["message"]) == (400, ["jobIds must be an array"])
-
-
-@pytest.mark.parametrize(("size", "expected"), [(102_400, 200), (102_401, 413), (3_000_000, 413)])
-def test_body__may_have_100_kilobytes(size: int, expected: int) -> None:
-    """A larger one gets 413, and the connection goes on to be used."""
-    body = b'{"jobIds": ["a"]}'
-    with serving(jobs=[{"id": "a"}]) as (_, client):
-        assert client.ask(STATUS_ROUTE, body=body + b" " * (size - len(body)))[0] == expected
-        assert client.ask(STATUS_ROUTE, body=body)[0] == 200
-
-
-def test_body__is_cut_off_where_it_is_beyond_all_measure() -> None:
-    """A client that announces 17 MB is not listened to, and not recorded."""
-    with serving() as (api, client), pytest.raises((http.client.RemoteDisconnected, ConnectionError)):
-        ask_raw(client, f"POST {STATUS_ROUTE} HTTP/1.1\r\nContent-Length: 17000000\r\n\r\n")
-    assert api.requests == []
-
-
-@pytest.mark.parametrize("header", ["Transfer-Encoding: chunked", "Content-Length: many", "Content-Length: -1"])
-def test_body__needs_a_length(header: str) -> None:
-    """A request whose end cannot be told gets 411."""
-    with serving() as (_, client):
-        assert ask_raw(client, f"POST {STATUS_ROUTE} HTTP/1.1\r\n{header}\r\n\r\n")[0] == 411
-
-
-@pytest.mark.parametrize(("method", "path"), [("POST", "/v2/x"), ("GET", STATUS_ROUTE), ("DELETE", "/")])
-def test_route__is_refused_where_it_is_unknown(method: str, path: str) -> None:
-    """An unknown route or method gets a 404 that names both, before any look at the key."""
-    with serving() as (_, client):
-        status, error = client.ask(path, method=method, headers={"Authorization": ""})
-    assert (status, error["message"]) == (404, f"Cannot {method} {path}")
-
-
-def test_generate__queues_a_job_that_takes_three_seconds() -> None:
-    """A queued job has a fresh ID, and its times count from its queueing."""
+def test_status__refuses_the_whole_request_for_one_job(job: dict[str, Any], seconds: float, status: int) -> None:
+    """The error does not name the job; requests without it are answered. A malformed ID counts before a missing one."""
     clock = Clock()
-    with serving(clock) as (_, client):
-        first, second = (client.ask(GENERATE_ROUTE, {})[1]["backgroundJobId"] for _ in range(2))
-        clock.now += 0.5
-        late = client.ask(GENERATE_ROUTE, {})[1]["backgroundJobId"]
-        assert [row["jobStatus"] for row in client.rows(first, late)] == ["PENDING", "PENDING"]
-        clock.now += 0.5
-        assert [row["jobStatus"] for row in client.rows(first, late)] == ["IN_PROGRESS", "PENDING"]
-        clock.now += 2
-        assert [row["jobStatus"] for row in client.rows(first, late)] == ["COMPLETED", "IN_PROGRESS"]
-    assert first != second
+    with serving({"id": "fine"}, {"id": "a", **job}, clock=clock) as api:
+        assert ask(api, "fine").status == 200
+        clock.now += seconds
+        received = ask(api, "fine", "a", *["lost"] * (status == 400))
+        assert ask(api, "fine").status == 200
+    assert received.status == received.payload.get("statusCode", 200) == status
+    assert status == 200 or '"a"' not in str(received.payload)
 
 
-def test_generate__follows_the_scenario_s_template() -> None:
-    """`queued` says how a job goes that is queued over the API."""
-    with serving(queued={"queued-for": 0, "runs-for": 0, "ends-as": "FAILED", "error": "no"}) as (_, client):
-        job_id = client.ask(GENERATE_ROUTE, {})[1]["backgroundJobId"]
-        (row,) = client.rows(job_id)
+READER, WRITER = {"Authorization": "Bearer fini_reader"}, {"Authorization": "Bearer fini_writer"}
+NO_SCOPE = "API key does not have the required scope for this operation"
+NOT_JSON = "The body is not valid JSON"
+NO_OBJECT = "The body is not a JSON object"
+NO_ARRAY = ["jobIds must be an array"]
+NO_TEXT = ["each value in jobIds must be a string that is not empty"]
+TOO_LARGE = "request entity too large"
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "message"),
+    [
+        # Without a usable length there is no request to record.
+        (request(b"", Content_Length="many"), 411, "Length Required"),
+        (request(b"", Content_Length="-1"), 411, "Length Required"),
+        (request(b"", Transfer_Encoding="chunked"), 411, "Length Required"),
+        (request(b"", Content_Length="17000000"), 0, None),
+        # The route comes first, then the key, whatever the body.
+        (request({}, "/v2/x", Authorization=""), 404, "Cannot POST /v2/x"),
+        (request(ASK, method="GET"), 404, f"Cannot GET {PATHS['status']}"),
+        (request(ASK, "/", method="DELETE"), 404, "Cannot DELETE /"),
+        (f"POST {PATHS['status']} HTTP/1.1\r\nConnection: close\r\n\r\n".encode(), 401, "Unauthorized"),
+        (request(b"{", Authorization=""), 401, "Unauthorized"),
+        (request(b"{", Authorization=KEY), 401, "Unauthorized"),
+        (request(ASK, Authorization=f"Basic {KEY}"), 401, "Unauthorized"),
+        (request(ASK, Authorization=f"bearer {KEY}"), 401, "Unauthorized"),
+        (request(ASK, Authorization=f"Bearer  {KEY}"), 401, "Unauthorized"),
+        (request(ASK, Authorization="Bearer "), 401, "Unauthorized"),
+        (request(ASK, Authorization="Bearer fini_other"), 401, "Unauthorized"),
+        (request(ASK, **READER), 200, None),
+        (request({"articleIds": ["a"]}, "articles", **READER), 200, None),
+        (request({}, "generate", **READER), 403, NO_SCOPE),
+        (request({"documentIds": ["d"]}, "bulk", **READER), 403, NO_SCOPE),
+        (request(ASK, **WRITER), 403, NO_SCOPE),
+        (request({"articleIds": ["a"]}, "articles", **WRITER), 403, NO_SCOPE),
+        (request({}, "generate", **WRITER), 200, None),
+        (request({"documentIds": ["d"]}, "bulk", **WRITER), 200, None),
+        (request(b"{"), 400, NOT_JSON),
+        (request(b'{"jobIds": NaN}'), 400, NOT_JSON),
+        (request(b'{"jobIds": ["\xff"]}'), 400, NOT_JSON),
+        (request(b"[" * 100_000), 400, NOT_JSON),
+        (request(b"null"), 400, NO_OBJECT),
+        (request({}), 400, NO_ARRAY),
+        (request(["a"]), 400, NO_ARRAY),
+        (request({"jobIds": "a"}), 400, NO_ARRAY),
+        (request(b""), 400, NO_ARRAY),
+        (request(ASK, Content_Type="text/plain"), 400, NO_ARRAY),
+        (request({"jobIds": []}), 400, ["jobIds should not be empty"]),
+        (request({"documentIds": []}, "bulk"), 400, ["documentIds should not be empty"]),
+        (request({"jobIds": [""]}), 400, NO_TEXT),
+        (request({"jobIds": ["a", 1]}), 400, NO_TEXT),
+        (request(VALID.ljust(102_400), Content_Type="application/json; charset=utf-8"), 200, None),
+        (request(VALID.ljust(102_401)), 413, TOO_LARGE),
+        (request(VALID.ljust(3_000_000)), 413, TOO_LARGE),
+    ],
+)
+def test_request__is_checked(data: bytes, status: int, message: object) -> None:
+    """An error has the documented form; the messages of request validation are a list."""
+    keys = {KEY: ["read", "write"], "fini_reader": ["read"], "fini_writer": ["write"]}
+    with serving(A, api_keys=keys) as api:
+        received = send(api, data)
+        assert len(api.requests) == (status not in (0, 411))
+    assert received.status == status
+    if status > 200:
+        error = HTTPStatus(status).phrase
+        assert received.payload == {"statusCode": status, "message": message, "error": error}
+
+
+def test_generate__queues_jobs() -> None:
+    """Each queued job has its own ID, and its own time, which begins when it is queued."""
+    clock, seen = Clock(), []
+    with serving(clock=clock) as api:
+        first, other = (send(api, request({}, "generate")).payload["backgroundJobId"] for _ in range(2))
+        clock.now += 0.5
+        late = send(api, request({}, "generate")).payload["backgroundJobId"]
+        for seconds in (0, 0.5, 2):
+            clock.now += seconds
+            seen.append([row["jobStatus"] for row in rows(api, first, late)])
+    assert seen == [["PENDING", "PENDING"], ["IN_PROGRESS", "PENDING"], ["COMPLETED", "IN_PROGRESS"]]
+    assert first != other
+
+
+def test_bulk__queues_a_job_per_source() -> None:
+    """A source of the scenario has the scenario's job; for others, `queued` says what happens to the job."""
+    queued = {"queued-for": 0, "runs-for": 0, "ends-as": "FAILED", "error": "no"}
+    with serving({**A, "document-id": "doc-1"}, queued=queued) as api:
+        jobs = send(api, request({"documentIds": ["doc-1", "doc-2"]}, "bulk")).payload["jobs"]
+        _, row = rows(api, *(job["backgroundJobId"] for job in jobs))
+    assert [job["documentId"] for job in jobs] == ["doc-1", "doc-2"]
+    assert jobs[0]["backgroundJobId"] == "a"
+    assert UUID(jobs[1]["backgroundJobId"])
     assert (row["jobStatus"], row["error"], row["hcArticleId"]) == ("FAILED", "no", None)
 
 
-def test_bulk__queues_a_job_a_source() -> None:
-    """Each source has a job of its own; a source of the scenario has the scenario's job."""
-    with serving(jobs=[{"id": "a", "document-id": "doc-1", "ends-as": "FAILED"}]) as (_, client):
-        status, answer = client.ask(BULK_ROUTE, {"documentIds": ["doc-1", "doc-2"], "origin": "sources"})
-        jobs = answer["jobs"]
-        assert len(client.rows(*(job["backgroundJobId"] for job in jobs))) == 2
-    assert status == 200
-    assert [job["documentId"] for job in jobs] == ["doc-1", "doc-2"]
-    assert jobs[0]["backgroundJobId"] == "a"
-    assert str(UUID(jobs[1]["backgroundJobId"])) == jobs[1]["backgroundJobId"]
-
-
-def test_bulk__refuses_a_body_without_sources() -> None:
-    """Validation is the same on every route."""
-    with serving() as (_, client):
-        assert client.ask(BULK_ROUTE, {"documentIds": []})[0] == 400
-
-
-def test_articles__gives_those_that_jobs_have_made() -> None:
-    """The answer is a list; what is not there yet, or never will be, is left out."""
+def test_articles__are_those_that_jobs_have_made() -> None:
+    """The response is a list; articles that do not exist yet, or at all, are missing from it."""
     clock = Clock()
     jobs = [
         {"id": "a", "article-id": "article-a", "title": "How refunds work"},
         {"id": "b", "article-id": "article-b", "document-id": "doc-b"},
         {"id": "c", "article-id": "article-c", "runs-for": "9s"},
     ]
-    with serving(clock, clock_starts="at-start", jobs=jobs) as (_, client):
-        wanted = ["article-b", "article-c", "nothing", "article-a"]
-        status, articles = client.ask(ARTICLES_ROUTE, {"articleIds": wanted})
+    wanted = request({"articleIds": ["article-b", "article-c", "nothing", "article-a"]}, "articles")
+    with serving(clock=clock, clock_starts="at-start", jobs=jobs) as api:
+        articles = send(api, wanted).payload
         clock.now += 9
-        _, later = client.ask(ARTICLES_ROUTE, {"articleIds": ["article-c"]})
-    assert status == 200
+        later = send(api, wanted).payload
     assert articles == [{"id": "article-b", "title": "About doc-b"}, {"id": "article-a", "title": "How refunds work"}]
-    assert [article["id"] for article in later] == ["article-c"]
-
-
-def test_answers__carry_a_request_id_each() -> None:
-    """Good answers and errors alike have an `x-request-id` of their own."""
-    with serving(jobs=[{"id": "a"}]) as (_, client):
-        request_ids = set()
-        for path in (STATUS_ROUTE, "/nowhere"):
-            client.connection.request("POST", path, b"{}")
-            response = client.connection.getresponse()
-            response.read()
-            request_ids.add(response.headers["x-request-id"])
-    assert len(request_ids - {None}) == 2
+    assert later[1] == {"id": "article-c", "title": "About c"}
 
 
 def test_connection__is_kept() -> None:
-    """Many requests, refused ones too, go over one connection."""
-    with serving(jobs=[{"id": "a"}]) as (_, client):
-        client.rows("a")
-        kept = client.connection.sock
-        client.ask("/nowhere")
-        client.rows("a")
-        assert kept is not None
-        assert client.connection.sock is kept
+    """Requests share a connection, whatever the responses; each response has its own request ID."""
+    kept = {"Connection": "keep-alive"}
+    data = [request(ASK, **kept), request(ASK, "/x", **kept), request(ASK, **kept), request(ASK)]
+    data.insert(1, request(VALID.ljust(3_000_000), **kept))
+    with serving(A, faults=[{"requests": 3, "do": {"status": 503}}], latency="1ms") as api:
+        received = send(api, b"".join(data)).raw
+    assert re.findall(rb"HTTP/1.1 ([0-9]+)", received) == [b"200", b"413", b"404", b"503", b"200"]
+    assert len(set(re.findall(rb"X-Request-Id: (\S+)", received))) == 5
 
 
-def test_server__answers_several_clients_at_once() -> None:
-    """A client that is kept waiting does not hold up another."""
-    with serving(jobs=[{"id": "a"}], faults=[{"requests": 1, "do": "hang"}]) as (api, client):
-        held = Client(api)
-        held.connection.request("POST", STATUS_ROUTE, b"{}", {"Content-Type": "application/json"})
-        while not api.requests:
-            threading.Event().wait(0.005)
-        assert len(client.rows("a")) == 1
-        held.connection.close()
-
-
-def test_server__ends_with_connections_open() -> None:
-    """A client that waits, or that keeps its connection, does not keep the stand-in from ending."""
-    with serving(faults=[{"do": "hang"}]) as (api, client):
-        client.connection.request("POST", STATUS_ROUTE, b"{}")
-        idle = Client(api)
-        idle.connection.connect()
-        while not api.requests:
-            threading.Event().wait(0.005)
-    with pytest.raises((http.client.RemoteDisconnected, ConnectionError)):
-        client.ask(STATUS_ROUTE, {})
-    idle.connection.close()
-
-
-def test_server__survives_clients_that_leave(capfd: pytest.CaptureFixture[str]) -> None:
-    """A client may go before its request is whole, or without hearing the answer; nothing is printed."""
-    with serving(jobs=[{"id": "a"}], faults=[{"requests": 1, "do": {"drip": "5ms"}}]) as (api, client):
-        address = (client.connection.host, client.connection.port)
-        for request in (
-            f"POST {STATUS_ROUTE} HT",
-            f"POST {STATUS_ROUTE} HTTP/1.1\r\nContent-Length: 100\r\n\r\n{{",
-            f"POST {STATUS_ROUTE} HTTP/1.1\r\nContent-Length: 2\r\n\r\n{{}}",
-        ):
-            with socket.create_connection(address) as connection:
-                connection.sendall(request.encode())
-        while not api.requests:
-            threading.Event().wait(0.005)
-        assert len(client.rows("a")) == 1
-    assert [request.status for request in api.requests] == [401, 200]
-    assert capfd.readouterr() == ("", "")
-
-
-def test_requests__are_recorded() -> None:
-    """A test sees when each request came, what it held, and how it was answered."""
-    clock = Clock()
-    with serving(clock, jobs=[{"id": "a"}], faults=[{"requests": 2, "do": "hang-up"}]) as (api, client):
-        clock.now += 1.5
-        client.rows("a")
-        clock.now += 1
-        with pytest.raises(http.client.RemoteDisconnected):
-            client.rows("a")
-        client.ask(ARTICLES_ROUTE, {"articleIds": ["x"]})
-        first, second, third = api.requests
-    assert (first.at_seconds, first.method, first.path) == (1.5, "POST", STATUS_ROUTE)
-    assert (first.job_ids, first.status, json.loads(first.body)) == (("a",), 200, {"jobIds": ["a"]})
-    assert first.headers["authorization"] == f"Bearer {KEY}"
-    assert (second.at_seconds, second.job_ids, second.status) == (2.5, ("a",), None)
-    assert (third.path, third.job_ids, third.status) == (ARTICLES_ROUTE, (), 200)
-
-
-def test_log__has_a_line_a_request_and_never_the_key(caplog: pytest.LogCaptureFixture) -> None:
-    """Method, path, status and the number of IDs; what a client writes cannot act on the terminal."""
-    with caplog.at_level("INFO", "fake_fini"), serving(jobs=[{"id": "a"}]) as (_, client):
-        client.rows("a")
-        client.ask(f"/\x1b[31m?key={KEY}".replace("\x1b", "%1b"))
-        ask_raw(client, "POST /\x1b[31m HTTP/1.1\r\n\r\n")
-    assert caplog.messages == [
-        f"POST {STATUS_ROUTE}: 200, 1 IDs",
-        "POST /%1b[31m: 404, 0 IDs",
-        "POST /\\x1b[31m: 404, 0 IDs",
-    ]
-
-
-def test_url__is_known_once_the_stand_in_listens() -> None:
-    """Before, there is none to give."""
-    with pytest.raises(RuntimeError, match="has not been started"):
-        _ = FakeFini(Scenario.from_mapping({})).url
-
-
-def test_host__may_be_localhost() -> None:
-    """The name is as good as the address."""
-    with FakeFini(Scenario.from_mapping({}), host="localhost") as api:
-        assert api.url.startswith("http://127.0.0.1:")
-
-
-def test_host__must_be_loopback() -> None:
-    """Without TLS, the stand-in refuses to be reached from elsewhere."""
-    with pytest.raises(ValueError, match=r"'0\.0\.0\.0' is not a loopback address"):
-        FakeFini(Scenario.from_mapping({}), host="0.0.0.0")  # noqa: S104 - it is the point
-
-
-def test_host__may_be_ipv6() -> None:
-    """The URL of an IPv6 address has brackets."""
+@pytest.mark.parametrize(("host", "url"), [("localhost", "http://127.0.0.1:"), ("::1", "http://[::1]:")])
+def test_host__is_loopback(host: str, url: str) -> None:
+    """The stand-in listens on any loopback address."""
     try:
-        with FakeFini(Scenario.from_mapping({}), host="::1") as api:
-            assert api.url.startswith("http://[::1]:")
-            client = Client(api)
-            assert client.ask("/")[0] == 404
-            client.connection.close()
+        with FakeFini(Scenario.from_mapping({}), host=host) as api:
+            assert api.url.startswith(url)
+            assert send(api, request(ASK, "/")).status == 404
     except OSError:
+        assert host == "::1"
         pytest.skip("this machine has no IPv6")
 
 
-def test_latency__holds_up_each_answer() -> None:
-    """The answer comes no sooner than the scenario's latency."""
-    with serving(latency="100ms", jobs=[{"id": "a"}]) as (api, client):
-        client.connection.connect()
-        client.connection.sock.settimeout(0.05)
-        with pytest.raises(TimeoutError):
-            client.rows("a")
-        assert [request.status for request in api.requests] == [200]
+def test_server__serves_several_clients_at_once() -> None:
+    """A client that has to wait does not delay another."""
+    with serving(A, faults=[{"requests": 1, "do": "hang"}]) as api, connected(api.url) as held:
+        held.sendall(request(ASK))
+        wait_for_request(api)
+        assert len(rows(api, "a")) == 1
+
+
+def test_server__survives_clients_that_leave(capfd: pytest.CaptureFixture[str]) -> None:
+    """A client may leave before its request is complete, or before the response is; nothing is printed."""
+    with serving(A, faults=[{"requests": 1, "do": {"drip": "5ms"}}]) as api:
+        for data in (request(ASK)[:20], request(ASK)[:-1], request({})):
+            with connected(api.url) as connection:
+                connection.sendall(data)
+        wait_for_request(api)
+        assert len(rows(api, "a")) == 1
+        assert [recorded.status for recorded in api.requests] == [400, 200]
+    assert capfd.readouterr() == ("", "")
+
+
+def test_requests__are_recorded(caplog: pytest.LogCaptureFixture) -> None:
+    """Each request is recorded and logged with its status; the log shows no key and no control character."""
+    clock, faults = Clock(), [{"requests": 2, "do": "hang-up"}]
+    with caplog.at_level("INFO", "fake_fini"), serving(A, clock=clock, faults=faults) as api:
+        clock.now += 1.5
+        rows(api, "a")
+        clock.now += 1
+        ask(api, "a", "b")
+        send(api, request({"articleIds": ["x"]}, f"{PATHS['articles']}?key={KEY}"))
+        send(api, request(ASK, "/\x1b[31m"))
+    assert [(seen.at_seconds, seen.path, seen.job_ids, seen.status) for seen in api.requests] == [
+        (1.5, PATHS["status"], ("a",), 200),
+        (2.5, PATHS["status"], ("a", "b"), None),
+        (2.5, PATHS["articles"], (), 200),
+        (2.5, "/\\x1b[31m", (), 404),
+    ]
+    first = api.requests[0]
+    assert (first.method, first.headers["authorization"], json.loads(first.body)) == ("POST", f"Bearer {KEY}", ASK)
+    assert caplog.messages == [
+        f"POST {PATHS['status']}: 200, 1 IDs",
+        f"POST {PATHS['status']}: no response, 2 IDs",
+        f"POST {PATHS['articles']}: 200, 1 IDs",
+        "POST /\\x1b[31m: 404, 0 IDs",
+    ]

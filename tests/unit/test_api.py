@@ -753,6 +753,13 @@ def test_parallel__what_arrived_before_the_end_counts(last: Response) -> None:
     assert client.elapsed == (0 if last.status == 401 else 5)
 
 
+def test_parallel__a_server_error_counts_though_its_retry_never_comes() -> None:
+    """A poll that ends while an ID waits for a retry still reports what the API said of it."""
+    client = Client(batch_size=1, max_parallel=2)
+    client.api.script = [respond(500), respond(429, Retry_After="60")]
+    assert states(client.poll(ids(2), retry_for=10)) == {"job-0": "server error"}
+
+
 # --- For any jobs --------------------------------------------------------------------------------------------------
 
 TRUTHS = ("row", "omitted", "not found", "malformed", "server error")

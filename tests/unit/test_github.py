@@ -2,439 +2,257 @@ import contextlib
 import io
 import os
 import re
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias
 
 import pytest
 from actions_toolkit import core
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fini_gate.escaping import escape_markdown
 from fini_gate.platforms.github import Runner
-
-MakeRunner: TypeAlias = Callable[..., Runner]
-Captured: TypeAlias = pytest.CaptureFixture[str]
+from tests.integration.gates import read_outputs
 
 KEY = "fini_0123456789abcdef"
-OUTPUTS = {"result": "success", "message": "1 of 1 job completed.", "article-ids": '["a"]', "results-file": ""}
-COMMANDS_OF_OTHERS = [
-    "::error::planted",
-    "  ::set-output name=result::success",
-    "\t\u00a0::stop-commands::x",
-    "a\n::error::planted",
-    "a\r::error::planted",
-    "a\u2028::error::planted\x85::error::planted\x0b::error::planted",
-    "a ##[error]planted ###[[group]b",
-    "\x1b[2K\x1b[1A::error::planted\x07",
-    "%0A::error::planted%0D::error::planted",
-]
+OUTPUTS = {"result": "success", "message": "1 of 1 job completed.", "longest": "x" * 1000, "cut": "x" * 1001}
+EARLIER = "earlier<<END\nvalue\nEND\n"
 ANY_TEXT = st.text() | st.text(" \t\r\n:#[]%,ae\x1b\u2028\x85\x00\ud800é😀", max_size=30)
 
 
 @pytest.fixture(autouse=True)
-def _no_runner_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"):
-        monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture
-def runner(capsys: Captured) -> Runner:
-    """A runner that knows the key, its first lines already read."""
-    runner = Runner(os.environ, secret=KEY)
-    capsys.readouterr()
-    return runner
-
-
-@pytest.fixture
 def output_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """The file that the runner offers for outputs, with something of an earlier command in it."""
+    """Provide a file for outputs that already has one, and no other file of a runner."""
     path = tmp_path / "output"
-    path.write_text("earlier<<END\nvalue\nEND\n")
+    path.write_text(EARLIER)
     monkeypatch.setenv("GITHUB_OUTPUT", str(path))
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", "")
     return path
 
 
-def _entries(path: Path) -> list[tuple[str, str, str]]:
-    """Each name, delimiter and value of a file of outputs, read as strictly as any runner does."""
-    text = path.read_bytes().decode("utf-8")
-    assert text.endswith("\n")
-    lines = iter(text.removesuffix("\n").split("\n"))
-    entries = []
-    for line in lines:
-        name, separator, delimiter = line.partition("<<")
-        assert separator, f"no heredoc: {line!r}"
-        assert name
-        assert delimiter
-        value = []
-        for value_line in lines:
-            if value_line == delimiter:
-                break
-            value.append(value_line)
-        else:
-            pytest.fail(f"no end of {name}")
-        entries.append((name, delimiter, "\n".join(value)))
-    return entries
+def _printed(write: Callable[[Runner], None], **environ: str) -> str:
+    """Return what a runner prints after the mask."""
+    log = io.StringIO()
+    with contextlib.redirect_stdout(log):
+        write(Runner({**os.environ, **environ}, secret=KEY))
+    return log.getvalue().removeprefix(f"::add-mask::{KEY}\n")
 
 
 def _commands(log: str) -> list[str]:
-    """The lines of a log that some runner obeys."""
-    lines = re.split(r"\r\n|\r|\n", log)
-    return [line for line in lines if line.lstrip().startswith("::") or "##[" in line]
-
-
-@contextlib.contextmanager
-def _stdout(stream: io.TextIOBase) -> Iterator[None]:
-    """Print into a stream that may fail on being closed, too."""
-    with contextlib.redirect_stdout(stream):
-        yield
-    with contextlib.suppress(OSError):
-        stream.close()
+    """Return the lines that a runner obeys."""
+    return [line for line in re.split(r"\r\n|\r|\n", log) if line.lstrip().startswith("::") or "##[" in line]
 
 
 # --- The key
 
 
-def test_runner__masks_the_key_first(capsys: Captured) -> None:
-    """The first line of the log is the command that masks the key, with what the runner unescapes escaped."""
-    Runner({}, secret="fini_100%").info("ready")
-    assert capsys.readouterr().out == "::add-mask::fini_100%25\nready\n"
-
-
-@pytest.mark.parametrize("secret", ["", "abc", "two\nlines", "carriage\rreturn", "tab\tkey", "nul\x00key"])
-def test_runner__does_not_mask_what_would_hide_the_log(capsys: Captured, secret: str) -> None:
-    """A key that is short, or of several lines, is not masked: the runner would mask each line, however short."""
-    Runner({}, secret=secret)
-    assert capsys.readouterr().out == ""
+@pytest.mark.parametrize(
+    ("secret", "expected"),
+    [
+        ("fini_100%", "::add-mask::fini_100%25\n"),
+        ("abcd", "::add-mask::abcd\n"),
+        *((text, "") for text in ("", "abc", "two\nlines", "tab\tkey", "nul\x00key")),
+    ],
+)
+def test_runner__masks_the_key_first(capsys: pytest.CaptureFixture[str], secret: str, expected: str) -> None:
+    """The first line masks what can be a key: the runner would hide every line of another text, however short."""
+    Runner({}, secret=secret).info("ready")
+    assert capsys.readouterr().out == f"{expected}ready\n"
 
 
 @pytest.mark.parametrize(
     "write",
     [
         lambda runner: runner.info(f"a {KEY} b"),
+        lambda runner: runner.listing(KEY, [f"a {KEY}"] * 21),
         lambda runner: runner.warning(f"a {KEY}"),
-        lambda runner: runner.error("title", f"{'x' * 4090}{KEY}"),
-        lambda runner: runner.set_outputs({"message": f"a {KEY} b"}),
+        lambda runner: runner.error(KEY, f"{'x' * 4090}{KEY}"),
         lambda runner: runner.set_outputs({"message": f"{'x' * 990}{KEY}"}),
     ],
 )
-def test_runner__keeps_the_key_out_of_the_log(
-    runner: Runner, capsys: Captured, write: Callable[[Runner], None]
-) -> None:
-    """No line holds the key or the beginning of it, whatever text it came in."""
-    write(runner)
-    log = capsys.readouterr().out
+def test_runner__keeps_the_key_out_of_the_log(monkeypatch: pytest.MonkeyPatch, write: Callable[[Runner], None]) -> None:
+    """No line contains the key or its beginning, whatever text it was in."""
+    monkeypatch.setenv("GITHUB_OUTPUT", "")
+    log = _printed(write)
     assert "fini_0" not in log
     assert log
 
 
-def test_runner__keeps_the_key_out_of_the_files(
-    runner: Runner, output_file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """Neither outputs nor the summary hold the key, whatever text it came in."""
-    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary"))
-    runner.set_outputs({"message": f"a {KEY} b"})
-    runner.append_summary(f"a {KEY} b {escape_markdown(KEY)} c")
-    written = output_file.read_text() + (tmp_path / "summary").read_text()
-    assert KEY not in written
-    # As it reads.
-    assert KEY not in written.replace("\\", "")
-    assert written.endswith("a *** b *** c")
+def test_runner__keeps_the_key_out_of_the_files(output_file: Path, tmp_path: Path) -> None:
+    """Neither outputs nor summary contain the key, escaped or not."""
+    summary = tmp_path / "summary"
+    _printed(lambda runner: runner.set_outputs({"message": f"a {KEY} b"}))
+    _printed(
+        lambda runner: runner.append_summary(f"a {KEY} b {escape_markdown(KEY)} c"), GITHUB_STEP_SUMMARY=str(summary)
+    )
+    assert read_outputs(output_file)["message"] == "a *** b"
+    assert summary.read_text() == "a *** b *** c"
 
 
 # --- The log
 
 
 @pytest.mark.parametrize(
-    ("line", "printed"),
+    ("line", "expected"),
     [
-        ("plain é 😀", "plain é 😀"),
+        ("  12s  é 😀 a :: b 100%0A", "  12s  é 😀 a :: b 100%0A"),
         ("", ""),
-        ("  12s  1 of 2", "  12s  1 of 2"),
-        ("a :: b", "a :: b"),
-        ("100%0A", "100%0A"),
         ("::error::planted", "\\::error::planted"),
         ("  ::error::planted", "\\  ::error::planted"),
         ("a\nb", r"a\nb"),
     ],
 )
-def test_info__prints_a_line(runner: Runner, capsys: Captured, line: str, printed: str) -> None:
+def test_info__prints_a_line(line: str, expected: str) -> None:
     """A line is printed as it is, but for what a runner would obey."""
-    runner.info(line)
-    assert capsys.readouterr().out == f"{printed}\n"
+    assert _printed(lambda runner: runner.info(line)) == f"{expected}\n"
 
 
-@pytest.mark.parametrize("command", ["warning", "error"])
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("text", "expected"),
     [
-        ("plain é: a, b 😀", "plain é: a, b 😀"),
-        ("100% and %0A", "100%25 and %250A"),
-        ("a\r\nb", r"a\r\nb"),
-        ("a::b", "a::b"),
+        ("two\nlines, 100%", r"two\nlines, 100%25"),
         ("x" * 4096, "x" * 4096),
         ("x" * 4097, f"{'x' * 4095}…"),
+        (f"##[error]\x1b {KEY}", r"## [error]\x1b ***"),
     ],
-    ids=lambda text: text[:20],
+    ids=["escaped", "longest", "cut", "foreign"],
 )
-def test_annotation__is_one_command(runner: Runner, capsys: Captured, command: str, text: str, message: str) -> None:
-    """A warning or error is one command with a title, its text escaped and no longer than is shown."""
-    if command == "warning":
+def test_annotations__are_one_command_each(text: str, expected: str) -> None:
+    """A notice, warning or error is one command with a title; its text is escaped and no longer than GitHub shows."""
+
+    def annotate(runner: Runner) -> None:
         runner.warning(text)
-    else:
-        runner.error("fini-gate", text)
-    assert capsys.readouterr().out == f"::{command} title=fini-gate::{message}\n"
+        runner.error("a: b, c", text)
+        runner.notice(f"##[x]\x1b {KEY}", text)
+
+    assert _printed(annotate).splitlines() == [
+        f"::warning title=fini-gate::{expected}",
+        f"::error title=a%3A b%2C c::{expected}",
+        f"::notice title=## [x]\\x1b ***::{expected}",
+    ]
 
 
-def test_annotation__has_a_title_that_ends_nothing(runner: Runner, capsys: Captured) -> None:
-    """A title's colons and commas are escaped."""
-    runner.error("Fini gate: a, b", "text")
-    assert capsys.readouterr().out == "::error title=Fini gate%3A a%2C b::text\n"
+@pytest.mark.parametrize("count", [0, 20, 21, 1000, 1003])
+def test_listing__folds_and_limits_its_lines(count: int) -> None:
+    """More than 20 lines are a group; of more than 1,000 the rest is counted."""
+    expected = [f"        line {number}" for number in range(min(count, 1000))]
+    if count > 1000:
+        expected.append("        and 3 more")
+    if count > 20:
+        expected = ["::group::What is left", *expected, "::endgroup::"]
+    lines = [f"line {number}" for number in range(count)]
+    assert _printed(lambda runner: runner.listing("What is left", lines)).splitlines() == expected
 
 
-def test_debug__shows_only_where_the_run_has_debug_logging(capsys: Captured) -> None:
-    """What few look for is there for them alone."""
-    Runner({}, secret=KEY).debug("asked")
-    Runner({"RUNNER_DEBUG": "0"}, secret=KEY).debug("asked")
-    assert "asked" not in capsys.readouterr().out
-    Runner({"RUNNER_DEBUG": "1"}, secret=KEY).debug(f"asked\n::error::{KEY}")
-    assert capsys.readouterr().out.endswith("::debug::asked\\n::error::***\n")
+@given(ANY_TEXT)
+@example("::error::planted")
+@example("\t\u00a0::stop-commands::x")
+@example("a\r::error::planted\u2028::error::planted\x85::error::planted\x0b::error::planted")
+@example("a ##[error]planted ###[[group]b")
+@example("\x1b[2K\x1b[1A::error::planted\x07")
+@example("%0A::error::planted%0D::error::planted")
+def test_log__never_obeys_foreign_text(text: str) -> None:
+    """Whatever a text is, and wherever it appears, it is one printable line and no command."""
 
-
-def test_annotation__has_a_title_that_is_made_safe(runner: Runner, capsys: Captured) -> None:
-    """A title may hold what others have named, too."""
-    capsys.readouterr()
-    runner.error(f"Job ##[error]\x1b {KEY} failed", "a reason")
-    assert capsys.readouterr().out == "::error title=Job ## [error]\\x1b *** failed::a reason\n"
-
-
-def test_notice__is_good_news_with_a_title(runner: Runner, capsys: Captured) -> None:
-    """A notice annotates the run."""
-    runner.notice("All jobs completed", "2 articles")
-    assert capsys.readouterr().out.endswith("::notice title=All jobs completed::2 articles\n")
-
-
-@pytest.mark.parametrize(("count", "is_folded"), [(0, False), (20, False), (21, True)])
-def test_listing__of_many_lines_is_folded(runner: Runner, capsys: Captured, *, count: int, is_folded: bool) -> None:
-    """A long list is a group; a short one stands open."""
-    capsys.readouterr()
-    runner.listing("What is left", [f"a line {number}" for number in range(count)])
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.strip() for line in lines if "line" in line] == [f"a line {number}" for number in range(count)]
-    assert (lines[:1] == ["::group::What is left"]) is is_folded
-    assert (lines[-1:] == ["::endgroup::"]) is is_folded
-
-
-def test_listing__has_an_end(runner: Runner, capsys: Captured) -> None:
-    """Of more lines than anybody reads the rest is counted."""
-    runner.listing("What is left", ["a line"] * 1003)
-    log = capsys.readouterr().out
-    assert log.count("a line") == 1000
-    assert "and 3 more" in log
-
-
-@pytest.mark.parametrize("text", COMMANDS_OF_OTHERS)
-def test_log__never_obeys_the_text_of_others(runner: Runner, capsys: Captured, text: str) -> None:
-    """No text becomes a command, or clears what was printed, wherever it is put."""
-    runner.info(text)
-    runner.set_outputs({"article-ids-lines": text})
-    runner.warning(text)
-    runner.error("title", text)
-    captured = capsys.readouterr()
-    kinds = [line.split("::")[1].split()[0] for line in _commands(captured.out)]
-    assert kinds == ["warning", "warning", "error"]
-    assert captured.out.replace("\n", "").isprintable()
-    assert captured.err == ""
-
-
-@given(ANY_TEXT, ANY_TEXT)
-def test_log__is_one_line_for_each_text(text: str, title: str) -> None:
-    """Whatever the texts, a line is no command, and an annotation is exactly one."""
-    log = io.StringIO()
-    with contextlib.redirect_stdout(log):
-        runner = Runner({}, secret="")
+    def write(runner: Runner) -> None:
         runner.info(text)
-        runner.error(title, text)
-    line, annotation, end = log.getvalue().split("\n")
-    assert _commands(line) == []
-    assert _commands(annotation) == [annotation]
-    assert annotation.startswith("::error title=")
-    assert end == ""
+        runner.set_outputs({"message": text})
+        runner.error(text, text)
+
+    log = _printed(write, GITHUB_OUTPUT="")
+    assert log.replace("\n", "").isprintable()
+    assert [re.sub("[ :].*", "", line.removeprefix("::")) for line in _commands(log)] == ["warning", "error"]
+    assert log.count("\n") == 4
 
 
-# --- The outputs
+def test_log__may_be_closed(output_file: Path) -> None:
+    """If nothing can be printed, the outputs are still written."""
+    log = io.StringIO()
+    log.close()
+    with contextlib.redirect_stdout(log):
+        runner = Runner(os.environ, secret=KEY)
+        runner.info("a line")
+        runner.set_outputs(OUTPUTS)
+    assert read_outputs(output_file) == {"earlier": "value", **OUTPUTS}
 
 
-def test_outputs__are_written_behind_what_was_there(runner: Runner, output_file: Path, capsys: Captured) -> None:
-    """Every output is added to the file, in order, and the log says nothing of it."""
-    values = {**OUTPUTS, "article-ids-lines": "a\nb\n\nc", "message": "é 😀 100% a<<b=c\r"}
-    runner.set_outputs(values)
-    entries = _entries(output_file)
-    assert entries[0] == ("earlier", "END", "value")
-    assert [(name, value) for name, _, value in entries[1:]] == list(values.items())
-    assert capsys.readouterr().out == ""
-
-
-def test_outputs__that_break_off_leave_the_file_as_it_was(
-    runner: Runner, output_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
-) -> None:
-    """A disk that fills up amid an output does not leave half of it to the runner."""
-    output_file.write_text("earlier=1\n")
-    write = core.set_output
-
-    def fill_up(name: str, value: str) -> None:
-        write(name, value)
-        if name == "b":
-            raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(core, "set_output", fill_up)
-    runner.set_outputs({"a": "1", "b": "2", "c": "3"})
-    assert output_file.read_text() == "earlier=1\n"
-    assert "No space left on device" in capsys.readouterr().out
-
-
-def test_outputs__have_delimiters_that_nobody_can_guess(runner: Runner, output_file: Path) -> None:
-    """Each output has a delimiter of its own, another one each time, and long enough not to be guessed."""
-    runner.set_outputs(OUTPUTS)
-    runner.set_outputs(OUTPUTS)
-    delimiters = [delimiter for _, delimiter, _ in _entries(output_file)[1:]]
-    assert len(set(delimiters)) == 2 * len(OUTPUTS)
-    assert all(len(re.sub("[^0-9a-f]", "", delimiter)) >= 32 for delimiter in delimiters)
+# --- The files
 
 
 @given(st.dictionaries(st.text("abc-", min_size=1), ANY_TEXT.map(lambda text: text.encode(errors="ignore").decode())))
 def test_outputs__come_back_as_they_were(tmp_path_factory: pytest.TempPathFactory, values: dict[str, str]) -> None:
-    """Whatever the values, a strict reader of the file gets them back, and no other output with them."""
+    """Whatever the values, a strict reader of the file gets them back after the earlier ones, and the log is silent."""
     path = tmp_path_factory.mktemp("runner") / "output"
-    path.write_text("first<<END\n\nEND\n")
+    path.write_text(EARLIER)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GITHUB_OUTPUT", str(path))
-        Runner(os.environ, secret="").set_outputs(values)
-    assert [(name, value) for name, _, value in _entries(path)[1:]] == list(values.items())
+        assert _printed(lambda runner: runner.set_outputs(values)) == ""
+    assert list(read_outputs(path).items()) == [("earlier", "value"), *values.items()]
+
+
+def test_outputs__have_delimiters_that_nobody_can_guess(output_file: Path) -> None:
+    """Each output has a delimiter of its own, a new one each time, and too long to guess."""
+    for _ in range(2):
+        _printed(lambda runner: runner.set_outputs(OUTPUTS))
+    delimiters = re.findall("<<(.*)", output_file.read_text())[1:]
+    assert len(set(delimiters)) == 2 * len(OUTPUTS)
+    assert all(len(re.sub("[^0-9a-f]", "", delimiter)) >= 32 for delimiter in delimiters)
+
+
+def test_outputs__that_break_off_leave_the_file_as_it_was(output_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that fills up in the middle of an output does not leave half of it to the runner."""
+    write = core.set_output
+
+    def fill_up(name: str, value: str) -> None:
+        write(name, value)
+        if name == "message":
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(core, "set_output", fill_up)
+    assert "No space left on device" in _printed(lambda runner: runner.set_outputs(OUTPUTS))
+    assert output_file.read_text() == EARLIER
 
 
 @pytest.mark.parametrize(
     ("path", "problem"),
     [
-        (None, "GITHUB_OUTPUT is not set"),
         ("", "GITHUB_OUTPUT is not set"),
-        ("{tmp_path}/nowhere", "No such file or directory"),
-        ("{tmp_path}", "Is a directory"),
-        ("/dev/full", "No space left on device"),
+        ("nowhere/output", "the outputs could not be written (No such file or directory)"),
+        ("/", "the outputs could not be written (Is a directory)"),
+        ("/dev/full", "the outputs could not be written (No space left on device)"),
     ],
 )
-def test_outputs__are_in_the_log_where_there_is_no_file(
-    monkeypatch: pytest.MonkeyPatch, capsys: Captured, tmp_path: Path, path: str | None, problem: str
+def test_outputs__are_logged_if_they_cannot_be_written(
+    monkeypatch: pytest.MonkeyPatch, path: str, problem: str
 ) -> None:
-    """Where the outputs cannot be written a warning says why, and the log has them."""
-    if path is not None:
-        monkeypatch.setenv("GITHUB_OUTPUT", path.format(tmp_path=tmp_path))
-    Runner(os.environ, secret="").set_outputs(OUTPUTS)
-    warning, *lines = capsys.readouterr().out.splitlines()
-    assert warning.startswith("::warning title=fini-gate::No later step can read this step's outputs: ")
-    assert problem in warning
-    assert lines == [f"output {name} = {value}" for name, value in OUTPUTS.items()]
+    """A warning says why, and the log shows the outputs, each cut after 1,000 characters."""
+    monkeypatch.setenv("GITHUB_OUTPUT", path)
+    warning, *lines = _printed(lambda runner: runner.set_outputs(OUTPUTS)).splitlines()
+    text = f"Later steps cannot read this step's outputs: {problem}. They are in the log instead."
+    assert warning == f"::warning title=fini-gate::{text}"
+    assert lines == [f"output {name} = {value}" for name, value in {**OUTPUTS, "cut": f"{'x' * 1000}…"}.items()]
 
 
-@pytest.mark.parametrize("length", [1000, 1001])
-def test_outputs__are_cut_in_the_log(runner: Runner, capsys: Captured, length: int) -> None:
-    """A value in the log ends after a thousand characters, and shows that it does."""
-    runner.set_outputs({"article-ids": "x" * length})
-    line = capsys.readouterr().out.splitlines()[-1]
-    assert line == f"output article-ids = {'x' * 1000}{'…' * (length - 1000)}"
-
-
-# --- The summary
-
-
-def test_summary__is_added_to_what_is_there(
-    runner: Runner, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Captured
-) -> None:
-    """The summary goes behind what the step wrote before, as UTF-8, and the log says nothing of it."""
+def test_summary__is_added_to_what_is_there(tmp_path: Path) -> None:
+    """The summary follows what the step wrote before, as UTF-8, and the log is silent."""
     path = tmp_path / "summary"
     path.write_text("before\n")
-    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(path))
-    runner.append_summary("### ✅ one\n")
-    runner.append_summary("two\r\n")
-    assert path.read_bytes().decode() == "before\n### ✅ one\ntwo\r\n"
-    assert capsys.readouterr().out == ""
-
-
-@pytest.mark.parametrize("path", [None, ""])
-def test_summary__is_optional(monkeypatch: pytest.MonkeyPatch, capsys: Captured, path: str | None) -> None:
-    """A runner without summaries gets none, and no warning."""
-    if path is not None:
-        monkeypatch.setenv("GITHUB_STEP_SUMMARY", path)
-    Runner(os.environ, secret="").append_summary("text")
-    assert capsys.readouterr().out == ""
+    assert _printed(lambda runner: runner.append_summary("### ✅ after\r\n"), GITHUB_STEP_SUMMARY=str(path)) == ""
+    assert path.read_bytes().decode() == "before\n### ✅ after\r\n"
 
 
 @pytest.mark.parametrize(
-    ("path", "text", "problem"),
+    ("path", "text", "expected"),
     [
-        ("{tmp_path}", "text", "Is a directory"),
-        ("{tmp_path}/no/where", "text", "No such file or directory"),
+        ("", "text", ""),
+        ("/", "text", "Is a directory"),
+        ("nowhere/summary", "text", "No such file or directory"),
         ("/dev/full", "text", "No space left on device"),
-        ("{tmp_path}/summary", "\ud800", "surrogates not allowed"),
+        ("/dev/null", "\ud800", "'utf-8' codec can't encode character '\\ud800' in position 0: surrogates not allowed"),
     ],
 )
-def test_summary__that_cannot_be_written_is_a_warning(
-    capsys: Captured, tmp_path: Path, path: str, text: str, problem: str
-) -> None:
-    """Where the summary cannot be written a warning says why."""
-    Runner({"GITHUB_STEP_SUMMARY": path.format(tmp_path=tmp_path)}, secret="").append_summary(text)
-    (warning,) = capsys.readouterr().out.splitlines()
-    assert warning.startswith("::warning title=fini-gate::The job summary could not be written (")
-    assert problem in warning
-
-
-# --- Nobody listens
-
-
-def _closed() -> io.TextIOBase:
-    stream = io.StringIO()
-    stream.close()
-    return stream
-
-
-def _broken_pipe() -> io.TextIOBase:
-    reader, writer = os.pipe()
-    os.close(reader)
-    return os.fdopen(writer, "w")
-
-
-def _full() -> io.TextIOBase:
-    return Path("/dev/full").open("w", encoding="utf-8")
-
-
-def _ascii() -> io.TextIOBase:
-    return io.TextIOWrapper(io.BytesIO(), encoding="ascii")
-
-
-@pytest.mark.parametrize("open_stream", [_closed, _broken_pipe, _full, _ascii])
-def test_runner__goes_on_where_nothing_can_be_printed(
-    output_file: Path, open_stream: Callable[[], io.TextIOBase]
-) -> None:
-    """With a log that is closed, full or of another encoding the outputs are still written."""
-    with _stdout(open_stream()):
-        runner = Runner(os.environ, secret=KEY)
-        runner.info("→ a line")
-        runner.warning("→ a warning")
-        runner.error("title", "→ an error")
-        runner.set_outputs(OUTPUTS)
-    assert [(name, value) for name, _, value in _entries(output_file)[1:]] == list(OUTPUTS.items())
-
-
-def test_runner__prints_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Every line leaves the process as soon as it is printed."""
-    path = tmp_path / "log"
-    with path.open("w", encoding="utf-8") as log:
-        monkeypatch.setattr(sys, "stdout", log)
-        runner = Runner({}, secret=KEY)
-        assert path.read_text() == f"::add-mask::{KEY}\n"
-        runner.info("a line")
-        assert path.read_text().endswith("a line\n")
-        runner.warning("a warning")
-        assert path.read_text().endswith("a warning\n")
+def test_summary__that_cannot_be_written_is_a_warning(path: str, text: str, expected: str) -> None:
+    """A warning says why; a runner without summaries gets none, and no warning."""
+    log = _printed(lambda runner: runner.append_summary(text), GITHUB_STEP_SUMMARY=path)
+    warning = f"The job summary could not be written ({expected}): this run's page shows none."
+    assert log == (f"::warning title=fini-gate::{warning}\n" if expected else "")

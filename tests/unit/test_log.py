@@ -1,123 +1,119 @@
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from fini_gate.inputs import Inputs
-from fini_gate.models import Job, JobState, PollResult, StatusRow
-from fini_gate.output.log import ProgressLog
-from fini_gate.poller import Progress, Timing, wait_for_jobs
-
-PENDING = Job(id="slow", status="IN_PROGRESS")
-DONE = Job(id="done", state=JobState.COMPLETED)
-FAILED = Job(id="bad", state=JobState.FAILED, reason="no text", document_id="doc-2")
-MISSING = Job(id="gone", state=JobState.MISSING, reason="the API does not know the ID")
+from fini_gate.models import Job
+from fini_gate.output.log import MAX_STATUS_WARNINGS, ProgressLog, progress_line, request_line, retry_line
+from fini_gate.poller import Progress
+from tests.unit.verdicts import COMPLETED, FAILED, MISSING, NO_ARTICLE, QUEUED, RUNNING, many
 
 
-def _many(job: Job, count: int) -> tuple[Job, ...]:
-    return tuple(job._replace(id=f"{job.id}-{number}") for number in range(count))
+class _Log:
+    """A log that keeps its lines and warnings."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.warnings: list[str] = []
+
+    def info(self, line: str) -> None:
+        self.lines.append(line)
+
+    def warning(self, text: str) -> None:
+        self.warnings.append(text)
 
 
 def _progress(*jobs: Job, at: float = 12, changed: tuple[Job, ...] | None = None) -> Progress:
     return Progress(jobs=jobs, changed=jobs if changed is None else changed, elapsed_seconds=at, incomplete_reason=None)
 
 
-def test_line__tells_how_far_the_jobs_are() -> None:
-    """A look that changed something is a line: time, bar, ended of all, counts by state, and what is new to be said."""
-    (line, *concerned) = ProgressLog().lines(_progress(DONE, FAILED, MISSING, PENDING, at=75))
-    assert line == (
-        " 1m15s  ███████████████░░░░░ 3/4  1 of 4 jobs completed, 1 failed, 1 pending, 1 missing; failed: bad;"
-        " no telling yet how long"
-    )
-    assert [line.strip() for line in concerned] == [
-        "job bad (document doc-2) failed: no text",
-        "job gone is missing: the API does not know the ID",
-    ]
-
-
-def test_line__names_a_failed_job_once() -> None:
-    """It is named where it is first seen, and not again."""
-    log = ProgressLog()
-    assert "failed: bad" in log.lines(_progress(FAILED, PENDING))[0]
-    assert "bad" not in log.lines(_progress(FAILED, DONE, changed=(DONE,)))[0]
+def _reported(*polls: Progress) -> list[list[str]]:
+    """Return the lines of each poll."""
+    log = _Log()
+    progress_log = ProgressLog(log)
+    lines = []
+    for progress in polls:
+        progress_log.report(progress)
+        lines.append(log.lines.copy())
+        log.lines.clear()
+    return lines
 
 
 @pytest.mark.parametrize(
-    ("count", "named"), [(1, "failed: bad-0;"), (3, "failed: bad-0, bad-1, bad-2;"), (5, "bad-2 and 2 more;")]
-)
-def test_line__names_few(count: int, named: str) -> None:
-    """Of many that failed at once the first are named, and the rest is counted."""
-    assert named in ProgressLog().lines(_progress(PENDING, *_many(FAILED, count)))[0]
-
-
-@pytest.mark.parametrize(("count", "more"), [(20, 0), (21, 1), (5000, 4980)])
-def test_lines__are_few(count: int, more: int) -> None:
-    """However many jobs fail at once, twenty have a line of their own."""
-    _, *concerned = ProgressLog().lines(_progress(*_many(FAILED, count)))
-    assert [line.strip() for line in concerned[20:]] == [f"and {more} more"] * bool(more)
-
-
-@pytest.mark.parametrize(
-    ("pending", "eta_seconds", "told"),
+    ("jobs", "changed", "eta_seconds", "expected"),
     [
-        (1, None, "; no telling yet how long"),
-        (1, 30, "; about 30s left"),
-        (1, 2.4, "; about 2s left"),
-        (0, None, "2 of 2 jobs completed"),
+        ((COMPLETED, QUEUED, RUNNING), (), None, "1/3  1 of 3 jobs completed, 2 pending; ETA unknown"),
+        ((COMPLETED, MISSING, QUEUED), (), 2.4, "2/3  1 of 3 jobs completed, 1 pending, 1 missing; ETA 2s"),
+        ((COMPLETED, NO_ARTICLE), (), 9, "2/2  2 of 2 jobs completed"),
+        ((COMPLETED, FAILED), (FAILED,), None, "2/2  1 of 2 jobs completed, 1 failed; failed: bad"),
+        (many(FAILED, 3), many(FAILED, 3), None, "3 failed; failed: bad-0, bad-1, bad-2"),
+        (many(FAILED, 5), many(FAILED, 5), None, "5 failed; failed: bad-0, bad-1, bad-2 and 2 more"),
     ],
 )
-def test_line__ends_with_the_estimate(pending: int, eta_seconds: float | None, told: str) -> None:
-    """The time left stands where there is telling; where all have ended nothing does."""
-    progress = replace(_progress(*_many(DONE, 2), *_many(PENDING, pending)), eta_seconds=eta_seconds)
-    assert ProgressLog().line(progress).endswith(told)
+def test_line__shows_counts_new_failures_and_the_eta(
+    jobs: tuple[Job, ...], changed: tuple[Job, ...], eta_seconds: float | None, expected: str
+) -> None:
+    """A line counts the jobs by state, names the first that failed since the last poll, and ends with the ETA."""
+    progress = replace(_progress(*jobs, changed=changed), eta_seconds=eta_seconds)
+    assert progress_line(progress).endswith(expected)
 
 
-@pytest.mark.parametrize("look_seconds", [1, 7, 30])
-def test_silence__is_broken_at_growing_intervals(look_seconds: int) -> None:
-    """Ten minutes in which nothing changes are about ten lines, however often the gate looks."""
-    log = ProgressLog()
-    told = [at for at in range(0, 601, look_seconds) if log.lines(_progress(PENDING, at=at, changed=()))]
-    assert 8 <= len(told) <= 11
-    assert told[0] in {15, 21, 30}
+@pytest.mark.parametrize(("count", "more"), [(20, []), (21, ["        and 1 more"]), (5000, ["        and 4980 more"])])
+def test_report__describes_the_first_twenty_problems(count: int, more: list[str]) -> None:
+    """However many jobs fail at once, twenty have a line of their own."""
+    ((_, *problems),) = _reported(_progress(*many(FAILED, count), *many(COMPLETED, 30)))
+    assert problems[19] == "        job bad-19 (source doc-2) failed: no text"
+    assert problems[20:] == more
 
 
-def test_gate__prints_about_ten_lines_in_ten_silent_minutes(make_inputs: Callable[..., Inputs]) -> None:
-    """A gate that looks every second at a job that does not end has a log that can be read."""
-    now, lines = 0.0, list[str]()
-
-    class Client:
-        def poll(self, job_ids: Sequence[str], *_: object, **__: object) -> PollResult:
-            return PollResult(
-                rows={job_id: [StatusRow(id=job_id, status="PENDING")] for job_id in job_ids}, last_response_at=now
-            )
-
-    def sleep(seconds: float) -> None:
-        nonlocal now
-        now += seconds
-
-    log, polls = ProgressLog(), list[Progress]()
-
-    def on_poll(progress: Progress) -> None:
-        polls.append(progress)
-        lines.extend(log.lines(progress))
-
-    inputs = make_inputs(timeout_seconds=600, poll_interval_seconds=1, max_poll_interval_seconds=1)
-    wait_for_jobs(
-        [PENDING],
-        Client(),
-        inputs,
-        timing=Timing(started_at=0, clock=lambda: now, sleep=sleep, random=lambda: 0.0),
-        on_poll=on_poll,
-    )
-    assert len(polls) == 601
-    assert 8 <= len(lines) <= 13
+def test_report__redraws_the_line_at_every_poll_where_it_can() -> None:
+    """At a terminal the progress line is redrawn, changed or not, and only the other lines are printed."""
+    log, shown = _Log(), list[str]()
+    progress_log = ProgressLog(log, shown.append)
+    progress_log.report(_progress(FAILED, QUEUED))
+    progress_log.report(_progress(FAILED, QUEUED, changed=(), at=13))
+    assert [line.split()[0] for line in shown] == ["12s", "13s"]
+    assert log.lines == ["        job bad (source doc-2) failed: no text"]
 
 
-def test_silence__begins_anew_after_a_change() -> None:
-    """After a change the next sign of life comes as soon as after the first."""
-    log = ProgressLog()
-    assert log.lines(_progress(PENDING, at=100))
-    assert not log.lines(_progress(PENDING, at=114, changed=()))
-    assert log.lines(_progress(PENDING, at=115, changed=()))
-    assert not log.lines(_progress(PENDING, at=144, changed=()))
-    assert log.lines(_progress(PENDING, at=145, changed=()))
+@pytest.mark.parametrize("interval_seconds", [1, 7, 30])
+def test_heartbeats__come_at_growing_intervals(interval_seconds: int) -> None:
+    """Ten minutes without a change are about ten lines, however often the gate polls."""
+    times = range(0, 601, interval_seconds)
+    reported = _reported(*(_progress(RUNNING, at=at, changed=()) for at in times))
+    printed_at = [at for at, lines in zip(times, reported, strict=True) if lines]
+    assert printed_at[0] in {15, 21, 30}
+    assert 8 <= len(printed_at) <= 11
+
+
+def test_heartbeats__start_over_after_a_change() -> None:
+    """The first heartbeat after a change comes as early as the very first one."""
+    changes = {0: (RUNNING,), 100: (RUNNING,)}
+    times = [0, 14, 15, 44, 45, 100, 114, 115, 144, 145, 204, 205, 264, 265]
+    reported = _reported(*(_progress(RUNNING, at=at, changed=changes.get(at, ())) for at in times))
+    printed_at = [at for at, lines in zip(times, reported, strict=True) if lines]
+    assert printed_at == [0, 15, 45, 100, 115, 145, 205, 265]
+
+
+def test_statuses__that_are_unknown_are_warned_about_once_each_and_five_at_most() -> None:
+    """Of many unknown statuses five are warned about, each once; known ones and finished jobs are not."""
+    odd = [RUNNING._replace(id=f"odd-{number}", status=f"ODD_{number // 2}") for number in range(20)]
+    log = _Log()
+    progress_log = ProgressLog(log)
+    for _ in range(2):
+        progress_log.report(_progress(COMPLETED._replace(status="ODD"), RUNNING, *odd))
+    assert [text.split()[5] for text in log.warnings] == [f"ODD_{number}," for number in range(MAX_STATUS_WARNINGS)]
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "expected"),
+    [
+        (request_line, [2, "HTTP 200", 0.1234], "request for 2 jobs: HTTP 200 after 0.123s"),
+        (retry_line, ["HTTP 502", 2.5], "        no usable response: HTTP 502; retrying in 2.5s"),
+        (retry_line, ["HTTP 502", 0], "        no usable response: HTTP 502; retrying immediately"),
+    ],
+)
+def test_requests__have_a_line_each(function: Callable[..., str], arguments: list[Any], expected: str) -> None:
+    """The debug log shows each request, the log each retry."""
+    assert function(*arguments) == expected

@@ -1,0 +1,117 @@
+"""Find and read the texts that contain job IDs: the input `job-ids` and the files that `job-ids-file` names."""
+
+import codecs
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from fini_gate.errors import UsageError
+from fini_gate.files import read_bytes, resolve
+from fini_gate.inputs import Inputs, quote
+from fini_gate.job_ids.parsers import PARSER_BY_SUFFIX, Parser, guess_parser, parse_yaml
+from fini_gate.job_ids.shapes import DocumentError, Pair
+
+MAX_FILE_BYTES: Final = 32 * 1024**2
+# Parsing YAML takes about a second per megabyte.
+MAX_YAML_BYTES: Final = 4 * 1024**2
+
+
+@dataclass(frozen=True)
+class Source:
+    """A text that contains job IDs, with its name in errors and its parser."""
+
+    name: str
+    text: str
+    parse: Parser
+
+    def job_ids(self) -> Iterator[Pair]:
+        """Yield the job IDs in the text.
+
+        Raises:
+            UsageError: the text contains something else. The message says where.
+        """
+        try:
+            yield from self.parse(self.text)
+        except DocumentError as error:
+            line = "" if error.line is None else f", line {error.line}"
+            steps = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in error.path).removeprefix(
+                "."
+            )
+            place = f", at {steps}" if steps else ""
+            raise UsageError(f"{self.name}{line}{place}: {error}.") from None
+
+
+def find_sources(inputs: Inputs) -> Iterator[Source]:
+    """Yield the input, then each file in the order given. The files that match a glob are sorted.
+
+    Raises:
+        UsageError: a path matches no file, leads outside the workspace or cannot be read as text.
+    """
+    text = inputs.job_ids.removeprefix("\ufeff")
+    yield Source("Input job-ids", text, guess_parser(text, json_starts=("[", "{", '"')))
+    for pattern in inputs.job_id_paths:
+        for path in _expand_glob(inputs.workspace, pattern):
+            yield _read_source(inputs.workspace, path)
+
+
+def _expand_glob(workspace: Path, pattern: str) -> Sequence[Path]:
+    """Return the files that match a path or glob. A path that exists is that file, even if it looks like a glob."""
+    literal = workspace / pattern
+    try:
+        if literal.exists():
+            return [literal]
+        root = Path(literal.anchor) if Path(pattern).is_absolute() else workspace
+        tail = str(Path(pattern).relative_to(Path(pattern).anchor))
+        # The `glob` module would follow links to folders, and a loop of links would never end.
+        found = sorted(path for path in root.glob(f"{tail}/*" if tail.endswith("**") else tail) if path.is_file())
+    # IndexError comes from "." in a folder that does not exist, RecursionError from hundreds of folders.
+    except (OSError, ValueError, IndexError, RecursionError) as error:
+        problem = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(
+            f"Input job-ids-file names {quote(pattern)}, which is not a valid path or glob: {problem}."
+        ) from None
+    if not found:
+        raise UsageError(
+            f"Input job-ids-file names {quote(pattern)}, which matches no file in the workspace: check the path, and"
+            " that an earlier step of this job created the file."
+        )
+    return found
+
+
+def _read_source(workspace: Path, path: Path) -> Source:
+    name = quote(os.path.relpath(path, workspace) if path.is_relative_to(workspace) else str(path))
+    _check_confined(workspace, path, name)
+    parser = PARSER_BY_SUFFIX.get(path.suffix.lower())
+    max_bytes = MAX_YAML_BYTES if parser is parse_yaml else MAX_FILE_BYTES
+    text = _decode(read_bytes(path, max_bytes, name=name, input_name="job-ids-file"), name)
+    return Source(f"File {name} (input job-ids-file)", text, parser or guess_parser(text, json_starts=("[", "{")))
+
+
+def _check_confined(workspace: Path, path: Path, name: str) -> None:
+    """Reject a path in the workspace if a link leads it outside.
+
+    A hostile checkout could otherwise have any file quoted in errors. A path that is outside as the workflow wrote it
+    is accepted.
+    """
+    if Path(os.path.normpath(path)).is_relative_to(workspace):
+        try:
+            resolve(workspace, str(path))
+        except (OSError, ValueError):
+            raise UsageError(
+                f"Input job-ids-file names {name}, which leads outside the workspace through a link: name a file inside"
+                " it, or give the full path of one elsewhere."
+            ) from None
+
+
+def _decode(content: bytes, name: str) -> str:
+    content = content.removeprefix(codecs.BOM_UTF8)
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise UsageError(
+            f"File {name} (input job-ids-file), line {line}: byte 0x{content[error.start]:02x} is not UTF-8; save the"
+            " file as UTF-8."
+        ) from None

@@ -1,0 +1,103 @@
+"""A client of the stand-in that shows what comes over the wire."""
+
+import json
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from fake_fini import FakeFini, Scenario
+
+# As Fini documents them.
+PATHS = {
+    "status": "/v2/knowledge/public/jobs/status",
+    "articles": "/v2/hc-articles/ids/public",
+    "generate": "/v2/knowledge/public",
+    "bulk": "/v2/knowledge/public/bulk",
+}
+KEY = "fini_demo_key"
+
+
+class Clock:
+    """A clock that stands still until a test moves it."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        """Return the time in seconds."""
+        return self.now
+
+
+@dataclass(frozen=True)
+class Received:
+    """All that came over a connection; the status is 0 if nothing came. Header names are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    was_reset: bool
+    raw: bytes
+
+    @property
+    def payload(self) -> Any:  # noqa: ANN401 - JSON
+        """The body as JSON."""
+        return json.loads(self.body)
+
+
+def serving(*jobs: object, clock: Callable[[], float] = time.monotonic, **scenario: object) -> FakeFini:
+    """Return a stand-in with these jobs; `_` in another key of the scenario stands for `-`."""
+    mapping = {name.replace("_", "-"): value for name, value in scenario.items()}
+    return FakeFini(Scenario.from_mapping({"jobs": jobs, **mapping}), clock=clock)
+
+
+@contextmanager
+def connected(url: str) -> Iterator[socket.socket]:
+    """Open a connection."""
+    parts = urlsplit(url)
+    with socket.create_connection((parts.hostname, parts.port), timeout=5) as connection:
+        yield connection
+
+
+def request(payload: object, route: str = "status", *, method: str = "POST", **headers: str) -> bytes:
+    """Return a request, the last one on its connection, to a route or a path; bytes are sent as they are."""
+    body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+    fields = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json", "Connection": "close"}
+    fields |= {"Content-Length": str(len(body))} | {name.replace("_", "-"): value for name, value in headers.items()}
+    lines = [f"{method} {PATHS.get(route, route)} HTTP/1.1", *map(": ".join, fields.items()), "", ""]
+    return "\r\n".join(lines).encode() + body
+
+
+def send(api: FakeFini, data: bytes) -> Received:
+    """Send bytes over a connection of their own, and receive until it ends."""
+    received, was_reset = b"", False
+    with connected(api.url) as connection:
+        connection.sendall(data)
+        try:
+            while chunk := connection.recv(65_536):
+                received += chunk
+        except ConnectionResetError:
+            was_reset = True
+    head, _, body = received.partition(b"\r\n\r\n")
+    status, *lines = head.decode("latin-1").split("\r\n")
+    headers = dict(line.lower().split(": ", 1) for line in lines)
+    return Received(int(status.split()[1]) if status else 0, headers, body, was_reset, received)
+
+
+def ask(api: FakeFini, *job_ids: str) -> Received:
+    """Ask for the status of jobs."""
+    return send(api, request({"jobIds": job_ids}))
+
+
+def rows(api: FakeFini, *job_ids: str) -> list[dict[str, Any]]:
+    """Ask for the status of jobs, and return their rows."""
+    found: list[dict[str, Any]] = ask(api, *job_ids).payload["jobs"]
+    return found
+
+
+def wait_for_request(api: FakeFini) -> None:
+    """Wait until a request is recorded."""
+    while not api.requests:
+        time.sleep(0.005)

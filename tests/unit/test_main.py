@@ -1,0 +1,219 @@
+"""Everything that a run leaves behind, compared with golden files.
+
+`REWRITE_GOLDEN=1 python -m pytest tests/unit/test_main.py` writes the files anew: read the difference before a commit.
+"""
+
+import contextlib
+import itertools
+import json
+import os
+import re
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NoReturn
+
+import pytest
+
+from fini_gate.executor import InterruptibleExecutor
+from fini_gate.main import main
+from fini_gate.models import Job
+from fini_gate.poller import Progress, Timing
+from fini_gate.verdict import Limit, Verdict
+from tests.integration.gates import KEY, Gate, Run
+from tests.unit import verdicts
+from tests.unit.verdicts import COMPLETED, ERRORS, FAILED, HOSTILE, QUEUED, RUNNING, many, verdict
+
+GOLDEN = Path(__file__).parent / "golden"
+UNKNOWN_STATUS = RUNNING._replace(status="PONDERING")
+
+
+def _poll(*jobs: Job, at: float, eta: float | None = None, changed: tuple[Job, ...] = (), reason: str = "") -> Progress:
+    return Progress(jobs=jobs, changed=changed, elapsed_seconds=at, eta_seconds=eta, incomplete_reason=reason or None)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A run: its inputs, what its loop observes, and the verdict of the loop."""
+
+    verdict: Verdict | None = None
+    polls: tuple[Progress, ...] = ()
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    environ: Mapping[str, str] = field(default_factory=dict)
+
+
+CASES = {
+    "success": Case(
+        verdict(COMPLETED._replace(article_title="All about *refunds*", article_is_draft=True), verdicts.NO_ARTICLE),
+        polls=(
+            _poll(QUEUED, RUNNING, at=0.2, changed=(QUEUED, RUNNING)),
+            _poll(COMPLETED, RUNNING, at=8, changed=(COMPLETED,), eta=3.6),
+            _poll(COMPLETED, verdicts.NO_ARTICLE, at=65, changed=(verdicts.NO_ARTICLE,)),
+        ),
+        inputs={"job-ids": "done nothing", "results-file": "out/results.json"},
+        environ={"RUNNER_DEBUG": "1"},
+    ),
+    "failure": Case(
+        verdict(*verdicts.ALL),
+        polls=(
+            _poll(*verdicts.ALL, at=30, changed=verdicts.ALL, eta=90),
+            _poll(UNKNOWN_STATUS, UNKNOWN_STATUS, at=61, changed=(UNKNOWN_STATUS,) * 2, reason="HTTP 502"),
+        ),
+        inputs={"job-ids": "done new dark slow nothing gone bad", "timeout": "0"},
+    ),
+    "many-failures": Case(
+        verdict(*many(FAILED, 22), *many(COMPLETED, 30)),
+        polls=(_poll(*many(FAILED, 22), *many(COMPLETED, 30), at=4, changed=many(FAILED, 22)),),
+        inputs={"job-ids": "done-0 done-1 done-2", "job-summary": "TRUE"},
+    ),
+    "timed-out": Case(
+        verdict(COMPLETED, RUNNING, limit=Limit("timeout", 1800, incomplete_reason="HTTP 429"), elapsed_seconds=1801.2),
+        inputs={"job-ids": "done slow", "job-summary": "false"},
+    ),
+    "outage": Case(verdict(COMPLETED, FAILED, QUEUED, error=ERRORS["outage"])),
+    # No title is looked up, which this transport could not do.
+    "cancelled": Case(verdict(COMPLETED, QUEUED, error=ERRORS["cancelled"]), inputs={"article-details": "true"}),
+    "hostile": Case(
+        verdict(
+            FAILED._replace(id=HOSTILE, document_id=HOSTILE, reason=HOSTILE),
+            COMPLETED._replace(id=HOSTILE, document_id=HOSTILE, article_id=HOSTILE, article_title=HOSTILE),
+            RUNNING._replace(id=HOSTILE, status=HOSTILE),
+        ),
+        polls=(_poll(FAILED._replace(id=HOSTILE), at=1, changed=(FAILED._replace(id=HOSTILE, reason=HOSTILE),)),),
+        inputs={"job-ids": "a", "results-file": "results.json"},
+    ),
+    "invalid-input": Case(inputs={"timeout": "soon", "results-file": "results.json"}),
+    "no-jobs": Case(inputs={"job-ids": ""}),
+    "no-jobs-warn": Case(inputs={"job-ids": "", "if-no-jobs": "warn", "results-file": "results.json"}),
+    "no-jobs-ignore": Case(inputs={"job-ids": "", "if-no-jobs": "ignore"}),
+}
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Gate:
+    """Provide a gate to run."""
+    return Gate(tmp_path)
+
+
+def _run(gate: Gate, case: Case, executor: Any = None) -> Run:  # noqa: ANN401 - stands in for an executor
+    def wait(*_: object, timing: Timing, on_poll: Callable[[Progress], None]) -> Verdict:
+        for progress in case.polls:
+            on_poll(progress)
+            timing.sleep(1.25)
+        assert case.verdict is not None
+        return case.verdict
+
+    executor = executor or SimpleNamespace(signal_number=None, sleep=lambda _: None)
+    parts: dict[str, Any] = {"make_transport": lambda **_: None, "wait": wait}
+    inputs = {"job-ids": "job", **case.inputs}
+    return gate.run_here(inputs, case.environ, executor, clock=itertools.count(100).__next__, **parts)
+
+
+def _transcript(run: Run, workspace: Path) -> Iterator[str]:
+    yield f"===== log, exit code {run.exit_code}"
+    yield re.sub(r"until \S+ \S+ UTC", "until DATE TIME UTC", run.log)
+    yield "===== outputs"
+    yield from (f"{name} = {value}".rstrip() for name, value in run.outputs.items())
+    for path in sorted(path for path in workspace.rglob("*") if path.is_file()):
+        yield f"===== {path.relative_to(workspace)}"
+        yield path.read_text(encoding="utf-8")
+    yield "===== summary"
+    yield run.summary
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_run__leaves_what_the_golden_file_shows(gate: Gate, name: str) -> None:
+    """Log, outputs, results file and summary are those of the golden file, to the letter."""
+    text = "\n".join(_transcript(_run(gate, CASES[name]), gate.workspace))
+    golden = GOLDEN / f"{name}.txt"
+    if os.environ.get("REWRITE_GOLDEN"):
+        golden.write_text(text, encoding="utf-8")
+    assert text == golden.read_text(encoding="utf-8")
+
+
+def test_signal__after_the_last_wait_still_counts(gate: Gate) -> None:
+    """The outputs are written again, and the later values and the exit code say that the gate was cancelled."""
+    executor = SimpleNamespace(signal_number=None)
+    executor.sleep = lambda _: setattr(executor, "signal_number", signal.SIGTERM)
+    run = _run(gate, CASES["success"], executor)
+    assert (run.exit_code, run.outputs["result"]) == (143, "cancelled")
+    assert run.ids("completed") == ["done", "nothing"]
+    assert json.loads((gate.workspace / "out/results.json").read_text())["result"] == "cancelled"
+    assert run.log.endswith("cancelled: Cancelled by SIGTERM. 2 of 2 jobs completed, after 1s.\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "text", "exit_code", "job_count"),
+    [
+        (ERRORS["usage"], str(ERRORS["usage"]), 2, "0"),
+        (ERRORS["outage"], str(ERRORS["outage"]), 4, "1"),
+        (LookupError(f"hold on to {KEY}"), "fini-gate itself failed: LookupError in test_main.py, line ", 4, "1"),
+    ],
+)
+def test_error__outside_the_loop_is_reported(
+    gate: Gate, error: Exception, text: str, exit_code: int, job_count: str
+) -> None:
+    """A usage error has no jobs; of a bug its type and place are named, but not its text, which may be anything."""
+
+    def fail(*_: object, **__: object) -> NoReturn:
+        raise error
+
+    run = gate.run_here({"job-ids": "done"}, wait=fail)
+    assert (run.exit_code, run.outputs["job-count"]) == (exit_code, job_count)
+    assert text in run.errors[0]
+    assert "hold on" not in run.log
+
+
+def test_outputs__that_are_too_large_are_a_warning(gate: Gate) -> None:
+    """Lists that GitHub would not take are left empty, and the warning names them and the results file."""
+    jobs = many(COMPLETED._replace(id="x" * 180), 1500)
+    run = _run(gate, Case(verdict(*jobs), inputs={"results-file": "results.json", "job-summary": "false"}))
+    assert (run.exit_code, run.outputs["completed-job-ids"], run.outputs["completed-count"]) == (0, "", "1500")
+    assert run.log.count("::warning ") == 1
+    assert "left empty: completed-job-ids. The results file results.json contains them." in run.log
+
+
+def test_results_file__that_cannot_be_written_is_a_warning(gate: Gate) -> None:
+    """A folder in the file's place is a warning, and the result stays what it is."""
+    (gate.workspace / "results.json").mkdir()
+    run = _run(gate, Case(verdict(COMPLETED), inputs={"results-file": "results.json"}))
+    assert (run.exit_code, run.outputs["results-file"]) == (0, "")
+    assert run.log.count("::warning ") == 1
+    assert "The results file results.json could not be written (Is a directory)" in run.log
+
+
+def test_run__wires_its_parts(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The transport trusts the given certificates, the log says when the timeout is, and a terminal shows a line."""
+    parts, shown = dict[str, Any](), list[str]()
+
+    def wait(*_: object, timing: Timing, on_poll: Callable[[Progress], None]) -> Verdict:
+        on_poll(_poll(QUEUED, at=timing.clock() - timing.started_at))
+        return verdict(COMPLETED)
+
+    monkeypatch.setattr("fini_gate.main.read_ca_bundle", lambda _: "certificates")
+    monkeypatch.setattr("fini_gate.main.live_line", lambda: contextlib.nullcontext(shown.append))
+    run = gate.run_here({"job-ids": "new", "timeout": "1h"}, make_transport=parts.update, wait=wait)
+    assert parts["ca_certificates"] == "certificates"
+    assert len(shown) == 1
+    (until,) = re.findall(r"until (\S+ \S+) UTC", run.log)
+    seconds_left = (datetime.fromisoformat(f"{until}+00:00") - datetime.now(UTC)).total_seconds()
+    assert 3500 < seconds_left <= 3600
+
+
+def test_bug__before_there_are_jobs_leaves_all_outputs(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even then all outputs are written, without any job."""
+    monkeypatch.setattr("fini_gate.main.read_ca_bundle", None)
+    run = gate.run_here({"job-ids": "done"})
+    assert (run.exit_code, run.outputs["job-count"], len(run.outputs)) == (4, "0", 19)
+
+
+def test_main__returns_the_exit_code(gate: Gate, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It prepares standard output, runs the gate with its real parts, and returns the exit code."""
+    with (tmp_path / "log").open("w", encoding="ascii") as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        assert main(gate.environ({"job-ids": "a", "timeout": "söon"}), InterruptibleExecutor()) == 2
+    assert "Input timeout is 'söon'" in (tmp_path / "log").read_text(encoding="utf-8")
