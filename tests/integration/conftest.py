@@ -9,7 +9,7 @@ import pytest
 
 from fake_fini import FakeFini, Scenario
 from tests.integration.gates import KEYS, Gate
-from tests.integration.servers import Server
+from tests.integration.servers import Server, Start
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +41,7 @@ def serve() -> Iterator[Callable[..., FakeFini]]:
 
 
 @pytest.fixture
-def start() -> Iterator[Callable[..., Server]]:
+def start() -> Iterator[Start]:
     """Start servers that play scripts."""
     with ExitStack() as stack:
         yield lambda *scripts, **options: stack.enter_context(Server(*scripts, **options))

@@ -22,10 +22,12 @@ TIMED_OUT: Final = Failure(f"no complete response within {SHORT}s")
 
 def transport_to(url: str, *authorities: trustme.CA, api_key: str = KEY) -> Transport:
     """Make a transport that trusts these authorities in addition to the default ones."""
-    certificates = "".join(map(pem, authorities))
-    executor = InterruptibleExecutor()
     return Transport(
-        api_url=url, api_key=api_key, executor=executor, clock=time.monotonic, ca_certificates=certificates
+        api_url=url,
+        api_key=api_key,
+        executor=InterruptibleExecutor(),
+        clock=time.monotonic,
+        ca_certificates="".join(map(pem, authorities)),
     )
 
 

@@ -10,14 +10,15 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from enum import Enum
 from http.client import parse_headers
 from socketserver import StreamRequestHandler, ThreadingTCPServer
 from typing import Any, Final, Self, TypeAlias
 
 OK: Final = b'{"jobs": [{"id": "a", "jobStatus": "COMPLETED"}]}'
-# Pause until the client closes the connection.
+# Steps: pause until the client leaves, close the connection, or break it off.
 HANG: Final = math.inf
+CLOSE: Final = "close"
+RESET: Final = "reset"
 
 
 @dataclass(frozen=True)
@@ -29,13 +30,6 @@ class Received:
     body: bytes
 
 
-class End(Enum):
-    """How a server ends a connection."""
-
-    CLOSE = 0
-    RESET = 1
-
-
 @dataclass(frozen=True)
 class Relay:
     """Pass everything between the client and a port of this machine, until one of them leaves."""
@@ -43,8 +37,8 @@ class Relay:
     port: int
 
 
-Step: TypeAlias = bytes | float | End | Relay
-"""Bytes to send, or seconds to pause, or what else to do with the connection."""
+Step: TypeAlias = bytes | float | str | Relay
+"""Bytes to send, seconds to pause, or what else to do with the connection."""
 Script: TypeAlias = Iterable[Step] | Callable[[Received], Iterable[Step]]
 """What a server does with a request. The connection stays open unless a step ends it."""
 
@@ -121,10 +115,9 @@ class _Connection(StreamRequestHandler):
             case bytes(data):
                 self.request.sendall(data)
                 self.server.sent_bytes += len(data)
-            case End.RESET:
-                self.request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                return False
-            case End.CLOSE:
+            case str(ending):
+                if ending == RESET:
+                    self.request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 return False
             case Relay(port):
                 return self._relay(port)
@@ -141,6 +134,10 @@ class _Connection(StreamRequestHandler):
                     if not (data := sender.recv(65536)):
                         return False
                     others[sender].sendall(data)
+
+
+Start = Callable[..., Server]
+"""What the fixture `start` gives: it starts a server with the arguments of `Server`."""
 
 
 def sending(*steps: Step) -> Script:
@@ -170,6 +167,9 @@ def chunked(*chunks: bytes, **headers: str) -> bytes:
     return head(Transfer_Encoding="chunked", **headers) + framed
 
 
+GOOD: Final = sending(whole())
+
+
 def tunnelling(port: int, *, login: str = "") -> Script:
     """Answer CONNECT as a proxy does, whatever the host, if the login (`user:password`) is right."""
     expected = f"Basic {base64.b64encode(login.encode()).decode()}"
@@ -177,7 +177,7 @@ def tunnelling(port: int, *, login: str = "") -> Script:
     def steps(request: Received) -> Iterable[Step]:
         assert request.line.startswith("CONNECT ")
         if login and request.headers.get("proxy-authorization") != expected:
-            return whole(b"", "407 Proxy Authentication Required", Proxy_Authenticate="Basic"), End.CLOSE
+            return whole(b"", "407 Proxy Authentication Required", Proxy_Authenticate="Basic"), CLOSE
         return head("200 Connection established"), Relay(port)
 
     return steps

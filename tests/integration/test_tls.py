@@ -4,7 +4,7 @@ import datetime as dt
 import ssl
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any, Final
@@ -18,10 +18,8 @@ from fini_gate.client.status_route import STATUS_ROUTE
 from fini_gate.errors import UsageError
 from tests.integration.gates import COVERAGE, Gate
 from tests.integration.sending import KEY, SHORT, TIMED_OUT, is_good, pem, post, transport_to
-from tests.integration.servers import HANG, End, Script, Server, drip, sending, tunnelling, whole
+from tests.integration.servers import CLOSE, GOOD, HANG, Script, Start, drip, sending, tunnelling, whole
 
-Serve = Callable[..., Server]
-GOOD: Final = sending(whole())
 COMPLETED: Final = sending(whole(b'{"jobs": [{"id": "a", "jobStatus": "COMPLETED", "hcArticleId": "article-1"}]}'))
 LOGIN: Final = "someone:pass%2Fword"
 PASSWORD: Final = "someone:pass/word"
@@ -59,9 +57,6 @@ def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
 
 
-# --- Certificates --------------------------------------------------------------------------------------------------
-
-
 TRUST: Final[Mapping[str, tuple[trustme.CA, Sequence[trustme.CA], str, bool]]] = {
     "default": (USUAL, [], "", True),
     "default, besides given": (USUAL, [OWN], "", True),
@@ -79,7 +74,7 @@ TRUST: Final[Mapping[str, tuple[trustme.CA, Sequence[trustme.CA], str, bool]]] =
 @pytest.mark.parametrize("case", TRUST)
 @pytest.mark.parametrize("env_name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
 def test_authority__is_trusted(
-    start: Serve, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, env_name: str, case: str
+    start: Start, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, env_name: str, case: str
 ) -> None:
     """The input adds to the default authorities, which a variable of the environment replaces."""
     authority, given, bundle, is_trusted = TRUST[case]
@@ -116,7 +111,7 @@ CERTIFICATES: Final[Mapping[str, ssl.SSLContext]] = {
 @pytest.mark.parametrize("problem", CERTIFICATES)
 @pytest.mark.parametrize("way", ["direct", "tunnel", "encrypted proxy"])
 def test_certificate__that_is_wrong_gets_no_request(
-    start: Serve, monkeypatch: pytest.MonkeyPatch, problem: str, way: str
+    start: Start, monkeypatch: pytest.MonkeyPatch, problem: str, way: str
 ) -> None:
     """Authority, name and dates are verified before anything is sent, to a proxy too."""
     tls = CERTIFICATES[problem]
@@ -126,9 +121,6 @@ def test_certificate__that_is_wrong_gets_no_request(
         monkeypatch.setenv("HTTPS_PROXY", proxy.url.replace("//", f"//{LOGIN}@"))
     assert post(transport_to(server.url, OWN)) == Failure(problem, is_broken_connection=True)
     assert (len(server.requests), len(proxy.requests)) == (0, way == "tunnel")
-
-
-# --- Proxies -------------------------------------------------------------------------------------------------------
 
 
 PLAIN_PROXIES: Final = {
@@ -142,7 +134,7 @@ PLAIN_PROXIES: Final = {
 @pytest.mark.parametrize("env_name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"])
 @pytest.mark.parametrize("address", PLAIN_PROXIES)
 def test_proxy__gets_plain_requests_on_this_machine_only(
-    start: Serve, monkeypatch: pytest.MonkeyPatch, env_name: str, address: str
+    start: Start, monkeypatch: pytest.MonkeyPatch, env_name: str, address: str
 ) -> None:
     """Without TLS a proxy gets the whole request, key included, so a proxy elsewhere is not used."""
     proxy, server = start(GOOD), start(GOOD)
@@ -160,7 +152,7 @@ WRONG_PROXIES: Final = ("http://[bad", "http://127.0.0.1:port", "http://", "sock
 @pytest.mark.parametrize("address", WRONG_PROXIES)
 @pytest.mark.parametrize("tls", [None, tls_of(USUAL)])
 def test_proxy__with_a_wrong_address_is_not_bypassed(
-    start: Serve, monkeypatch: pytest.MonkeyPatch, address: str, tls: ssl.SSLContext | None
+    start: Start, monkeypatch: pytest.MonkeyPatch, address: str, tls: ssl.SSLContext | None
 ) -> None:
     """An encrypted request goes through the proxy or fails, and a plain one may."""
     monkeypatch.setenv("ALL_PROXY", address)
@@ -174,7 +166,7 @@ def test_proxy__with_a_wrong_address_is_not_bypassed(
 @pytest.mark.parametrize("env_name", ["NO_PROXY", "no_proxy"])
 @pytest.mark.parametrize("tls", [None, tls_of(OWN)])
 def test_proxy__is_bypassed_where_no_proxy_says_so(
-    start: Serve, monkeypatch: pytest.MonkeyPatch, env_name: str, excepted: str, tls: ssl.SSLContext | None
+    start: Start, monkeypatch: pytest.MonkeyPatch, env_name: str, excepted: str, tls: ssl.SSLContext | None
 ) -> None:
     """`NO_PROXY` names hosts to connect to directly."""
     proxy = start(GOOD)
@@ -188,7 +180,7 @@ def test_proxy__is_bypassed_where_no_proxy_says_so(
 @pytest.mark.parametrize("authority", [USUAL, OWN])
 @pytest.mark.parametrize("case", list(product(("", f"{LOGIN}@"), (True, False))))
 def test_proxy__opens_a_tunnel(
-    start: Serve, monkeypatch: pytest.MonkeyPatch, env_name: str, authority: trustme.CA, case: tuple[str, bool]
+    start: Start, monkeypatch: pytest.MonkeyPatch, env_name: str, authority: trustme.CA, case: tuple[str, bool]
 ) -> None:
     """The proxy learns only the API's host, the API nothing of the login, and neither what a .netrc says."""
     login, is_encrypted = case
@@ -213,7 +205,7 @@ REFUSED: Final = "the proxy refused to connect to the API (HTTP %s)"
     ("script", "problem"),
     [
         pytest.param(tunnelling(9, login="some:password"), REFUSED % 407, id="another login"),
-        pytest.param(sending(whole(b"::error::x", "403 ::error:: x"), End.CLOSE), REFUSED % 403, id="other words"),
+        pytest.param(sending(whole(b"::error::x", "403 ::error:: x"), CLOSE), REFUSED % 403, id="other words"),
         pytest.param(sending(HANG), TIMED_OUT.problem, id="nothing"),
         pytest.param(sending(ESTABLISHED, *drip(b"X: " + b"x" * 1000)), TIMED_OUT.problem, id="endless headers"),
         pytest.param(None, TIMED_OUT.problem, id="no handshake"),
@@ -221,7 +213,7 @@ REFUSED: Final = "the proxy refused to connect to the API (HTTP %s)"
 )
 @pytest.mark.parametrize("login", ["", f"{LOGIN}@"])
 def test_proxy__that_opens_no_tunnel_is_a_failure(
-    start: Serve, monkeypatch: pytest.MonkeyPatch, script: Script | None, problem: str, login: str
+    start: Start, monkeypatch: pytest.MonkeyPatch, script: Script | None, problem: str, login: str
 ) -> None:
     """The problem has the proxy's status, not its words, and no password; the limit includes the proxy."""
     proxy = start(script or tunnelling(start(sending(HANG)).port))
@@ -230,11 +222,8 @@ def test_proxy__that_opens_no_tunnel_is_a_failure(
     assert response == Failure(problem, is_broken_connection=problem != TIMED_OUT.problem)
 
 
-# --- The whole gate ------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("bundle", ["authority.pem", f"# Our own\n{pem(STRANGE)}\n{pem(OWN)}"])
-def test_gate__passes_through_a_proxy_with_a_private_authority(start: Serve, gate: Gate, bundle: str) -> None:
+def test_gate__passes_through_a_proxy_with_a_private_authority(start: Start, gate: Gate, bundle: str) -> None:
     """Proxy, login and the authority's certificate, as text or file, change nothing in the result."""
     (gate.workspace / "authority.pem").write_text(pem(OWN))
     server = start(COMPLETED, tls=tls_of(OWN))
@@ -248,7 +237,7 @@ def test_gate__passes_through_a_proxy_with_a_private_authority(start: Serve, gat
 
 
 @pytest.mark.parametrize(("env_name", "path"), [("", ""), ("SSL_CERT_FILE", "own.pem"), ("SSL_CERT_DIR", ".")])
-def test_gate__trusts_no_unknown_authority(start: Serve, gate: Gate, env_name: str, path: str) -> None:
+def test_gate__trusts_no_unknown_authority(start: Start, gate: Gate, env_name: str, path: str) -> None:
     """The error names the input that helps; OpenSSL's own variables do not."""
     (gate.workspace / "own.pem").write_text(pem(OWN))
     server = start(GOOD, tls=tls_of(OWN))
@@ -260,7 +249,7 @@ def test_gate__trusts_no_unknown_authority(start: Serve, gate: Gate, env_name: s
     assert server.requests == []
 
 
-def test_gate__ignores_what_configures_openssl(start: Serve, gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gate__ignores_what_configures_openssl(start: Start, gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither SSLKEYLOGFILE, which reveals connections, nor OPENSSL_CONF, which can load code, has an effect."""
     keys, configuration = gate.workspace / "keys", gate.workspace / "openssl.cnf"
     configuration.write_text(
