@@ -52,10 +52,10 @@ e2e: $(VENV)/e2e/.ready ## build the image, run it as a runner does, run workflo
 	$(VENV)/e2e/bin/python -m pytest -m e2e -p no:randomly tests/e2e tests/picture $(ARGS)
 
 chaos: $(VENV)/test/.ready ## run 10,000 gates against a simulated faulty API, and 200 more over real sockets
-	$(VENV)/test/bin/python tests/chaos/campaign.py --gates 10000 --sockets 200 --seed 1 $(ARGS)
+	$(VENV)/test/bin/python -m tests.chaos --gates 10000 --sockets 200 --seed 1 $(ARGS)
 
 fuzz: $(VENV)/test/.ready ## feed the gate 100,000 generated ID files, inputs and responses
-	$(VENV)/test/bin/python tests/fuzz/fuzz.py --cases 100000 --seed 1 $(ARGS)
+	$(VENV)/test/bin/python -m tests.fuzz --cases 100000 --seed 1 $(ARGS)
 
 mutants: $(VENV)/mutants/.ready ## make small changes to the code, and list those that no test notices
 	$(VENV)/mutants/bin/python tests/mutants/check.py $(ARGS)
@@ -67,7 +67,7 @@ picture: $(VENV)/runtime/.ready ## draw the README's picture of a job summary
 	docs/picture/provide
 	$(VENV)/runtime/bin/python -m docs.picture.draw docs/summary.png
 
-interval-picture: $(VENV)/plot/.ready ## draw the picture of lag against polls
+interval-picture: $(VENV)/plot/.ready ## draw the picture of polling intervals (docs/performance.md)
 	$(VENV)/plot/bin/python -m bench.draw docs/interval.png
 
 lint: $(LINTS) ## run every linter and the type checker

@@ -18,12 +18,7 @@ def parse_api_url(text: str) -> str:
     Raises:
         ValueError: the key must not be sent there; the error's text says what is allowed.
     """
-    try:
-        parts = urlsplit(text)
-        is_allowed = _is_plain(text) and parts.port != 0 and _is_secure(parts)
-    except ValueError:  # an invalid port or IPv6 address
-        is_allowed = False
-    if not is_allowed:
+    if not _is_allowed(text):
         raise ValueError(_ALLOWED)
     return text.rstrip("/")
 
@@ -39,6 +34,14 @@ def is_loopback(host: str) -> bool:
 def hide_credentials(text: str) -> str:
     """Replace the user name and password in a text that may be an address."""
     return re.sub("^([A-Za-z]+://)?.*@", r"\1***@", text)
+
+
+def _is_allowed(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return _is_plain(text) and parts.port != 0 and _is_secure(parts)
+    except ValueError:  # an invalid port or IPv6 address
+        return False
 
 
 def _is_plain(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""Every limit on waiting, computed in one place. Times are on the gate's clock, which the caller reads."""
+"""Every limit on waiting, computed in one place. Times are on the gate's clock, and passed in."""
 
 import math
 from typing import Final
@@ -13,7 +13,7 @@ from fini_gate.verdict import Limit
 # and the final poll the second. The rest is for starting the process and writing the outputs.
 IN_FLIGHT_GRACE_SECONDS: Final = 1.5
 FINAL_POLL_GRACE_SECONDS: Final = 3.5
-# Both parts shrink by what it takes to judge and report the jobs: with hundreds of thousands that takes seconds.
+# Both parts shrink by the time that reporting the jobs takes, which is seconds for hundreds of thousands.
 REPORTING_SECONDS_PER_JOB: Final = 1.2e-5
 # How long looking up details of the articles may take once the verdict is known.
 MAX_LOOKUP_SECONDS: Final = 10.0
@@ -28,6 +28,9 @@ class Deadlines:
         job_count: the number of jobs to report.
     """
 
+    is_final_poll = False
+    """Whether the last poll began at or after the deadline."""
+
     def __init__(self, inputs: Inputs, *, started_at: float, job_count: int) -> None:
         self._timeout_seconds = inputs.timeout_seconds
         self._stall_timeout_seconds = math.inf if inputs.stall_timeout_seconds is None else inputs.stall_timeout_seconds
@@ -37,7 +40,6 @@ class Deadlines:
         self._changed_at = started_at
         self._outage_started_at = math.inf
         self.timeout_at = started_at + inputs.timeout_seconds
-        self.is_final_poll = False
 
     @property
     def _stall_at(self) -> float:
@@ -63,13 +65,13 @@ class Deadlines:
         return PollLimits(retry_until=retry_until, end_at=end_at)
 
     def finish_poll(self, result: PollResult) -> None:
-        """Take note of when the API last sent a usable response."""
+        """Record when the API last sent a usable response."""
         if result.last_response_at is not None:
             is_complete = result.incomplete_reason is None
             self._outage_started_at = math.inf if is_complete else result.last_response_at
 
     def record_change(self, now: float) -> None:
-        """Take note that a job has changed."""
+        """Record that a job has changed."""
         self._changed_at = now
 
     def reached(self, result: PollResult, *, now: float) -> Limit | None:

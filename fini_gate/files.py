@@ -66,8 +66,8 @@ def write_whole(workspace: Path, given: str, pieces: Iterable[str]) -> None:
     descriptor, temporary_name = tempfile.mkstemp(dir=path.parent, prefix=".fini-gate.")
     temporary = Path(temporary_name)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.writelines(pieces)
+        with os.fdopen(descriptor, "wb") as file:
+            file.writelines(piece.encode() for piece in pieces)
         temporary.chmod(0o644)  # mkstemp makes it readable by its owner only
         _set_owner(temporary, owner)
         temporary.replace(path)

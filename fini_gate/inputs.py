@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple, get_type_hints
 
@@ -16,7 +17,7 @@ from fini_gate.durations import parse_duration
 from fini_gate.errors import UsageError
 from fini_gate.escaping import redact
 
-MIN_INTERVAL_SECONDS: Final = 0.1
+MIN_INTERVAL: Final = "100ms"
 MAX_QUOTED_CHARACTERS: Final = 100
 
 
@@ -68,8 +69,8 @@ def _parse_optional_duration(text: str) -> float | None:
 
 def _parse_interval(text: str) -> float:
     seconds = parse_duration(text)
-    if seconds < MIN_INTERVAL_SECONDS:
-        raise ValueError(f"at least {MIN_INTERVAL_SECONDS * 1000:.0f}ms")
+    if seconds < parse_duration(MIN_INTERVAL):
+        raise ValueError(f"at least {MIN_INTERVAL}")
     return seconds
 
 
@@ -85,13 +86,10 @@ def _parse_if_no_jobs(text: str) -> IfNoJobs:
     return IfNoJobs(text)
 
 
-def _integer_between(minimum: int, maximum: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not re.fullmatch(r"[0-9]{1,9}", text) or not minimum <= int(text) <= maximum:
-            raise ValueError(f"a whole number from {minimum} to {maximum}")
-        return int(text)
-
-    return parse
+def _parse_integer(text: str, *, minimum: int, maximum: int) -> int:
+    if not re.fullmatch(r"[0-9]{1,9}", text) or not minimum <= int(text) <= maximum:
+        raise ValueError(f"a whole number from {minimum} to {maximum}")
+    return int(text)
 
 
 def _parse_path(text: str) -> str:
@@ -117,8 +115,8 @@ class Inputs:
     not_found_grace_seconds: Annotated[float, Input("not-found-grace", "10s", parse_duration)]
     outage_tolerance_seconds: Annotated[float, Input("outage-tolerance", "5m", parse_duration)]
     request_timeout_seconds: Annotated[float, Input("request-timeout", "30s", _parse_positive_duration)]
-    batch_size: Annotated[int, Input("batch-size", "100", _integer_between(1, 1000))]
-    max_parallel: Annotated[int, Input("max-parallel", "4", _integer_between(1, 16))]
+    batch_size: Annotated[int, Input("batch-size", "100", partial(_parse_integer, minimum=1, maximum=1000))]
+    max_parallel: Annotated[int, Input("max-parallel", "4", partial(_parse_integer, minimum=1, maximum=16))]
     results_file: Annotated[str, Input("results-file", "", _parse_path)]
     article_details: Annotated[bool, Input("article-details", "false", _parse_boolean)]
     job_summary: Annotated[bool, Input("job-summary", "true", _parse_boolean)]

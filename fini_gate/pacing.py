@@ -6,9 +6,8 @@ a completion rate, and the rate gives an expected end:
 - Before the expected end, wait for a fraction of the remaining time, or of the elapsed time if that is shorter: a rate
   measured over one second says little about the next minute. Polls are rare while the end is far away and become
   frequent near it, as the estimate improves.
-- After the expected end, or while there is no rate yet, nothing tells when the jobs will finish. A job that is overdue
-  by some time may well take as long again, so wait for a smaller fraction of the overdue time. Intervals grow again
-  for a straggler and for a stall.
+- After the expected end, or before there is a rate, there is no estimate. A job that is overdue by some time may take
+  as long again, so wait for a smaller fraction of that time. Intervals grow again for a straggler and for a stall.
 
 The rate uses only the gate's own clock. The API's timestamps would give verdicts 0.04 s sooner on average for 3 % more
 polls, which is not worth trusting another clock. `bench/interval.py` holds the fractions to its goals.

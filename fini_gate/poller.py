@@ -131,7 +131,7 @@ class _Poller:
         )
 
     def is_done(self) -> bool:
-        """Whether the last poll was the final one.
+        """Whether to stop: every job is finished, one has failed under `fail-fast`, or a limit is reached.
 
         Raises:
             GateError: an error ended the poll, or the API has been down for too long.
@@ -159,7 +159,10 @@ class _Poller:
         return self._deadlines.shorten_interval(seconds, self._result, now=now)
 
     def may_poll(self) -> bool:
-        """Whether any `Retry-After` is over, or it is time for the final poll in any case."""
+        """Whether to poll now.
+
+        A limit may have cut the interval short before the API's `Retry-After` is over. The final poll ignores it.
+        """
         return self._timing.clock() >= min(self._result.retry_not_before, self._deadlines.timeout_at)
 
     def _record_result(self, unfinished: Iterable[TrackedJob], *, began_at: float, now: float) -> None:

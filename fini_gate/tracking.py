@@ -1,4 +1,4 @@
-"""What is known of one job, and what state follows from it. Pure."""
+"""What the gate knows about one job, and the state that follows from it. Pure."""
 
 from dataclasses import dataclass
 from functools import reduce
@@ -22,7 +22,7 @@ class PollTimes(NamedTuple):
 
 @dataclass(slots=True)
 class TrackedJob:
-    """A job, and the history that its state depends on besides its last row. Times are on the gate's clock."""
+    """A job, and the history that decides its state when it has no row. Times are on the gate's clock."""
 
     job: Job
     responded_at: float
@@ -32,7 +32,7 @@ class TrackedJob:
     """When the API first did not find the job or omitted its row, if it has not returned a row since."""
     omission_count: int = 0
     is_not_found: bool = False
-    """Whether the last usable response was that the job does not exist."""
+    """Whether the last usable response said that the job does not exist."""
     server_errors_since: float | None = None
     """When the API first failed on a request for this job alone, if it has said nothing usable about it since."""
 
@@ -63,7 +63,7 @@ class TrackedJob:
         """Record that the API did not find the job, or else omitted its row.
 
         Returns:
-            For how many seconds at least the job has been absent.
+            The seconds for which the job has certainly been absent.
         """
         self.responded_at, self.is_not_found, self.server_errors_since = times.ended_at, is_not_found, None
         if not is_not_found:

@@ -87,8 +87,6 @@ class BatchPoller:
 
     def _send(self, part: Sequence[str], *, retry_server_errors: bool) -> Sending:
         response = yield from self.retry.send(part, retry_server_errors=retry_server_errors)
-        if response.kind is ResponseKind.TOO_LARGE:
-            self.retry.throttle.shrink_batches(len(part))
         self.record(part, response)
         return response
 

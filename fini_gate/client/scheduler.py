@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Final
 
 from fini_gate.client.bisection import Polling
-from fini_gate.client.responses import ParsedResponse
+from fini_gate.client.responses import ParsedResponse, ResponseKind
 from fini_gate.client.retry import Send
 from fini_gate.client.status_route import StatusRequest, StatusRoute
 from fini_gate.errors import RequestRefusedError
@@ -93,8 +93,14 @@ class BatchScheduler:
                 if now >= self.limits.end_at:
                     self._stop(self.result.incomplete_reason or OUT_OF_TIME)
                     return
+                self._cut_to_size(batch)
                 batch.request = self.route.submit(batch.send.job_ids, end_at=self.limits.end_at)
                 batch.retried_response = None
+
+    def _cut_to_size(self, batch: _Batch) -> None:
+        """Cut a batch smaller if the API has rejected another of its size since it was cut."""
+        while len(batch.send.job_ids) > self.route.throttle.batch_size:
+            batch.send = batch.polling.send(ParsedResponse(kind=ResponseKind.TOO_LARGE))
 
     def _wait(self) -> None:
         """Wait until a response arrives or something is due."""

@@ -75,5 +75,7 @@ class StatusRoute:
                 f"The API rejects a request for a single job as too large: {parsed.problem}. Check any proxy in front"
                 " of the API."
             )
+        if parsed.kind is ResponseKind.TOO_LARGE:
+            self.throttle.shrink_batches(len(request.job_ids))
         self.throttle.adapt(parsed, now=now, response_seconds=seconds, sent_concurrency=request.sent_concurrency)
         return parsed

@@ -180,7 +180,7 @@ class Transport:
 
         With `trust_env`, requests would also let a `.netrc` replace the Authorization header.
         """
-        session = requests.Session()
+        session = _Session()
         session.trust_env = False
         session.verify = self._verify
         if self._ca_certificates:
@@ -196,6 +196,13 @@ class Transport:
         if urlsplit(self._url).scheme == "https":
             return proxies
         return {scheme: proxy for scheme, proxy in proxies.items() if is_loopback(_host(proxy))}
+
+
+class _Session(requests.Session):
+    """Follows no redirect. With `allow_redirects=False` alone, requests still reads a redirect's body of any size."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Return no target."""
 
 
 class _ExtraCAAdapter(HTTPAdapter):

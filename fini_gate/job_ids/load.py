@@ -29,7 +29,8 @@ def read_job_ids(inputs: Inputs) -> JobIds:
 def _merge(inputs: Inputs) -> JobIds:
     job_ids: JobIds = {}
     spellings: dict[str, str] = {}
-    _reject_key("Input job-ids-file", "\n".join(inputs.job_id_paths), inputs.api_key)
+    for pattern in inputs.job_id_paths:
+        _reject_key("Input job-ids-file", pattern, inputs.api_key)
     for source in find_sources(inputs):
         _reject_key(source.name, source.text, inputs.api_key)
         for job_id, document_id in source.job_ids():

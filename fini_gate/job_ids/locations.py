@@ -18,7 +18,7 @@ def line_in_json(text: str, path: ValuePath) -> int:
 
 def line_at(text: str, index: int) -> int:
     """Return the line number of a position in a text, as an editor counts lines."""
-    return text.count("\n", 0, index) + 1
+    return text[:index].count("\n") + 1
 
 
 def _members(text: str, index: int) -> Iterator[tuple[object, int]]:
@@ -26,7 +26,7 @@ def _members(text: str, index: int) -> Iterator[tuple[object, int]]:
     decode = json.JSONDecoder(parse_int=float).raw_decode
     is_list, number = text[index] == "[", 0
     index = _skip_space(text, index + 1)
-    while text[index] not in "]}":
+    while text[index] not in {"]", "}"}:
         name: object = number
         if not is_list:
             name, index = decode(text, index)

@@ -36,7 +36,9 @@ class Source:
             yield from self.parse(self.text)
         except DocumentError as error:
             line = "" if error.line is None else f", line {error.line}"
-            steps = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in error.path).lstrip(".")
+            steps = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in error.path).removeprefix(
+                "."
+            )
             place = f", at {steps}" if steps else ""
             raise UsageError(f"{self.name}{line}{place}: {error}.") from None
 
@@ -108,7 +110,7 @@ def _decode(content: bytes, name: str) -> str:
     try:
         return content.decode()
     except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
+        line = content[: error.start].count(b"\n") + 1
         raise UsageError(
             f"File {name} (input job-ids-file), line {line}: byte 0x{content[error.start]:02x} is not UTF-8; save the"
             " file as UTF-8."

@@ -1,338 +1,215 @@
-"""A model of Fini's API in simulated time: jobs with true courses, and faults, behind the transport's own method.
+"""A model of Fini's API in simulated time, which stands in for the transport and records every request.
 
-It records of every request what its answer meant, as it knew when it made it: nothing here parses an answer.
+The API says of a job, for a while: a mapping, the fields of its row; None, no row at all; or a number, the status of
+every request that names it.
 """
 
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import Enum, auto
 from random import Random
-from typing import Any
-
-from requests.structures import CaseInsensitiveDict
+from typing import Any, TypeAlias
 
 from fini_gate.client.failures import Failure
 from fini_gate.client.transport import Response
 from fini_gate.errors import CancelledError
 
-# What the gate may take past its deadline; longer than that nothing may be asked for.
-OVERRUN_SECONDS = 5.0
+from .replies import FAULTS, Meaning, Reply, header_text
+
+Word: TypeAlias = Mapping[str, Any] | int | None
 
 
 @dataclass
 class Clock:
-    """Seconds that pass only where something takes time; they may jump, and a signal may strike."""
+    """A clock that advances only where something waits. It may jump, and a signal may arrive. It is an executor too."""
 
     now: float = 0.0
-    jumps: list[tuple[float, float]] = field(default_factory=list)
-    """When, and by how much; the earliest first."""
-    signal: tuple[float, int] | None = None
-    """When it strikes, and its number."""
-    landings: list[float] = field(default_factory=list)
-    """Where the jumps ended."""
-    fired_at: float | None = None
-    """When the signal was heard."""
+    jumps: list[tuple[float, float]] = field(default_factory=list)  # when, earliest first, and by how much
+    signal: tuple[float, int] | None = None  # when it arrives, and its number
+    jumped_to: list[float] = field(default_factory=list)
+    signalled_at: float | None = None
 
     def __call__(self) -> float:
-        """Tell the time."""
+        """Return the time."""
         return self.now
 
-    def pass_time(self, seconds: float) -> None:
+    @property
+    def signal_number(self) -> int | None:
+        """The signal that has arrived, if any."""
+        return self.signal[1] if self.signal and self.signalled_at is not None else None
+
+    def sleep(self, seconds: float) -> None:
         """Let time pass.
 
         Raises:
-            CancelledError: the signal struck, now or earlier.
+            CancelledError: a signal arrived, now or earlier.
         """
         target = self.now + max(0.0, seconds)
         if self.signal is not None and self.signal[0] <= target:
             self.now = max(self.now, self.signal[0])
-            self.fired_at = self.now if self.fired_at is None else self.fired_at
+            self.signalled_at = self.now if self.signalled_at is None else self.signalled_at
             raise CancelledError(self.signal[1])
         while self.jumps and self.jumps[0][0] <= target:
             target += self.jumps.pop(0)[1]
-            self.landings.append(target)
+            self.jumped_to.append(target)
         self.now = target
 
 
-class Presence(Enum):
-    """What the API makes of a job's ID."""
+@dataclass
+class Timeline:
+    """What the API says of a job, and from how many seconds after the start on, earliest first."""
 
-    ROW = auto()
-    LEFT_OUT = auto()
-    UNKNOWN = auto()
-    MALFORMED = auto()
-    POISON = auto()
+    id: str
+    words: list[tuple[float, Word]]
+
+    def between(self, start: float, end: float) -> list[Word]:
+        """Return all that the API says from a time to another, in order."""
+        first = max(index for index, (since, _) in enumerate(self.words) if since <= max(0.0, start))
+        return [word for since, word in self.words[first:] if since <= max(start, end)]
 
 
 @dataclass(frozen=True)
-class Standing:
-    """How a job stands with the API for a while."""
+class Behaviour:
+    """How the API behaves: how fast it is, how many IDs it accepts, and which faults happen."""
 
-    presence: Presence = Presence.ROW
-    fields: Mapping[str, Any] = field(default_factory=dict)
-    """Of its row, but for the ID."""
-    status: int = 500
-    """Of a poisonous one."""
-
-
-@dataclass
-class Course:
-    """What becomes of a job: from when (seconds after the start) it stands how; the earliest first."""
-
-    id: str
-    phases: list[tuple[float, Standing]]
-
-    def at(self, seconds: float) -> Standing:
-        """How it stands by then."""
-        return [standing for since, standing in self.phases if since <= seconds][-1]
-
-
-class Meaning(Enum):
-    """What an answer says by the contract."""
-
-    OK = auto()
-    NOT_FOUND = auto()
-    BAD_REQUEST = auto()
-    TOO_LARGE = auto()
-    SERVER_ERROR = auto()
-    RETRYABLE = auto()
-    FATAL = auto()
-    NEVER_CAME = auto()
-    """A signal struck meanwhile."""
-
-
-MEANINGS = {
-    200: Meaning.OK,
-    400: Meaning.BAD_REQUEST,
-    404: Meaning.NOT_FOUND,
-    408: Meaning.RETRYABLE,
-    413: Meaning.TOO_LARGE,
-    429: Meaning.RETRYABLE,
-}
-
-
-def meaning_of(status: int) -> Meaning:
-    """What a status says by the contract."""
-    by_class = {3: Meaning.FATAL, 4: Meaning.FATAL, 5: Meaning.SERVER_ERROR}
-    return MEANINGS.get(status) or by_class.get(status // 100, Meaning.RETRYABLE)
-
-
-@dataclass
-class Reply:
-    """An answer in the making."""
-
-    status: int
-    rows: list[Any] = field(default_factory=list)
-    headers: dict[str, str] = field(default_factory=dict)
-    body: bytes | None = None
-    """Where it is not made of the rows."""
-    failure: Failure | None = None
-    """Where nothing comes, or not all of it."""
-    seconds: float = 0.0
-    is_readable: bool = True
-    """Whether it is a well-formed list of rows, where its status says so."""
-    retry_after_seconds: float = 0.0
-
-    @property
-    def meaning(self) -> Meaning:
-        """What it says by the contract."""
-        if self.failure is not None or (self.status == 200 and not self.is_readable):
-            return Meaning.RETRYABLE
-        return meaning_of(self.status)
-
-    def response(self) -> Response | Failure:
-        """It as the transport has it."""
-        if self.failure is not None:
-            return self.failure
-        body = json.dumps({"jobs": self.rows}).encode() if self.body is None else self.body
-        return Response(self.status, CaseInsensitiveDict(self.headers), body)
+    seconds: tuple[float, float] = (0.01, 0.1)
+    max_ids: float = math.inf
+    status_above: int = 413  # of a request with more IDs
+    order: tuple[int, ...] = (400, 404, 500)  # which of several bad IDs decides the status
+    faults: tuple[str, ...] = ()
+    fault_rate: float = 1.0
+    outages: tuple[tuple[float, float, str], ...] = ()  # from and until when, in seconds after the start, and the fault
+    refusal: tuple[int, str] | None = None  # the number of the request, from 1, and the fault
 
 
 @dataclass(eq=False)
-class UnderWay:
-    """A request that is yet to be answered."""
+class Request:
+    """A request, and what became of it."""
 
-    job_ids: tuple[str, ...]
-    reply: Reply
-    fault: str | None
     began_at: float
     timeout_seconds: float
-    in_flight: int
-    heard: int
-    response: Response | Failure | None = None
+    in_flight: int  # how many requests were, with this one, when it began
+    responses_before: int  # how many the gate had received by then
+    job_ids: tuple[str, ...] = field(repr=False)
+    reply: Reply = field(repr=False)
+    fault: str | None = None
+    ended_at: float = math.inf
+    status: int | None = None
+    meaning: Meaning | None = None  # None until the response has arrived
+    retry_not_before: float = -math.inf
+    response: Response | Failure | None = field(default=None, repr=False)
+    rows: Mapping[str, list[Mapping[str, Any]]] = field(default_factory=dict, repr=False)  # by job ID in lower case
+
+    def arrive(self, now: float) -> None:
+        """Let the response arrive."""
+        self.ended_at, self.response, self.meaning = now, self.reply.response(), self.reply.meaning
+        if isinstance(self.response, Response):
+            self.status, self.retry_not_before = self.response.status, now + self.reply.retry_after_seconds
+        if self.meaning is Meaning.OK:
+            rows: dict[str, list[Mapping[str, Any]]] = {}
+            for row in self.reply.rows:
+                rows.setdefault(row["id"].lower(), []).append(row)
+            self.rows = rows
 
     @property
     def ends_at(self) -> float:
-        """When it is answered."""
+        """When the response arrives."""
         return self.began_at + self.reply.seconds
 
+    @property
+    def is_usable(self) -> bool:
+        """Whether the response is usable by the contract."""
+        return self.meaning in {Meaning.OK, Meaning.NOT_FOUND, Meaning.BAD_REQUEST}
 
-@dataclass(frozen=True)
-class Exchange:
-    """A request, and what became of it. They are listed as they end."""
-
-    job_ids: tuple[str, ...]
-    began_at: float
-    ended_at: float
-    timeout_seconds: float
-    meaning: Meaning
-    in_flight: int
-    """How many requests were, when it began, itself among them."""
-    heard: int
-    """How many answers had been taken when it began; of others that came in that very instant it could not know."""
-    rows: tuple[Mapping[str, Any], ...] = ()
-    retry_after_seconds: float = 0.0
-    fault: str | None = None
-    status: int | None = None
-
-    def rows_of(self, job_id: str) -> list[Mapping[str, Any]]:
-        """The rows for a job."""
-        return [row for row in self.rows if str(row["id"]).casefold() == job_id.casefold()]
-
-
-Spoil = Callable[[Random, Reply, float], None]
-"""What a fault does to a reply, at a time."""
-
-
-@dataclass(frozen=True)
-class Weather:
-    """Which faults come, and how often."""
-
-    chance: float = 0.0
-    kinds: tuple[str, ...] = ()
-    outages: tuple[tuple[float, float, str], ...] = ()
-    """From when (seconds after the start) until when everything meets this fault."""
-    refusal: tuple[int, str] | None = None
-    """The request, counted from 1, that meets this fault."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How much the API takes in one request, and in what time it answers."""
-
-    most_ids: float = math.inf
-    status_of_more: int = 413
-    min_seconds: float = 0.01
-    max_seconds: float = 0.1
-    order: tuple[Presence, ...] = (Presence.MALFORMED, Presence.UNKNOWN, Presence.POISON)
-    """Which of several bad IDs decides on the answer."""
+    @property
+    def is_refusal(self) -> bool:
+        """Whether the response ends the gate."""
+        return self.meaning is Meaning.FATAL or (self.meaning is Meaning.TOO_LARGE and len(self.job_ids) == 1)
 
 
 @dataclass
-class Api:
-    """The API, in place of the transport."""
+class Transport:
+    """Stands in for the gate's transport."""
 
-    courses: Mapping[str, Course]
-    """Job ID, case folded → its course."""
     clock: Clock
-    chance: Random
-    faults: Mapping[str, Spoil]
-    weather: Weather = Weather()
-    limits: Limits = Limits()
-    say: Callable[[Random], str] = lambda _: "an error"
-    """Makes the API's words."""
-    exchanges: list[Exchange] = field(default_factory=list)
-    injected: Counter[str] = field(default_factory=Counter)
-    in_flight: list[UnderWay] = field(default_factory=list)
-    asked: int = 0
-    """How many requests there have been."""
-    started_at: float = field(init=False)
+    requests: list[Request] = field(default_factory=list)  # in the order in which they began
+    responses: list[Request] = field(default_factory=list)  # in the order in which they arrived
+    in_flight: list[Request] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
-        """Begin the jobs' time."""
-        self.started_at = self.clock.now
-
-    def submit(self, _route: str, document: Mapping[str, Any], *, timeout_seconds: float) -> UnderWay:
-        """Take a request as the transport would."""
-        job_ids = document["jobIds"]
-        reply = self._reply(job_ids)
-        fault = self._spoil(reply)
+    def submit(self, _route: str, document: Mapping[str, Sequence[str]], *, timeout_seconds: float) -> Request:
+        """Begin a request."""
+        now, job_ids = self.clock.now, tuple(document["jobIds"])
+        reply, fault = self.reply(job_ids)
         if reply.seconds > timeout_seconds:
-            reply.seconds, reply.failure = timeout_seconds, Failure("no whole answer in time")
-        self.in_flight = [request for request in self.in_flight if request.ends_at > self.clock.now]
-        in_flight, heard = len(self.in_flight) + 1, len(self.exchanges)
-        request = UnderWay(tuple(job_ids), reply, fault, self.clock.now, timeout_seconds, in_flight, heard)
+            reply.seconds, reply.failure = timeout_seconds, Failure("no whole response in time")
+        self.in_flight = [each for each in self.in_flight if each.ends_at > now]
+        numbers = len(self.in_flight) + 1, len(self.responses)
+        request = Request(now, timeout_seconds, *numbers, job_ids, reply, fault)
+        self.requests.append(request)
         self.in_flight.append(request)
         return request
 
-    def wait_any(self, under_way: Sequence[UnderWay], until: float) -> UnderWay | None:
-        """Let time pass until the first request is answered, or until a time."""
-        request = min(under_way, key=lambda each: each.ends_at, default=None)
-        if request is None or request.ends_at > until:
-            self.clock.pass_time(until - self.clock.now)
-            if request is None or request.ends_at > self.clock.now:
-                return None
-        came = False
+    def wait_any(self, requests: Sequence[Request], until: float) -> Request | None:
+        """Let time pass until the first response arrives, or until `until`."""
+        in_order = sorted(requests, key=lambda request: request.ends_at)
         try:
-            self.clock.pass_time(request.ends_at - self.clock.now)
-            came = True
+            self.clock.sleep(min([until, *(request.ends_at for request in in_order)]) - self.clock.now)
         finally:
-            self._end(request, came=came)
-        for other in sorted(under_way, key=lambda each: each.ends_at):
-            if other.response is None and other.ends_at <= self.clock.now:
-                self._end(other, came=True)
-        return request
+            for request in in_order:
+                if request.response is None and request.ends_at <= self.clock.now:
+                    request.arrive(self.clock.now)
+                    self.responses.append(request)
+        return next((request for request in in_order if request.response is not None), None)
 
-    def _end(self, request: UnderWay, *, came: bool) -> None:
-        reply = request.reply
-        is_answer = came and reply.failure is None
-        exchange = Exchange(
-            job_ids=request.job_ids,
-            began_at=request.began_at,
-            ended_at=self.clock.now,
-            timeout_seconds=request.timeout_seconds,
-            meaning=reply.meaning if came else Meaning.NEVER_CAME,
-            in_flight=request.in_flight,
-            heard=request.heard,
-            rows=tuple(reply.rows) if came and reply.meaning is Meaning.OK else (),
-            retry_after_seconds=reply.retry_after_seconds if is_answer else 0,
-            fault=request.fault,
-            status=reply.status if is_answer else None,
-        )
-        self.exchanges.append(exchange)
-        if came:
-            request.response = reply.response()
+    def reply(self, job_ids: Sequence[str]) -> tuple[Reply, str | None]:
+        """Return the reply to a request, and the fault that spoiled it."""
+        raise NotImplementedError
 
-    def _reply(self, job_ids: Sequence[str]) -> Reply:
-        """Answer truthfully."""
-        seconds = self.chance.uniform(self.limits.min_seconds, self.limits.max_seconds)
-        if len(job_ids) > self.limits.most_ids:
-            return self._error(self.limits.status_of_more, seconds)
-        elapsed = self.clock.now + seconds / 2 - self.started_at
-        standings = {job_id: self.courses[job_id.casefold()].at(elapsed) for job_id in job_ids}
-        for presence in self.limits.order:
-            bad = next((standing for standing in standings.values() if standing.presence is presence), None)
-            if bad is not None:
-                status = {Presence.MALFORMED: 400, Presence.UNKNOWN: 404}.get(presence, bad.status)
-                return self._error(status, seconds)
-        rows = [
-            {"id": job_id, **standing.fields}
-            for job_id, standing in standings.items()
-            if standing.presence is Presence.ROW
-        ]
-        return Reply(200, rows, {"X-Request-Id": self.say(self.chance)}, seconds=seconds)
 
-    def _error(self, status: int, seconds: float) -> Reply:
-        message: object = self.say(self.chance)
-        if self.chance.random() < 0.3:
-            message = [message, self.say(self.chance)]
-        body = json.dumps({"statusCode": status, "message": message, "error": self.say(self.chance)}).encode()
-        return Reply(status, headers={"X-Request-Id": self.say(self.chance)}, body=body, seconds=seconds)
+@dataclass
+class Api(Transport):
+    """The API: it knows each job's timeline, and faults spoil its replies."""
 
-    def _spoil(self, reply: Reply) -> str | None:
-        """Let what is wrong today happen to a reply, and return its name."""
-        self.asked += 1
-        elapsed, number = self.clock.now - self.started_at, self.asked
-        weather = self.weather
-        fault = next((kind for since, until, kind in weather.outages if since <= elapsed < until), None)
-        if fault is None and weather.kinds and self.chance.random() < weather.chance:
-            fault = self.chance.choice(weather.kinds)
-        if weather.refusal is not None and weather.refusal[0] == number:
-            fault = weather.refusal[1]
+    timelines: Mapping[str, Timeline] = field(default_factory=dict)  # by job ID in lower case
+    behaviour: Behaviour = Behaviour()
+    rng: Random = field(default_factory=Random)
+    injected: Counter[str] = field(default_factory=Counter)  # how often each fault happened
+
+    def __post_init__(self) -> None:
+        """Start the jobs' time."""
+        self.started_at = self.clock.now
+
+    def reply(self, job_ids: Sequence[str]) -> tuple[Reply, str | None]:
+        """Reply with the truth, unless a fault spoils it."""
+        reply, fault = self._true_reply(job_ids), self._next_fault()
         if fault is not None:
-            self.faults[fault](self.chance, reply, self.clock.now)
+            FAULTS[fault](self.rng, reply)
             self.injected[fault] += 1
-        return fault
+        return reply, fault
+
+    def _true_reply(self, job_ids: Sequence[str]) -> Reply:
+        seconds = self.rng.uniform(*self.behaviour.seconds)
+        at = self.clock.now + seconds / 2 - self.started_at
+        words = {job_id: self.timelines[job_id.lower()].between(at, at)[0] for job_id in job_ids}
+        bad = [word for word in words.values() if isinstance(word, int)]
+        status = min(bad, key=lambda status: self.behaviour.order.index(min(status, 500)), default=200)
+        if len(job_ids) > self.behaviour.max_ids:
+            status = self.behaviour.status_above
+        headers = {"X-Request-Id": header_text(self.rng)}
+        if status == 200:
+            rows = [{"id": job_id, **word} for job_id, word in words.items() if isinstance(word, Mapping)]
+            return Reply(status, rows, headers, seconds=seconds)
+        texts = [header_text(self.rng) for _ in range(3)]
+        message: object = texts[0] if self.rng.random() < 0.7 else texts[:2]
+        body = json.dumps({"statusCode": status, "message": message, "error": texts[2]}).encode()
+        return Reply(status, headers=headers, body=body, seconds=seconds)
+
+    def _next_fault(self) -> str | None:
+        behaviour, elapsed = self.behaviour, self.clock.now - self.started_at
+        if behaviour.refusal is not None and behaviour.refusal[0] == len(self.requests) + 1:
+            return behaviour.refusal[1]
+        outage = next((fault for since, until, fault in behaviour.outages if since <= elapsed < until), None)
+        is_due = behaviour.faults and self.rng.random() < behaviour.fault_rate
+        return outage or (self.rng.choice(behaviour.faults) if is_due else None)

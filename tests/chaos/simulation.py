@@ -1,4 +1,4 @@
-"""Runs the whole gate, all but its sockets and its clock, against the model, and keeps all that it left behind."""
+"""Runs the whole gate, except its sockets and its clock, against the model, and keeps all that it left behind."""
 
 import contextlib
 import io
@@ -6,8 +6,7 @@ import os
 import random
 import tempfile
 import traceback
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,26 +17,30 @@ from fini_gate.models import Job
 from fini_gate.poller import Progress, wait_for_jobs
 from fini_gate.verdict import Verdict
 
-from .faults import FAULTS, KEY, say
-from .model import Api, Clock, Exchange
+from .model import Api, Clock, Request, Transport
+from .replies import KEY
 from .scenario import Scenario
+from .written import Written
 
-# What a monotonic clock shows at the start means nothing.
+# A monotonic clock starts anywhere.
 STARTED_AT = 5000.0
+
+WaitForJobs = Callable[..., Verdict]
 
 
 @dataclass(frozen=True)
 class Poll:
-    """One look of the gate at the jobs, as it told of it."""
+    """A poll, and what the gate made of it."""
 
-    exchanges: tuple[Exchange, ...]
+    requests: Sequence[Request]
+    responses: Sequence[Request]
     ended_at: float
     jobs: tuple[Job, ...]
 
     @property
     def began_at(self) -> float:
-        """When it began."""
-        return min((exchange.began_at for exchange in self.exchanges), default=self.ended_at)
+        """When the first request began."""
+        return min((request.began_at for request in self.requests), default=self.ended_at)
 
 
 @dataclass
@@ -45,101 +48,81 @@ class Evidence:
     """All that a gate did and left behind. Times are on the simulated clock."""
 
     scenario: Scenario
-    started_at: float
-    ended_at: float = 0.0
-    exchanges: list[Exchange] = field(default_factory=list)
+    api: Api
     polls: list[Poll] = field(default_factory=list)
-    cut_look: tuple[Exchange, ...] = ()
-    """The requests of the look that did not come to its end."""
-    injected: Counter[str] = field(default_factory=Counter)
-    landings: list[float] = field(default_factory=list)
-    signal_heard_at: float | None = None
     exit_code: int | None = None
-    transcript: str = ""
-    outputs: str = ""
-    summary: str = ""
-    results: str | None = None
+    written: Written = field(default_factory=Written)
     crash: str = ""
 
-
-class SimulatedWaiter:
-    """Waits in simulated time."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+    def __post_init__(self) -> None:
+        """Name what the oracle asks for."""
+        self.requests, self.responses = self.api.requests, self.api.responses
+        self.started_at = self.api.started_at
+        self.timeout_at = self.started_at + self.scenario.options.timeout
 
     @property
-    def signal_number(self) -> int | None:
-        """The signal that was heard, if any was."""
-        return self._clock.signal[1] if self._clock.fired_at is not None and self._clock.signal else None
+    def ended_at(self) -> float:
+        """When the gate ended."""
+        return self.api.clock.now
 
-    def sleep(self, seconds: float) -> None:
-        """Let time pass."""
-        self._clock.pass_time(seconds)
+    @property
+    def deadline(self) -> float:
+        """When the gate should end: at the timeout, or where the clock jumped past that."""
+        return max([self.timeout_at, *self.api.clock.jumped_to])
+
+    def story(self) -> str:
+        """Return the scenario, each request, and all that the gate printed."""
+        requests = (f"{len(request.job_ids):4} IDs {request}" for request in self.requests)
+        lines = (self.scenario.options, self.scenario.behaviour, *requests, self.written.transcript)
+        return "\n".join(map(str, lines))
+
+    def add_poll(self, jobs: tuple[Job, ...]) -> None:
+        """Record a poll that has just ended."""
+        began = sum(len(poll.requests) for poll in self.polls)
+        ended = sum(len(poll.responses) for poll in self.polls)
+        self.polls.append(Poll(self.requests[began:], self.responses[ended:], self.ended_at, jobs))
 
 
-WaitForJobs = Callable[..., Verdict]
+def run_gate(
+    environ: Mapping[str, str], transport: Transport, workspace: Path, wait: WaitForJobs = wait_for_jobs
+) -> tuple[Verdict, Written]:
+    """Run the gate in simulated time; `wait` stands in for its loop."""
+    with tempfile.TemporaryDirectory(prefix="fini-gate-") as folder, contextlib.ExitStack() as stack:
+        outputs, summary = Path(folder, "outputs"), Path(folder, "summary")
+        outputs.touch()
+        files = {"GITHUB_OUTPUT": str(outputs), "GITHUB_STEP_SUMMARY": str(summary), "GITHUB_WORKSPACE": str(workspace)}
+        stack.enter_context(patch.dict(os.environ, files))
+        stdout = stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
+        clock: Any = transport.clock
+        parts: dict[str, Any] = {"make_transport": lambda **_: transport, "wait": wait}
+        gate = main.GateRun({"INPUT_API-KEY": KEY, **environ, **files}, executor=clock, clock=clock, **parts)
+        verdict = gate.run()
+        # As a path: a folder before a `..` may not exist.
+        results = os.path.realpath(workspace / environ.get("INPUT_RESULTS-FILE", "").strip())
+        written = Written.read(stdout.getvalue(), outputs, summary, Path(results))
+    return verdict, written
 
 
 def simulate(scenario: Scenario, wait: WaitForJobs = wait_for_jobs) -> Evidence:
     """Run the gate in a scenario; `wait` stands in for its loop."""
-    clock = Clock(
-        STARTED_AT,
-        jumps=[(STARTED_AT + after, seconds) for after, seconds in scenario.jumps],
-        signal=None if scenario.signal is None else (STARTED_AT + scenario.signal[0], scenario.signal[1]),
-    )
-    api = Api(
-        courses=scenario.courses,
-        clock=clock,
-        chance=random.Random(scenario.seed),  # noqa: S311 - chance to play with, no secrets
-        faults=FAULTS,
-        weather=scenario.weather,
-        limits=scenario.limits,
-        say=say,
-    )
-    evidence = Evidence(scenario, STARTED_AT, exchanges=api.exchanges, injected=api.injected, landings=clock.landings)
+    signal = scenario.signal and (STARTED_AT + scenario.signal[0], scenario.signal[1])
+    clock = Clock(STARTED_AT, jumps=[(STARTED_AT + after, by) for after, by in scenario.jumps], signal=signal)
+    rng = random.Random(scenario.seed)  # noqa: S311 - not a secret
+    api = Api(clock, timelines=scenario.timelines, behaviour=scenario.behaviour, rng=rng)
+    evidence = Evidence(scenario, api)
 
-    def observed(
-        *arguments: Any,  # noqa: ANN401 - whatever the gate takes
-        on_poll: Callable[[Progress], None],
-        **parts: Any,  # noqa: ANN401 - whatever the gate takes
-    ) -> Verdict:
-        def tell(progress: Progress) -> None:
-            seen = sum(len(poll.exchanges) for poll in evidence.polls)
-            evidence.polls.append(Poll(tuple(api.exchanges[seen:]), clock.now, progress.jobs))
+    def observed_wait(*arguments: Any, on_poll: Callable[[Progress], None], **parts: Any) -> Verdict:  # noqa: ANN401 - the loop's
+        def record_poll(progress: Progress) -> None:
+            evidence.add_poll(progress.jobs)
             on_poll(progress)
 
-        return wait(*arguments, on_poll=tell, **parts)
+        return wait(*arguments, on_poll=record_poll, **parts)
 
-    # The client's jitter.
-    random.seed(scenario.seed)
-    with tempfile.TemporaryDirectory(prefix="fini-gate-chaos-") as folder, contextlib.ExitStack() as stack:
-        files = {name: Path(folder, name) for name in ("output", "summary")}
-        files["output"].touch()
-        environ = {
-            "INPUT_API-KEY": KEY,
-            "GITHUB_WORKSPACE": folder,
-            "GITHUB_OUTPUT": str(files["output"]),
-            "GITHUB_STEP_SUMMARY": str(files["summary"]),
-            **{f"INPUT_{name.upper()}": value for name, value in scenario.wishes.inputs().items()},
-            **scenario.environ,
-        }
-        stack.enter_context(patch.dict(os.environ, {"GITHUB_OUTPUT": str(files["output"])}))
-        stdout = stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
+    random.seed(scenario.seed)  # the client's jitter
+    with tempfile.TemporaryDirectory(prefix="fini-gate-") as workspace:
         try:
-            executor: Any = SimulatedWaiter(clock)
-            parts: dict[str, Any] = {"clock": clock, "make_transport": lambda **_: api, "wait": observed}
-            evidence.exit_code = main.GateRun(environ, executor, **parts).run().exit_code
+            verdict, evidence.written = run_gate(scenario.environ(), api, Path(workspace), observed_wait)
+            evidence.exit_code = verdict.exit_code
         except Exception:  # noqa: BLE001 - a traceback is a finding
             evidence.crash = traceback.format_exc()
-        evidence.ended_at, evidence.signal_heard_at = clock.now, clock.fired_at
-        evidence.cut_look = tuple(api.exchanges[sum(len(poll.exchanges) for poll in evidence.polls) :])
-        evidence.transcript = stdout.getvalue()
-        evidence.outputs = _read(files["output"]) or ""
-        evidence.summary = _read(files["summary"]) or ""
-        evidence.results = _read(Path(folder, scenario.wishes.results_file)) if scenario.wishes.results_file else None
     return evidence
-
-
-def _read(path: Path) -> str | None:
-    return path.read_bytes().decode() if path.exists() else None

@@ -1,6 +1,6 @@
-"""Runs a gate as the container starts it, a process of its own, against the stand-in API over real sockets.
+"""Runs a gate as the container does, as a process, against the stand-in API over real sockets.
 
-The stand-in's jobs tell what the verdict has to be: the faults are such as pass, and the limits leave them the time.
+The faults pass, and the limits leave time for that: so the jobs alone tell what the result has to be.
 """
 
 import json
@@ -10,28 +10,36 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 from threading import Timer
-from typing import Any
+from typing import Any, NamedTuple
 
 from fake_fini import FakeFini, Scenario
 
-from .faults import KEY, say_worse
-from .model import OVERRUN_SECONDS
-from .oracle import Kind, Wrong, check_annotations, check_outputs, check_text
+from .campaign import Tally, show
+from .contract import MIN_OMISSIONS, ending_of
+from .replies import KEY, body_text
+from .request_rules import MAX_OVERRUN_SECONDS
+from .scenario import Options
+from .written import Finding, Kind, Written
 
 ENTRYPOINT = Path(__file__).resolve().parents[2] / "entrypoint.py"
-TIMEOUT_SECONDS = 15.0
-TOLERANCE_SECONDS = 8.0
-KINDS = (*(("completed",) * 8), "failed", "pending", "unknown", "malformed", "poison", "left out")
-# What the process needs to start, to import and to end, on a busy machine.
-START_SECONDS = 3.0
+START_SECONDS = 3.0  # to start the process, to import and to end, on a busy machine
 KILL_SECONDS = 60.0
-# A signal that comes as late before the end may find the verdict written.
-LATE_SIGNAL_SECONDS = 0.7
-# Each passes: a few times, and then no more.
+LATE_SIGNAL_SECONDS = 0.7  # a signal this late may find the outputs written
+MAX_FAULTS = 5  # as many failures in a row, with the backoff after each, are over before outage-tolerance
+LIMITS = Options(
+    timeout=15.0,
+    poll_interval=0.1,
+    max_poll_interval=0.4,
+    not_found_grace=1.0,
+    outage_tolerance=8.0,
+    request_timeout=0.7,
+)
+
 FAULTS: tuple[Any, ...] = (
     *("reset", "hang-up", "hang-up-midway", {"hang": "200ms"}, {"hang": "forever"}, {"delay": "300ms"}),
     *({"drip": "2ms"}, {"drip": "2ms", "endless": True}, {"huge": 20}, {"gzip-bomb": 100}),
@@ -47,199 +55,154 @@ REFUSALS: tuple[Any, ...] = (
     *({"status": status, "body": json.dumps({"message": [KEY, "\r\n::error::x"]})} for status in (401, 403, 410)),
     {"redirect": f"http://127.0.0.1:1/{KEY}"},
 )
+# A kind of job → the state that it has to end in, and its fields in the stand-in's scenario; None: it is not there.
+JOBS: dict[str, tuple[str, Callable[[str], dict[str, Any]] | None]] = {
+    "completed": ("completed", lambda text: {"article-id": f"an article {text}"}),
+    "without article": ("completed", lambda _: {"article-id": None}),
+    "failed": ("failed", lambda text: {"ends-as": "FAILED", "error": text}),
+    "pending": ("pending", lambda _: {"runs-for": "never"}),
+    "not found": ("missing", None),
+    "malformed": ("missing", lambda _: {"malformed": True}),
+    "omitted": ("missing", lambda _: {"omitted": True}),
+    "poison": ("unreadable", lambda _: {"broken": True}),
+    "bad gateway": ("unreadable", lambda _: {"broken": 502}),
+}
+MIXES = (("completed",), ("completed", "without article", "pending"), (*["completed"] * 8, *JOBS))
 
 
 @dataclass
-class SocketRun:
-    """What came of a gate."""
+class Plan:
+    """A gate's jobs, its options, and what is to go wrong."""
 
-    wrongs: list[Wrong] = field(default_factory=list)
-    requests: int = 0
-    faults: Counter[str] = field(default_factory=Counter)
-    exit_code: int | None = None
-    overrun_seconds: float = 0.0
-    story: str = ""
-
-
-@dataclass
-class _Plan:
+    options: Options = LIMITS
+    states: dict[str, str] = field(default_factory=dict)  # job ID → the state that it has to end in
     jobs: list[dict[str, Any]] = field(default_factory=list)
-    job_ids: list[str] = field(default_factory=list)
-    states: dict[str, str] = field(default_factory=dict)
-    """Job ID → what it has to end as."""
     faults: list[dict[str, Any]] = field(default_factory=list)
-    inputs: dict[str, str] = field(default_factory=dict)
     is_refused: bool = False
-    signal_after: float | None = None
-    signal_number: int = 0
+    signal: tuple[float, int] | None = None  # when, in seconds after the first line of the log, and its number
 
 
-@dataclass(frozen=True)
-class _Left:
-    """What a gate left behind."""
+class Ended(NamedTuple):
+    """How a process ended."""
 
-    transcript: str
-    outputs: str
-    summary: str
-    results: str | None
-
-
-def run_over_sockets(seed: int) -> SocketRun:
-    """Run the gate of a seed."""
-    plan = _plan(Random(seed))  # noqa: S311 - chance to play with, no secrets
-    scenario = Scenario.from_mapping({"api-keys": {KEY: ["read"]}, "jobs": plan.jobs, "faults": plan.faults})
-    with FakeFini(scenario) as api, tempfile.TemporaryDirectory(prefix="fini-gate-chaos-") as folder:
-        run = _run(plan, api.url, Path(folder))
-        run.requests = len(api.requests)
-        run.wrongs += _check_requests(plan, [request.job_ids for request in api.requests])
-    return run
+    written: Written
+    exit_code: int
+    seconds: float
+    seconds_after_signal: float | None
 
 
-def _plan(chance: Random) -> _Plan:
-    plan = _Plan()
-    kinds = chance.choice((("completed",), ("completed", "completed", "pending"), KINDS))
-    for number in range(chance.choice((1, 3, 10, 40))):
-        _add_job(plan, chance, f"job-{number}", chance.choice(kinds))
-    if set(plan.states.values()) == {"unreadable"}:
-        # With nothing else to be answered it would be an outage.
-        _add_job(plan, chance, "other", "pending")
-    for _ in range(chance.choice((0, 1, 2, 4))):
-        requests = chance.choice(("1-", "every 2", "2-", chance.randint(1, 6)))
-        fault = {"do": chance.choice(FAULTS), "requests": requests, "at-most": chance.randint(1, 2)}
-        plan.faults.append(fault)
-    if chance.random() < 0.08:
-        plan.is_refused = True
-        plan.faults.insert(0, {"do": chance.choice(REFUSALS), "requests": f"{chance.randint(1, 3)}-"})
-    if chance.random() < 0.15:
-        plan.signal_after = chance.uniform(0, 3.5)
-        plan.signal_number = chance.choice((signal.SIGINT, signal.SIGTERM))
-    plan.inputs = {
-        "job-ids": json.dumps(plan.job_ids),
-        "timeout": f"{TIMEOUT_SECONDS}s",
-        "poll-interval": "100ms",
-        "max-poll-interval": "400ms",
-        "not-found-grace": "1s",
-        "outage-tolerance": f"{TOLERANCE_SECONDS}s",
-        "request-timeout": "700ms",
-        "batch-size": str(chance.choice((1, 5, 100))),
-        "results-file": chance.choice(("", "out/results.json")),
-    }
+def make_plan(rng: Random) -> Plan:
+    """Choose jobs, options and faults."""
+    options = replace(LIMITS, batch_size=rng.choice((1, 5, 100)), results_file=rng.choice(("", "out/results.json")))
+    plan = Plan(options, faults=list(_passing_faults(rng)), is_refused=rng.random() < 0.08)
+    kinds = rng.choice(MIXES)
+    for number in range(rng.choice((1, 3, 10, 40))):
+        _add_job(plan, rng, f"job-{number}", rng.choice(kinds))
+    if set(plan.states.values()) == {"unreadable"}:  # without a response about another job it would be an outage
+        _add_job(plan, rng, "other", "pending")
+    if plan.is_refused:
+        plan.faults.insert(0, {"do": rng.choice(REFUSALS), "requests": f"{rng.randint(1, 3)}-"})
+    if rng.random() < 0.15:
+        plan.signal = rng.uniform(0, 3.5), rng.choice((signal.SIGINT, signal.SIGTERM))
     return plan
 
 
-def _add_job(plan: _Plan, chance: Random, job_id: str, kind: str) -> None:
-    """Add a job that ends as what its kind says."""
-    words = say_worse(chance).encode("utf-8", "replace").decode()
-    fields: dict[str, dict[str, Any]] = {
-        "completed": {"article-id": chance.choice((f"article of {job_id}", words or None))},
-        "failed": {"ends-as": "FAILED", "error": words},
-        "pending": {"runs-for": "never"},
-        "malformed": {"malformed": True},
-        "poison": {"broken": chance.choice((True, 503))},
-        "left out": {"omitted": True},
-    }
-    if kind in fields:  # of one that is unknown the API is told nothing
-        plan.jobs.append({"id": job_id, "runs-for": f"{chance.randrange(2500)}ms", **fields[kind]})
-    plan.job_ids.append(job_id)
-    states = {"unknown": "missing", "malformed": "missing", "left out": "missing", "poison": "unreadable"}
-    plan.states[job_id] = states.get(kind, kind)
+def _passing_faults(rng: Random) -> Iterator[dict[str, Any]]:
+    """Choose faults that pass before the contract lets the gate conclude that the API is down or a job is missing."""
+    faults_left, omissions_left = MAX_FAULTS, MIN_OMISSIONS - 1
+    for _ in range(rng.choice((0, 1, 2, 4))):
+        fault = rng.choice(FAULTS)
+        omits_rows = "drop-rows" in fault
+        times = min(rng.randint(1, 2), faults_left, omissions_left if omits_rows else MAX_FAULTS)
+        if times > 0:
+            yield {"do": fault, "requests": rng.choice(("1-", "every 2", "2-", rng.randint(1, 6))), "at-most": times}
+        faults_left -= times
+        omissions_left -= times if omits_rows else 0
 
 
-def _run(plan: _Plan, url: str, folder: Path) -> SocketRun:
+def _add_job(plan: Plan, rng: Random, job_id: str, kind: str) -> None:
+    plan.states[job_id], fields = JOBS[kind]
+    if fields is not None:
+        text = body_text(rng).encode("utf-8", "replace").decode()
+        plan.jobs.append({"id": job_id, "runs-for": f"{rng.randrange(2500)}ms", **fields(text)})
+
+
+def over_sockets(seed: int, *, is_verbose: bool = False) -> Tally:
+    """Run the gate of a seed as a process, and check it."""
+    plan = make_plan(Random(seed))  # noqa: S311 - not a secret
+    scenario = Scenario.from_mapping({"api-keys": {KEY: ["read"]}, "jobs": plan.jobs, "faults": plan.faults})
+    with FakeFini(scenario) as api, tempfile.TemporaryDirectory(prefix="fini-gate-") as folder:
+        ended = _run(plan, api.url, Path(folder))
+        requests = [request.job_ids for request in api.requests]
+    counts = Counter({"gates": 1, "requests": len(requests), f"exit {ended.exit_code}": 1})
+    kinds = (rule["do"] if isinstance(rule["do"], str) else next(iter(rule["do"])) for rule in plan.faults)
+    counts.update(f"fault {kind}" for kind in kinds)
+    counts["fault signal"] = int(ended.seconds_after_signal is not None)
+    findings = list(_check(plan, ended, requests))
+    if is_verbose:
+        show(repr(plan), ended.written.transcript)
+    by_command = {f"python -m tests.chaos --only {seed} --sockets 1": findings} if findings else {}
+    return Tally(counts, by_command, ended.seconds - plan.options.timeout)
+
+
+def _run(plan: Plan, url: str, folder: Path) -> Ended:
     output, summary, workspace = folder / "output", folder / "summary", folder / "workspace"
     output.touch()
     workspace.mkdir()
-    began = time.monotonic()
-    process = subprocess.Popen(  # noqa: S603 - our own program
+    inputs = {"INPUT_API-KEY": KEY, "INPUT_API-URL": url, "INPUT_JOB-IDS": json.dumps(list(plan.states))}
+    files = {"GITHUB_WORKSPACE": str(workspace), "GITHUB_OUTPUT": str(output), "GITHUB_STEP_SUMMARY": str(summary)}
+    signalled_at: list[float] = []
+
+    def send_signal(number: int) -> None:
+        signalled_at.append(time.monotonic())
+        process.send_signal(number)
+
+    began_at = time.monotonic()
+    with subprocess.Popen(  # noqa: S603 - our own program
         [sys.executable, "-I", "-u", str(ENTRYPOINT)],
         cwd=workspace,
-        env={
-            "INPUT_API-KEY": KEY,
-            "INPUT_API-URL": url,
-            "GITHUB_WORKSPACE": str(workspace),
-            "GITHUB_OUTPUT": str(output),
-            "GITHUB_STEP_SUMMARY": str(summary),
-            **{f"INPUT_{name.upper()}": value for name, value in plan.inputs.items()},
-        },
+        env={**plan.options.environ(), **inputs, **files},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-    )
-    assert process.stdout is not None
-    # Once it prints, it hears signals.
-    first_line = process.stdout.readline()
-    signalled: list[float] = []
-
-    def strike() -> None:
-        if process.poll() is None:
-            signalled.append(time.monotonic())
-            process.send_signal(plan.signal_number)
-
-    timers = [Timer(KILL_SECONDS, process.kill)]
-    if plan.signal_after is not None:
-        timers.append(Timer(plan.signal_after, strike))
-    for timer in timers:
-        timer.start()
-    rest = process.stdout.read()
-    process.wait()
-    ended = time.monotonic()
-    for timer in timers:
-        timer.cancel()
-    process.stdout.close()
-    given = plan.inputs["results-file"]
-    left = _Left(
-        transcript=(first_line + rest).decode("utf-8", "backslashreplace"),
-        outputs=_read(output) or "",
-        summary=_read(summary) or "",
-        results=_read(workspace / given) if given else None,
-    )
-    signal_seconds = ended - signalled[0] if signalled else None
-    run = SocketRun(exit_code=process.returncode, overrun_seconds=ended - began - TIMEOUT_SECONDS)
-    run.faults.update(rule["do"] if isinstance(rule["do"], str) else next(iter(rule["do"])) for rule in plan.faults)
-    run.faults["signal"] += bool(signalled)
-    run.wrongs += check_text(left.transcript, left.outputs, left.summary, left.results)
-    run.wrongs += _check_verdict(plan, run, left, signal_seconds=signal_seconds)
-    if signal_seconds is not None and signal_seconds > OVERRUN_SECONDS:
-        run.wrongs.append(Wrong(Kind.OVERRUN, f"ended {signal_seconds:.1f} s after the signal"))
-    if run.overrun_seconds > OVERRUN_SECONDS + START_SECONDS:
-        run.wrongs.append(Wrong(Kind.OVERRUN, f"ended {run.overrun_seconds:.1f} s after the deadline"))
-    run.story = "\n".join([json.dumps(plan.jobs), json.dumps(plan.faults), json.dumps(plan.states), left.transcript])
-    return run
+    ) as process:
+        assert process.stdout is not None
+        transcript = process.stdout.readline()  # from here on, it handles signals
+        timers = [Timer(KILL_SECONDS, process.kill)]
+        timers += [Timer(plan.signal[0], send_signal, plan.signal[1:])] if plan.signal else []
+        for timer in timers:
+            timer.start()
+        transcript += process.stdout.read()
+        exit_code, ended_at = process.wait(), time.monotonic()
+        for timer in timers:
+            timer.cancel()
+    text = transcript.decode("utf-8", "backslashreplace")
+    written = Written.read(text, output, summary, workspace / plan.options.results_file)
+    return Ended(written, exit_code, ended_at - began_at, ended_at - signalled_at[0] if signalled_at else None)
 
 
-def _read(path: Path) -> str | None:
-    return path.read_bytes().decode() if path.exists() else None
-
-
-def _check_verdict(plan: _Plan, run: SocketRun, left: _Left, *, signal_seconds: float | None) -> list[Wrong]:
-    wrongs, reported = check_outputs(left.outputs, plan.job_ids, left.results)
-    if reported is None:
-        return wrongs
-    ending = (reported.values["result"], run.exit_code)
-    truth = _true_ending(set(plan.states.values()))
-    allowed = {truth} if signal_seconds is None else {("cancelled", 128 + plan.signal_number)}
-    if signal_seconds is not None and signal_seconds < LATE_SIGNAL_SECONDS:
-        allowed.add(truth)
-    if plan.is_refused:
-        allowed.add(("error", 4))
+def _check(plan: Plan, ended: Ended, requests: Iterable[Sequence[str]]) -> Iterator[Finding]:
+    for ids in requests:
+        if len(ids) > plan.options.batch_size or not plan.states.keys() >= set(ids):
+            yield Finding(Kind.REQUESTS, f"a request for {ids}")
+    yield from ended.written.check_text()
+    values, findings = ended.written.check_outputs(list(plan.states))
+    yield from findings
+    if not values:
+        return
+    ending, true_ending = (values["result"], ended.exit_code), ending_of(plan.states.values())
+    allowed = {true_ending, ("error", 4)} if plan.is_refused else {true_ending}
+    if ended.seconds_after_signal is not None and plan.signal is not None:
+        is_late = ended.seconds_after_signal < LATE_SIGNAL_SECONDS
+        allowed = {("cancelled", 128 + plan.signal[1])} | (allowed if is_late or plan.is_refused else set())
     if ending not in allowed:
-        wrongs.append(Wrong(Kind.VERDICT, f"{ending}, not {sorted(map(str, allowed))}"))
-    is_whole = ending == truth and not plan.is_refused
-    for job_id, state in reported.state_of.items():
-        if state != plan.states[job_id] and (is_whole or state != "pending"):
-            wrongs.append(Wrong(Kind.VERDICT, f"{job_id} is {state}, in truth it is {plan.states[job_id]}"))
-    return [*wrongs, *check_annotations(left.transcript, ending[0], alone=False)]
-
-
-def _true_ending(states: set[str]) -> tuple[str, int]:
-    if states & {"failed", "missing"}:
-        return "failure", 1
-    if "unreadable" in states:
-        return "error", 4
-    return ("timed_out", 3) if "pending" in states else ("success", 0)
-
-
-def _check_requests(plan: _Plan, asked: list[tuple[str, ...]]) -> list[Wrong]:
-    most = int(plan.inputs["batch-size"])
-    is_bounded = all(len(ids) <= most and set(ids) <= set(plan.job_ids) for ids in asked)
-    return [] if is_bounded else [Wrong(Kind.REQUESTS, "more or other IDs than may be asked for at once")]
+        yield Finding(Kind.VERDICT, f"{ending}, not {sorted(allowed)}")
+    was_cut_short = ending != true_ending or plan.is_refused
+    for job_id, state in values["states"].items():
+        if state != plan.states[job_id] and not (was_cut_short and state == "pending"):
+            yield Finding(Kind.VERDICT, f"{job_id} is {state}, not {plan.states[job_id]}")
+    yield from ended.written.check_annotations(ending[0], is_usage_or_refusal=False)
+    overrun_seconds = ended.seconds - plan.options.timeout - START_SECONDS
+    for limit, seconds in {"deadline": overrun_seconds, "signal": ended.seconds_after_signal or 0}.items():
+        if seconds > MAX_OVERRUN_SECONDS:
+            yield Finding(Kind.OVERRUN, f"ended {seconds:.1f} s after the {limit}")

@@ -1,27 +1,28 @@
-"""Holds action.yml, the README's tables and the code together."""
+"""Check that action.yml, the pages that users read, and the code agree."""
 
+import importlib
 import json
-import re
-from pathlib import Path
+import pkgutil
+from types import SimpleNamespace
 from typing import Any, Final
 
 import pytest
 import yaml
 
-from fini_gate import certificates, durations, errors, inputs, main
-from fini_gate.client import responses, transport
-from fini_gate.job_ids import load, parsers, shapes, sources
+import fini_gate
+from fini_gate import errors, inputs
 from fini_gate.models import STATE_BY_STATUS, JobState
-from fini_gate.output.outputs import MAX_OUTPUTS_UTF16_UNITS, step_outputs
+from fini_gate.output.outputs import step_outputs
 from fini_gate.output.results import results_json
 from fini_gate.verdict import EXIT_CODES, Result, decide
+from tests.contract.pages import ROOT, Page, code_spans
 
-ROOT = Path(__file__).resolve().parents[2]
-README = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+REFERENCE: Final = Page("docs/reference.md")
+PERFORMANCE: Final = Page("docs/performance.md")
+BENCHMARKS: Final = Page("bench/RESULTS.md")
+ACTION: Final[dict[str, Any]] = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
 
-# A row of the bench's tables of goals: the goal, what is allowed, what was measured, whether it is met.
-GOAL: Final = re.compile(r"(?m)^\| ([^|]+) \| [\d.,]+ +\| ([\d.]+) +\| (?:yes|\*\*no\*\*) \|$")
-# What the table in docs/performance.md shows, row by row.
+# The benchmark's goals whose figures the page shows, row by row.
 RATIOS: Final = (
     "mean lag ÷ fixed 5 s",
     "polls ÷ fixed 5 s",
@@ -32,121 +33,90 @@ RATIOS: Final = (
     "gate until its first request ÷ import requests",
     "whole gate in a container ÷ import requests",
 )
-ACTION: Final[dict[str, Any]] = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
 
 
-def table(first_heading: str) -> list[list[str]]:
-    """Give the cells of the README's table whose first heading this is."""
-    lines = README.split("\n")
-    start = next(number for number, line in enumerate(lines) if line.startswith(f"| {first_heading} |"))
-    rows = []
-    for line in lines[start + 2 :]:
-        if not line.startswith("|"):
-            break
-        rows.append([cell.strip() for cell in line.strip("|").split("|")])
-    return rows
+def limits_in_code() -> SimpleNamespace:
+    """Return every constant of the gate that is named as a maximum, wherever it is defined."""
+    names = [module.name for module in pkgutil.walk_packages(fini_gate.__path__, "fini_gate.")]
+    modules = [vars(importlib.import_module(name)) for name in names]
+    return SimpleNamespace(**{name: value for module in modules for name, value in module.items() if "MAX_" in name})
 
 
-def quoted(cell: str) -> list[str]:
-    """Give the code spans in a cell."""
-    return re.findall(r"`([^`]+)`", cell)
-
-
-def an_output() -> dict[str, str]:
-    """Give the outputs of some ending."""
+def some_outputs() -> dict[str, str]:
+    """Return the outputs of a run without jobs."""
     values, _ = step_outputs(decide((), elapsed_seconds=0), results_file="")
     return values
 
 
-def test_action__declares_the_inputs_of_the_code() -> None:
-    """Each input that the code reads is declared with its default, and no other."""
-    assert {name: given["default"] for name, given in ACTION["inputs"].items()} == inputs.DEFAULTS
-
-
-def test_action__declares_the_outputs_of_the_code() -> None:
-    """Each output that the code writes is declared, in the same order, and no other."""
-    assert list(ACTION["outputs"]) == list(an_output())
-
-
-def test_action__is_accepted_by_the_runner() -> None:
-    """Outputs hold a description alone, or GitHub rejects the file; the image is built from the Dockerfile."""
+def test_action__declares_the_inputs_and_outputs_of_the_code() -> None:
+    """action.yml has each input with its default and each output in its order, and the runner accepts it."""
+    assert {name: declared["default"] for name, declared in ACTION["inputs"].items()} == inputs.DEFAULTS
+    assert list(ACTION["outputs"]) == list(some_outputs())
+    # With anything but a description GitHub rejects the file.
     assert all(list(output) == ["description"] for output in ACTION["outputs"].values())
     assert ACTION["runs"] == {"using": "docker", "image": "Dockerfile", "entrypoint": "/fini-gate/entrypoint.py"}
 
 
-def test_readme__lists_the_inputs_of_the_code() -> None:
-    """The README's table of inputs has each of them with its default."""
-    listed = {quoted(name)[0]: "".join(quoted(default)) for name, default, _ in table("input")}
+def test_reference__lists_the_inputs_of_the_code() -> None:
+    """The table of inputs has each input with its default."""
+    listed = {code_spans(name)[0]: "".join(code_spans(default)) for name, default, _ in REFERENCE.table("input")}
     assert listed == inputs.DEFAULTS
 
 
-def test_readme__lists_the_outputs_of_the_code() -> None:
-    """The README's table of outputs has each of them, and each result."""
-    rows = table("output")
-    assert sorted(name for cell, _ in rows for name in quoted(cell)) == sorted(an_output())
-    assert set(quoted(rows[0][1])) == set(Result)
+def test_reference__lists_the_outputs_of_the_code() -> None:
+    """The table of outputs has each output, and first each result; the page has each field of the results file."""
+    rows = REFERENCE.table("output")
+    assert sorted(name for cell, _ in rows for name in code_spans(cell)) == sorted(some_outputs())
+    assert set(code_spans(rows[0][1])) == set(Result)
+    document = json.loads("".join(results_json(decide((), elapsed_seconds=0))))
+    assert all(f'"{name}"' in REFERENCE.text for name in document)
 
 
-def test_readme__lists_the_endings_of_the_code() -> None:
-    """The README's table of endings has each result with its exit codes."""
-    listed = {(quoted(result)[0], int(code)) for result, codes, _ in table("result") for code in codes.split(",")}
-    of_jobs = {(str(result), code) for result, code in EXIT_CODES.items()}
-    of_errors = {
+def test_reference__lists_the_results_of_the_code() -> None:
+    """The table of results has each result with its exit codes."""
+    rows = REFERENCE.table("result")
+    listed = {(code_spans(result)[0], int(code)) for result, codes, _ in rows for code in codes.split(",")}
+    assert listed == {(str(result), code) for result, code in EXIT_CODES.items()} | {
         ("cancelled", errors.CancelledError(2).exit_code),
         ("cancelled", errors.CancelledError(15).exit_code),
         ("error", errors.UsageError.exit_code),
         ("error", errors.ApiError.exit_code),
     }
-    assert listed == of_jobs | of_errors
 
 
-def test_readme__lists_the_statuses_of_the_code() -> None:
-    """The README's table of states has each state, and the statuses of those that have ended."""
-    rows = dict(table("a job is"))
+def test_reference__lists_the_statuses_of_the_code() -> None:
+    """The table of states has each state, and the statuses of finished jobs."""
+    rows = dict(REFERENCE.table("a job is"))
     assert set(rows) == set(JobState)
     for state in (JobState.COMPLETED, JobState.FAILED):
-        words = {word for word in quoted(rows[state]) if word.isupper()}
-        assert words == {status for status, of in STATE_BY_STATUS.items() if of is state}
+        statuses = {word for word in code_spans(rows[state]) if word.isupper()}
+        assert statuses == {status for status, of in STATE_BY_STATUS.items() if of is state}
 
 
-def test_readme__lists_the_limits_of_the_code() -> None:
-    """The README's limits are those that the code enforces."""
-    limits = " ".join(limit for _, limit in table("what"))
+def test_reference__lists_the_limits_of_the_code() -> None:
+    """The table of limits has those that the code enforces."""
+    code = limits_in_code()
+    limits = " ".join(limit for _, limit in REFERENCE.table("what"))
     for figure in (
-        f"{load.MAX_JOBS:,};",
-        f"`results-file` {main.MAX_JOBS_WITHOUT_RESULTS_FILE:,}",
-        f"{shapes.MAX_ID_CHARACTERS} characters",
-        f"{sources.MAX_FILE_BYTES // 1024**2} MiB",
-        f"YAML {sources.MAX_YAML_BYTES // 1024**2} MiB",
-        f"{shapes.MAX_DEPTH} levels",
-        f"JSON {parsers.MAX_CONTAINERS:,} lists and objects",
-        f"{responses.MAX_VALUES:,} values",
-        f"{transport.MAX_BODY_BYTES // 1024**2} MiB, unpacked",
-        f"{durations.MAX_DURATION_HOURS:,} h",
-        f"a file of {certificates.MAX_BUNDLE_BYTES // 1024**2} MiB",
+        f"{code.MAX_JOBS:,};",
+        f"`results-file` {code.MAX_JOBS_WITHOUT_RESULTS_FILE:,}",
+        f"{code.MAX_ID_CHARACTERS} characters",
+        f"{code.MAX_FILE_BYTES // 1024**2} MiB",
+        f"YAML {code.MAX_YAML_BYTES // 1024**2} MiB",
+        f"{code.MAX_DEPTH} levels",
+        f"JSON {code.MAX_CONTAINERS:,} lists and objects",
+        f"{code.MAX_VALUES:,} values",
+        f"{code.MAX_BODY_BYTES // 1024**2} MiB, unpacked",
+        f"{code.MAX_DURATION_HOURS:,} h",
+        f"a file of {code.MAX_BUNDLE_BYTES // 1024**2} MiB",
     ):
         assert figure in limits
-    assert f"{MAX_OUTPUTS_UTF16_UNITS:,} characters" in README
+    assert f"{code.MAX_OUTPUTS_UTF16_UNITS:,} characters" in REFERENCE.text
 
 
-def test_readme__names_the_fields_of_the_results_file() -> None:
-    """The README names each field of the results file and of its jobs."""
-    document = json.loads("".join(results_json(decide((), elapsed_seconds=0))))
-    assert all(f'"{name}"' in README for name in document)
-
-
-def test_performance__shows_what_the_bench_measured() -> None:
-    """The ratios on the page are those of bench/RESULTS.md, give or take what two runs of the bench differ by."""
-    results = (ROOT / "bench" / "RESULTS.md").read_text(encoding="utf-8")
-    measured = {goal.strip(): float(ratio) for goal, ratio in GOAL.findall(results)}
-    page = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
-    shown = [float(ratio) for ratio in re.findall(r"(?m)^\| .* \| ([\d.]+) \| [\d.]+ \|$", page)]
-    assert shown[: len(RATIOS)] == pytest.approx([measured[goal] for goal in RATIOS], abs=0.1)
-
-
-def test_dockerfile__starts_the_entrypoint_isolated() -> None:
-    """Python starts directly, by absolute paths, isolated from the checkout and unbuffered."""
-    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
-    assert 'ENTRYPOINT ["/usr/local/bin/python", "-I", "-u", "/fini-gate/entrypoint.py"]' in dockerfile
-    # Where the runner starts it by action.yml, the script's own line is what counts.
-    assert (ROOT / "entrypoint.py").read_text(encoding="utf-8").startswith("#!/usr/local/bin/python -Iu\n")
+def test_performance__shows_what_the_benchmark_measured() -> None:
+    """The page's ratios are the committed results of the benchmark, give or take what runs differ by."""
+    goals = [row for heading, *rows in BENCHMARKS.tables if heading[0] == "goal" for row in rows]
+    measured = {goal: float(figure.replace(",", "")) for goal, _, figure, _ in goals}
+    shown = [float(ratio) for _, _, ratio, *_ in PERFORMANCE.table("measured")]
+    assert shown == pytest.approx([measured[goal] for goal in RATIOS], abs=0.1)

@@ -1,4 +1,4 @@
-"""Holds the modules to their order: imports point inwards."""
+"""Check that imports point inwards."""
 
 import ast
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[2] / "fini_gate"
 
-# Module → which of the project's others it may import.
+# Module → the project's modules that it may import.
 LAYERS = {
     "errors": set[str](),
     "models": {"errors"},
@@ -29,19 +29,19 @@ LAYERS = {
     "platforms": {"escaping", "inputs"},
 }
 
-# Library → the one module that knows it.
+# Library → the only file that imports it.
 LIBRARIES = {
     "actions_toolkit": "platforms/github.py",
     "backoff": "client/retry.py",
     "requests": "client/transport.py",
     "rich": "platforms/terminal.py",
-    "urllib3": None,  # but requests
+    "urllib3": None,  # only requests does
     "yaml": "job_ids/yaml_parser.py",
 }
 
 
-def imported(path: Path) -> set[str]:
-    """Give the dotted names that a file imports."""
+def imported_names(path: Path) -> set[str]:
+    """Return the dotted names that a file imports."""
     names = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -51,20 +51,16 @@ def imported(path: Path) -> set[str]:
     return names
 
 
-def files_of(module: str) -> list[Path]:
-    """Give the files of a module, which may be a folder."""
-    return sorted((PACKAGE / module).rglob("*.py")) or [PACKAGE / f"{module}.py"]
-
-
 @pytest.mark.parametrize("module", LAYERS)
 def test_layers__import_only_inwards(module: str) -> None:
-    """A module imports none of the project's others but those that its layer may know."""
-    names = {name for path in files_of(module) for name in imported(path) if name.startswith("fini_gate.")}
+    """A module imports only those of the project's other modules that its layer allows."""
+    paths = [PACKAGE / f"{module}.py", *(PACKAGE / module).rglob("*.py")]
+    names = {name for path in paths if path.exists() for name in imported_names(path) if name.startswith("fini_gate.")}
     assert {name.split(".")[1] for name in names} - {module} <= LAYERS[module]
 
 
-def test_layers__hold_every_module() -> None:
-    """No module is left out of the layers but the composition root, and none of the order of reading."""
+def test_layers__include_every_module() -> None:
+    """Each module but the composition root has a layer, and the package's docstring names each."""
     modules = {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in PACKAGE.rglob("*.py")}
     assert modules - {"__init__", "main"} == set(LAYERS)
     docstring = (PACKAGE / "__init__.py").read_text(encoding="utf-8")
@@ -72,11 +68,11 @@ def test_layers__hold_every_module() -> None:
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
-def test_libraries__are_known_to_one_file(library: str) -> None:
-    """Each library stands behind one file, so that to replace it is to change that file."""
+def test_libraries__are_imported_by_one_file(library: str) -> None:
+    """Only one file imports a library, so replacing the library means changing that file."""
     users = {
         str(path.relative_to(PACKAGE))
         for path in PACKAGE.rglob("*.py")
-        if any(name.split(".")[0] == library for name in imported(path))
+        if library in {name.split(".")[0] for name in imported_names(path)}
     }
     assert users == {LIBRARIES[library]} - {None}

@@ -1,75 +1,70 @@
-"""Holds the README's table of messages and the code together."""
+"""Check that the page about messages lists those in the code."""
 
 import ast
+import builtins
 import re
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Final
 
-import pytest
+from tests.contract.pages import ROOT, Page
 
-ROOT = Path(__file__).resolve().parents[2]
-# Who is handed the text of a message.
-SPEAKERS = {
-    *("UsageError", "OutageError", "RequestRefusedError", "InternalError", "CancelledError"),
-    *("DocumentError", "warning"),
-}
-# Whose texts are messages, or the ends of one.
-FUNCTIONS = {
-    *(
-        "_describe",
-        "_fatal_message",
-        "_reached_limit",
-        "dropped_outputs_warning",
-        "no_titles_warning",
-        "results_file_warning",
-        "unknown_status_warning",
-    ),
-}
+PAGE: Final = Page("docs/troubleshooting.md")
+# A message is what is raised or what a warning says. These functions also return messages.
+FUNCTIONS: Final = {"_fatal_message", "_reached_limit"}
+TREES: Final = [ast.parse(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "fini_gate").rglob("*.py"))]
 
 
-def pattern(node: ast.AST) -> str | None:
-    """Give a text of the code, … in the place of each value; None where it is none."""
-    if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return node.value
-    if isinstance(node, ast.JoinedStr):
-        return "".join(pattern(part) or "…" for part in node.values)
-    return None
+def called_name(node: ast.Call) -> str:
+    """Return the name of the function or class that is called, without its module or object."""
+    return str(getattr(node.func, "attr", getattr(node.func, "id", "")))
 
 
-def spoken(tree: ast.AST) -> Iterator[ast.AST]:
-    """Give the nodes whose texts people may meet."""
+def functions_named(name: str, tree: ast.Module) -> list[ast.FunctionDef]:
+    """Return a module's function of this name, or else those of all modules."""
+    for modules in ([tree], TREES):
+        nodes = [node for module in modules for node in ast.walk(module)]
+        if found := [node for node in nodes if isinstance(node, ast.FunctionDef) and node.name == name]:
+            return found
+    return []
+
+
+def texts(node: ast.expr, tree: ast.Module) -> Iterator[str]:
+    """Yield the texts that an expression in a module can be, with … for each value in them."""
+    match node:
+        case ast.Constant(value=str(text)):
+            yield text
+        case ast.JoinedStr(values=parts):
+            yield "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in parts)
+        case ast.Call():
+            for function in functions_named(called_name(node), tree):
+                yield from returned_texts(function, tree)
+
+
+def returned_texts(function: ast.FunctionDef, tree: ast.Module) -> Iterator[str]:
+    """Yield the texts that a function of a module can return."""
+    for node in ast.walk(function):
+        if isinstance(node, ast.Return) and node.value is not None:
+            yield from texts(node.value, tree)
+
+
+def messages_of(tree: ast.Module) -> Iterator[str]:
+    """Yield the messages of a module."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) in SPEAKERS:
-            yield from node.args
         if isinstance(node, ast.FunctionDef) and node.name in FUNCTIONS:
-            for statement in ast.walk(node):
-                if isinstance(statement, ast.Return) and statement.value is not None:
-                    yield from [statement.value]
-                elif isinstance(statement, ast.Raise) and isinstance(statement.exc, ast.Call):
-                    yield from statement.exc.args
+            yield from returned_texts(node, tree)
+        call = node.exc if isinstance(node, ast.Raise) else node
+        if not isinstance(call, ast.Call) or hasattr(builtins, called_name(call)):
+            continue
+        if isinstance(node, ast.Raise) or re.search("(Error|Failure|warning)$", called_name(call)):
+            for argument in call.args:
+                yield from texts(argument, tree)
 
 
-def messages() -> set[str]:
-    """Give the texts that the code holds for people, of some words each."""
-    trees = (ast.parse(path.read_text(encoding="utf-8")) for path in (ROOT / "fini_gate").rglob("*.py"))
-    texts = (pattern(node) for tree in trees for node in spoken(tree))
-    return {text for text in texts if text is not None and len(re.findall(r"[a-z]{2,}", text)) > 1}
-
-
-def rows() -> dict[str, str]:
-    """Give the README's table: message → what to do."""
-    _, _, rest = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8").partition("## Messages\n")
-    lines = [line for line in rest.partition("\n## ")[0].splitlines() if line.startswith("| ")][2:]
-    cells = ([cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines)
-    return {message.strip("`").replace("\\|", "|"): hint for message, hint in cells}
-
-
-def test_messages__all_stand_in_the_readme() -> None:
-    """Each message that a user can meet has a row, and there is no row of another."""
-    assert sorted(rows()) == sorted(messages())
-
-
-@pytest.mark.parametrize("message", sorted(messages()))
-def test_messages__come_with_what_to_do(message: str) -> None:
-    """Each row says what to do next."""
-    assert len(rows()[message].split()) > 1
+def test_messages__are_all_on_the_page() -> None:
+    """The table has a row for each message of two words or more, with what to do, and no other row."""
+    messages = {text for tree in TREES for text in messages_of(tree) if len(re.findall("[a-z]{2,}", text)) > 1}
+    advice = {message.strip("`"): what_to_do for message, what_to_do in PAGE.table("message")}
+    assert sorted(advice) == sorted(messages)
+    assert all(len(what_to_do.split()) > 1 for what_to_do in advice.values())
+    defined = {node.name for tree in TREES for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    assert defined >= FUNCTIONS

@@ -16,11 +16,6 @@ MAKEFILE: Final = (ROOT / "Makefile").read_text(encoding="utf-8")
 PROJECT: Final[dict[str, Any]] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 WORKFLOWS: Final = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 DECISIONS: Final = ROOT / "docs" / "decisions"
-PAGES: Final = [
-    page
-    for glob in ("*.md", ".github/*.md", "docs/*.md", "docs/decisions/*.md", "tests/*.md")
-    for page in ROOT.glob(glob)
-]
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -53,10 +48,11 @@ def run(*command: str | Path, **environ: str) -> subprocess.CompletedProcess[str
     )
 
 
-def headings(page: Path) -> set[str]:
-    """Return the anchors of a page's headings."""
-    found = re.findall(r"(?m)^#+ (.*)$", page.read_text(encoding="utf-8"))
-    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in found}
+def program(path: Path, script: str) -> Path:
+    """Write a shell script that can be run."""
+    path.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+    path.chmod(0o755)
+    return path
 
 
 # --- workflows -------------------------------------------------------------------------------------------------------
@@ -215,19 +211,6 @@ def test_decisions__are_listed_and_short() -> None:
         assert text.startswith(f"# {number}. ")
         assert re.findall(r"(?m)^## (.*)$", text) == ["Context", "Decision", "Consequences"]
         assert text.count("\n") <= 45, path.name
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_pages__name_what_exists(page: Path) -> None:
-    """Every file and heading that a page links to exists, and so does every make target that it names."""
-    text = page.read_text(encoding="utf-8")
-    for link, heading in re.findall(r"\]\((?!https)([^)#]*)(?:#([^)]*))?\)", text):
-        target = page.parent / link if link else page
-        assert target.exists(), link
-        assert not heading or heading in headings(target), heading
-    for words in re.findall(r"(?m)(?:^|`(?:[A-Z_]+=… )*)make ([a-z0-9 -]+)", text):
-        for target in words.split():
-            assert re.search(rf"(?m)^{target}:", MAKEFILE), target
 
 
 # --- scripts ---------------------------------------------------------------------------------------------------------

@@ -6,7 +6,6 @@ import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -91,25 +90,21 @@ def serve() -> Iterator[Callable[..., FakeFini]]:
 def act_runs(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Mapping[ActRun, Future[ActResult]]]:
-    """Start the selected tests' workflows under act, to run while the other tests do.
+    """Run the workflows of the selected tests under act, in the background.
 
     Those of one event run one after the other: act names its containers after workflows and jobs.
     """
     parameters = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
-    selected = dict.fromkeys(given["run"] for given in parameters if "run" in given)
+    selected = dict.fromkeys(given["act_run"] for given in parameters if "act_run" in given)
     if not selected:
         yield {}
         return
-    image: str = request.getfixturevalue("image")
+    image, images, exported = (request.getfixturevalue(name) for name in ("image", "images", "exported"))
     for name in ACTION_IMAGES:
         call("docker", "tag", image, name)
-    start = partial(
-        run_workflows,
-        exported=request.getfixturevalue("exported"),
-        job_image=request.getfixturevalue("images").job,
-    )
     pools = {event: ThreadPoolExecutor(1) for event in {run.event for run in selected}}
-    yield {run: pools[run.event].submit(start, run, tmp_path_factory.mktemp("act")) for run in selected}
+    folders = {run: tmp_path_factory.mktemp("act") for run in selected}
+    yield {run: pools[run.event].submit(run_workflows, run, folders[run], exported, images.job) for run in selected}
     for pool in pools.values():
         pool.shutdown(cancel_futures=True)
     call("docker", "image", "rm", *ACTION_IMAGES)

@@ -45,13 +45,11 @@ class Runner:
         self.workspace = self.folder / "workspace"
         self.home = self.folder / "home"
         self._output = self.folder / "file_commands" / "set_output"
-        self._summary = self.folder / "file_commands" / "step_summary"
+        self.summary = self.folder / "file_commands" / "step_summary"
 
-    def run(
-        self, inputs: Mapping[str, str], *, environ: Mapping[str, str] | None = None, options: Sequence[str] = ()
-    ) -> StepResult:
+    def run(self, inputs: Mapping[str, str], **more: Any) -> StepResult:  # noqa: ANN401 - what start() takes
         """Run the action to its end."""
-        return self.start(inputs, environ=environ, options=options).wait()
+        return self.start(inputs, **more).wait()
 
     def start(
         self, inputs: Mapping[str, str], *, environ: Mapping[str, str] | None = None, options: Sequence[str] = ()
@@ -83,7 +81,7 @@ class Runner:
     def environ(self, inputs: Mapping[str, str]) -> dict[str, str]:
         """Return the variables that the runner sets for a step with these inputs, and empty the step's files."""
         assert inputs.keys() <= ACTION["inputs"].keys()
-        for path in (self._output, self._summary):
+        for path in (self._output, self.summary):
             path.write_bytes(b"")
         defaults = {name: declared["default"] for name, declared in ACTION["inputs"].items()}
         return {
@@ -112,10 +110,6 @@ class Runner:
             outputs[name] = "\n".join(lines[1:end_index])
             lines = lines[end_index + 1 :]
         return outputs
-
-    def read_summary(self) -> str:
-        """Read the job summary."""
-        return self._summary.read_bytes().decode()
 
     def remaining_containers(self) -> list[str]:
         """Return the IDs of this runner's containers that still exist, running or not."""
@@ -152,4 +146,5 @@ class Step:
         log = self.log.read_bytes().decode()
         # The runner shows standard error before standard output, whichever was written first.
         assert self.errors.read_bytes() == b"", log
-        return StepResult(exit_code, log, self.runner.read_outputs(), self.runner.read_summary())
+        summary = self.runner.summary.read_bytes().decode()
+        return StepResult(exit_code, log, self.runner.read_outputs(), summary)

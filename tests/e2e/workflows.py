@@ -116,7 +116,7 @@ class ActResult(NamedTuple):
     """The texts that the webhook received."""
 
 
-def run_workflows(run: ActRun, folder: Path, *, exported: Path, job_image: str) -> ActResult:
+def run_workflows(run: ActRun, folder: Path, exported: Path, job_image: str) -> ActResult:
     """Run CI's job in a copy of this repository, or the examples of a run in one that contains nothing else."""
     workflows = folder / "repository" / ".github" / "workflows"
     if run == CI:

@@ -1,385 +1,262 @@
-"""What must hold of each thing that is fuzzed: a case in, a word for its ending and all that is wrong out."""
+"""What must hold of everything that is fuzzed. A check takes a case, and returns a word for its ending and findings."""
 
 import contextlib
-import io
 import ipaddress
 import json
-import os
 import re
 import tempfile
 import time
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import reduce
 from pathlib import Path
-from typing import Any, TypeAlias
-from unittest.mock import patch
+from typing import Any, NamedTuple, TypeAlias
 
 import requests
 from hypothesis import strategies as st
-from requests.structures import CaseInsensitiveDict
 from urllib3.util import parse_url
 
-from fini_gate import inputs as gate_inputs
-from fini_gate import main
+from fini_gate import job_ids
 from fini_gate.client import Transport, responses
-from fini_gate.client.failures import Failure
 from fini_gate.client.status_route import STATUS_ROUTE
-from fini_gate.client.transport import Response
 from fini_gate.errors import UsageError
 from fini_gate.executor import InterruptibleExecutor
-from fini_gate.job_ids import read_job_ids
+from fini_gate.inputs import Inputs
 from fini_gate.models import Job, worse_of
-from tests.chaos.faults import KEY
-from tests.chaos.model import Clock, Meaning, meaning_of
-from tests.chaos.oracle import (
-    COMPLETED,
-    FAILED,
-    PENDING,
-    Kind,
-    Wrong,
-    check_annotations,
-    check_outputs,
-    check_text,
-)
-from tests.chaos.simulation import SimulatedWaiter
+from tests.chaos import model
+from tests.chaos.contract import state_of
+from tests.chaos.replies import KEY, Meaning, Reply
+from tests.chaos.simulation import run_gate
+from tests.chaos.written import Finding, Kind
 
-from . import strategies as make
+from .strategies import DURATIONS, SWITCHES, ReplyCase, RunCase, api_keys, environments, response_cases, run_cases
+from .texts import IdsCase, Pair, ids_cases
 
-Finding: TypeAlias = tuple[str, list[Wrong]]
-REFUSED = "refused"
-MOST_REQUESTS = 40
-MOST_SECONDS = 100_000 * 3600
-EXIT_CODES = {("success", 0), ("failure", 1), ("timed_out", 3), ("error", 2), ("error", 4), ("cancelled", 143)}
+Outcome: TypeAlias = tuple[str, list[Finding]]
+MAX_REQUESTS = 40
+MAX_SECONDS = 100_000 * 3600
+ENDINGS = {("success", 0), ("failure", 1), ("timed_out", 3), ("error", 2), ("error", 4), ("cancelled", 143)}
 
 
-@dataclass(frozen=True)
-class Target:
-    """Something that is fuzzed."""
+class Target(NamedTuple):
+    """Something that is fuzzed, and its share of all cases."""
 
     cases: st.SearchStrategy[Any]
-    check: Callable[[Any], Finding]
+    check: Callable[[Any], Outcome]
     share: float
-    """Of all cases."""
 
 
-def _leaks(place: str, *texts: object) -> Iterator[Wrong]:
+def _leaks(*texts: object) -> list[Finding]:
     # Markdown's escapes do not show.
-    if any(KEY in str(text).replace("\\", "") for text in texts):
-        yield Wrong(Kind.KEY, f"the key is in {place}")
+    leaking = [type(text).__name__ for text in texts if KEY in str(text).replace("\\", "")]
+    return [Finding(Kind.KEY, f"the key is in a {name}") for name in leaking]
 
 
-# --- job IDs ---------------------------------------------------------------------------------------------------------
+def _broken(rules: Mapping[str, bool]) -> list[Finding]:
+    return [Finding(Kind.VERDICT, rule) for rule, holds in rules.items() if not holds]
 
 
-def _environ(case: make.IdsCase, workspace: Path) -> dict[str, str]:
-    """Write the files, and give the environment that names them."""
-    for source in case.files:
-        (workspace / source.name).write_bytes(source.content)
-    paths = "\n".join(source.name for source in case.files) if case.paths is None else case.paths
-    return {"job-ids": case.given.text, "job-ids-file": paths}
+def _variables(inputs: Mapping[str, str], workspace: Path) -> dict[str, str]:
+    return {"GITHUB_WORKSPACE": str(workspace), **{f"INPUT_{name.upper()}": text for name, text in inputs.items()}}
 
 
-def _expected_ids(case: make.IdsCase) -> dict[str, str | None] | None:
-    """The IDs that must come back; None where only the gate can tell."""
-    first: dict[str, str] = {}
-    found: dict[str, str | None] = {}
-    for source in (case.given, *case.files):
-        if source.pairs is None or case.paths is not None:
-            return None
-        for job_id, document_id in source.pairs:
-            known = first.setdefault(job_id.lower(), job_id)
-            found[known] = found.get(known) or document_id
-    return found
+# --- Job IDs ----------------------------------------------------------------------------------------------------------
 
 
-def check_ids(case: make.IdsCase) -> Finding:
-    """Valid IDs come back, those that were put in, or else a UsageError."""
-    expected = _expected_ids(case)
+def check_ids(case: IdsCase) -> Outcome:
+    """The IDs that were put in come back, or a usage error says why not."""
     with tempfile.TemporaryDirectory(prefix="fini-gate-fuzz-") as folder:
-        environ = {**_environ(case, Path(folder)), "api-key": KEY}
-        inputs = gate_inputs.Inputs.from_environ(_variables(environ, Path(folder)))
+        variables = _variables({**case.write(Path(folder)), "api-key": KEY}, Path(folder))
         try:
-            found = read_job_ids(inputs)
+            found = job_ids.read_job_ids(Inputs.from_environ(variables))
         except UsageError as error:
-            wrongs = [*_leaks("the error", error)]
-            return REFUSED, wrongs + [Wrong(Kind.VERDICT, f"refused: {error}")] * (expected is not None)
-    wrongs = [*_leaks("the IDs", found)]
-    wrongs += [Wrong(Kind.VERDICT, f"no ID: {job_id!r}") for job_id in found if not _is_id(job_id)]
-    if len({job_id.lower() for job_id in found}) < len(found):
-        wrongs.append(Wrong(Kind.VERDICT, "an ID twice"))
-    if expected is not None and list(found.items()) != list(expected.items()):
-        wrongs.append(Wrong(Kind.VERDICT, f"{found}, not {expected}"))
-    return "IDs" if found else "no IDs", wrongs
+            return "refused", [*_leaks(error), *_broken({f"refused: {error}": case.pairs is None})]
+    rules = {
+        f"no ID in {list(found)}": all(map(_is_id, found)),
+        f"an ID twice in {list(found)}": len({job_id.lower() for job_id in found}) == len(found),
+        f"{found}, not {case.pairs}": case.pairs is None or list(found.items()) == _merged(case.pairs),
+    }
+    return "IDs" if found else "no IDs", [*_leaks(found), *_broken(rules)]
+
+
+def _merged(pairs: Iterable[Pair]) -> list[Pair]:
+    """Return each ID once, as first given, with its first document."""
+    merged: dict[str, Pair] = {}
+    for job_id, document_id in pairs:
+        first_id, first_document_id = merged.get(job_id.lower(), (job_id, None))
+        merged[job_id.lower()] = first_id, first_document_id or document_id
+    return list(merged.values())
 
 
 def _is_id(text: object) -> bool:
-    if not isinstance(text, str) or not text.strip() or len(text) > 200:
-        return False
-    return not any(unicodedata.category(character) in {"Cc", "Cs"} for character in text)
+    is_text = isinstance(text, str) and bool(text.strip()) and len(text) <= 200
+    return is_text and not any(unicodedata.category(character) in {"Cc", "Cs"} for character in str(text))
 
 
-def _variables(environ: Mapping[str, str], workspace: Path) -> dict[str, str]:
-    return {"GITHUB_WORKSPACE": str(workspace), **{f"INPUT_{name.upper()}": text for name, text in environ.items()}}
+# --- Inputs -----------------------------------------------------------------------------------------------------------
 
 
-# --- inputs ----------------------------------------------------------------------------------------------------------
-
-
-def check_inputs(case: tuple[tuple[dict[str, str], frozenset[str]], str, str]) -> Finding:
+def check_inputs(case: tuple[tuple[dict[str, str], frozenset[str]], str, str]) -> Outcome:
     """What is accepted is within its bounds and means what was written, and nothing good is refused."""
-    (environ, hostile), api_key, fallback = case
+    (given, hostile), api_key, fallback = case
     secret = api_key.strip() or fallback.strip()
-    variables = {**_variables({**environ, "api-key": api_key}, Path("/")), "FINI_API_KEY": fallback}
+    variables = {**_variables({**given, "api-key": api_key}, Path("/")), "FINI_API_KEY": fallback}
     try:
-        inputs = gate_inputs.Inputs.from_environ(variables)
+        inputs = Inputs.from_environ(variables)
     except UsageError as error:
-        wrongs = [*_leaks("the error", error)] if secret == KEY else []
-        named = re.match(r"Input ([a-z-]+) (?:is|contains) ", str(error))
+        name = str(error).removeprefix("Input ").partition(" ")[0]
         intervals = {"poll-interval", "max-poll-interval"}
-        if not named or not ({named[1]} | (intervals if named[1] in intervals else set())) & (hostile | {"api-key"}):
-            wrongs.append(Wrong(Kind.VERDICT, f"refused: {error}"))
-        return REFUSED, wrongs
-    return "accepted", [Wrong(Kind.VERDICT, f"accepted {what}") for what in _misread(inputs, environ, secret)]
+        blamed = intervals if name in intervals else {name}
+        rules = {f"refused: {error}": bool(blamed & (hostile | {"api-key"}))}
+        return "refused", [*(_leaks(error) if secret == KEY else []), *_broken(rules)]
+    return "accepted", [Finding(Kind.VERDICT, f"accepted {text}") for text in _misread(inputs, given, secret)]
 
 
-def _misread(inputs: gate_inputs.Inputs, environ: Mapping[str, str], secret: str) -> Iterator[str]:
-    """Find what was accepted, and should not have been, or not as that."""
-    given = {name: text.strip() for name, text in environ.items() if text.strip()}
-    read = {
-        **{name: _seconds(text) for name, text in given.items() if name in make.DURATIONS},
-        **{name: {"true": True, "false": False}.get(given[name].lower()) for name in make.SWITCHES if name in given},
-        **({"batch-size": int(given["batch-size"])} if "batch-size" in given else {}),
-    }
-    for name, value in read.items():
-        found = getattr(inputs, name.replace("-", "_") + "_seconds" * (name in make.DURATIONS))
-        if value is None or not abs(found - value) <= 1e-6 * max(1, value):
-            yield f"{name} {given[name]!r} as {found}"
-        if name in make.DURATIONS and not 0 <= found <= MOST_SECONDS:
-            yield f"{name} {given[name]!r}, which is out of bounds"
+def _misread(inputs: Inputs, given: Mapping[str, str], secret: str) -> Iterator[str]:
+    """Find what was accepted and should not have been, or not as that."""
+    for name, text in ((name, text.strip()) for name, text in given.items() if text.strip()):
+        if name in DURATIONS:
+            found, expected = getattr(inputs, f"{name.replace('-', '_')}_seconds"), _seconds(text)
+            if not abs(found - expected) <= 1e-6 * max(1, expected) or not 0 <= found <= MAX_SECONDS:
+                yield f"{name} {text!r} as {found}"
+        if name in SWITCHES and getattr(inputs, name.replace("-", "_")) is not {"true": True, "false": False}.get(
+            text.lower()
+        ):
+            yield f"{name} {text!r}"
     if not re.fullmatch(r"[\x21-\x7e]+", secret) or inputs.api_key != secret:
         yield "the key"
-    if not 0.1 <= inputs.poll_interval_seconds <= inputs.max_poll_interval_seconds or inputs.batch_size not in range(
-        1, 1001
-    ):
-        yield "an interval or a size out of bounds"
-    if "api-url" in given:
-        yield from _misread_url(inputs.api_url)
+    if not 0.1 <= inputs.poll_interval_seconds <= inputs.max_poll_interval_seconds:
+        yield "an interval out of bounds"
+    if inputs.batch_size not in range(1, 1001) or inputs.batch_size != int(given.get("batch-size", "").strip() or 100):
+        yield f"a batch size of {inputs.batch_size}"
+    yield from _misread_url(inputs.api_url)
 
 
 def _seconds(text: str) -> float:
     spans = re.findall(r"([0-9]+(?:\.[0-9]+)?)(ms|[smh]|)", text, re.ASCII)
-    is_whole = "".join(number + unit for number, unit in spans) == text and (
-        len(spans) == 1 or all(unit for _, unit in spans)
-    )
-    factors = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "": 1}
-    return sum(float(number) * factors[unit] for number, unit in spans) if is_whole else float("nan")
+    is_whole = "".join(number + unit for number, unit in spans) == text
+    if not is_whole or (len(spans) > 1 and not all(unit for _, unit in spans)):
+        return float("nan")
+    return sum(float(number) * {"ms": 0.001, "m": 60, "h": 3600}.get(unit, 1) for number, unit in spans)
 
 
 def _misread_url(url: str) -> Iterator[str]:
     """Read an accepted address as the library does that will send the key there."""
     try:
         Transport(api_url=url, api_key=KEY, executor=InterruptibleExecutor(), clock=time.monotonic)
-        asked = requests.Request("POST", url + STATUS_ROUTE, json={}).prepare().url or ""
-        parts = parse_url(asked)
-    except Exception as error:  # noqa: BLE001 - whatever it is, the gate would learn of it too late
-        yield f"api-url {url!r}, which cannot be asked ({type(error).__name__}: {error})"
+        target = requests.Request("POST", url + STATUS_ROUTE, json={}).prepare().url or ""
+        parts = parse_url(target)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the gate would find out too late
+        yield f"api-url {url!r}, which requests refuses ({error!r})"
         return
     host = (parts.host or "").strip("[]")
     with contextlib.suppress(ValueError):
         host = "localhost" if ipaddress.ip_address(host).is_loopback else host
-    if parts.scheme != "https" and (parts.scheme != "http" or host != "localhost"):
+    if (parts.scheme, host) != ("http", "localhost") and parts.scheme != "https":
         yield f"api-url {url!r}: the key would leave the machine"
-    if parts.auth or parts.query is not None or parts.fragment is not None or not asked.endswith(STATUS_ROUTE):
-        yield f"api-url {url!r}, asked as {asked!r}"
+    if parts.auth or parts.query is not None or parts.fragment is not None or not target.endswith(STATUS_ROUTE):
+        yield f"api-url {url!r}, requested as {target!r}"
 
 
-# --- answers ---------------------------------------------------------------------------------------------------------
+# --- Responses --------------------------------------------------------------------------------------------------------
 
 
-def _cleaned(text: str) -> str:
-    return text.replace(KEY, "***").encode("utf-8", "replace").decode()
-
-
-def read_rows(body: bytes, job_ids: Sequence[str]) -> dict[str, list[dict[str, Any]]] | None:
-    """Read an answer without the gate's help; None where it is no list of rows."""
+def read_rows(body: bytes, ids: Sequence[str]) -> dict[str, list[dict[str, Any]]] | None:
+    """Read the rows for some jobs without the gate's help; None where the body is not a list of rows."""
 
     def refuse(constant: str) -> None:
         raise ValueError(constant)
 
     try:
         rows = json.loads(body.decode("utf-8-sig"), parse_int=Decimal, parse_constant=refuse)["jobs"]
-        if not isinstance(rows, list):
-            return None
-        named = [(_cleaned(row["id"]).lower(), row) for row in rows]
+        named = [(row["id"].replace(KEY, "***").encode("utf-8", "replace").decode().lower(), row) for row in rows]
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
-    return {job_id: [row for name, row in named if name == job_id.lower()] for job_id in job_ids}
+    found = {job_id: [row for name, row in named if name == job_id.lower()] for job_id in ids}
+    return {job_id: rows for job_id, rows in found.items() if rows} if isinstance(rows, list) else None
 
 
-def state_of(row: Mapping[str, Any], *, require_articles: bool) -> str:
-    """The state that a row stands for by the contract, with white space around its status let pass."""
-    status = row.get("jobStatus")
-    # Beyond ASCII there are letters whose capitals are those of a known status.
-    name = status.strip().upper() if isinstance(status, str) and status.isascii() else None
-    has_article, has_ended = (_is_text(row.get(name)) for name in ("hcArticleId", "completedAt"))
-    if name in COMPLETED:
-        return "completed" if has_article or not require_articles else "failed"
-    is_failed = name in FAILED or (name not in PENDING and has_ended)
-    return "failed" if is_failed else "pending"
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str | Decimal) and value != ""
-
-
-def _state_of_all(rows: Sequence[Mapping[str, Any]], *, require_articles: bool) -> str:
-    states = {state_of(row, require_articles=require_articles) for row in rows}
-    return next(state for state in ("failed", "pending", "completed") if state in states)
-
-
-def check_answer(case: make.AnswerCase) -> Finding:
-    """An answer is judged as its status and rows say, and nothing of it hands on the key."""
-    reply, body = case.reply, case.reply.body(case.job_ids)
-    meaning = meaning_of(reply.status)
-    response = Response(reply.status, CaseInsensitiveDict(reply.headers), body)
-    answer = responses.classify(response, case.job_ids, secret=KEY)
-    if answer.kind is responses.ResponseKind.FATAL:
-        wrong = [Wrong(Kind.VERDICT, f"HTTP {reply.status} refused")] * (meaning is not Meaning.FATAL)
-        return REFUSED, [*_leaks("the error", answer.problem), *wrong]
-    told = read_rows(body, case.job_ids) if meaning is Meaning.OK else {}
-    meaning = Meaning.RETRYABLE if told is None else meaning
-    wrongs = [*_leaks("the answer", answer, *answer.rows.values())]
-    kinds = {meaning.name} | (
-        {"RETRYABLE"} if meaning is Meaning.SERVER_ERROR and answer.retry_after_seconds else set()
-    )
-    if answer.kind.name not in kinds or not answer.retry_after_seconds >= 0:
-        wrongs.append(Wrong(Kind.VERDICT, f"{answer.kind}, not {kinds}; Retry-After {answer.retry_after_seconds}"))
-    told = {job_id: rows for job_id, rows in (told or {}).items() if rows}
-    for job_id in {*told, *answer.rows}:
+def check_response(case: tuple[list[str], ReplyCase]) -> Outcome:
+    """A response means what its status and rows say, and nothing of it passes the key on."""
+    ids, reply = case[0], case[1].reply(case[0])
+    rows = read_rows(reply.body or b"", ids) if reply.status == 200 else {}
+    reply.is_readable = rows is not None
+    expected = {reply.meaning.name}
+    parsed = responses.classify(reply.response(), ids, secret=KEY)
+    if reply.meaning is Meaning.SERVER_ERROR and parsed.retry_after_seconds:
+        expected = {"RETRYABLE"}
+    rules = {
+        f"{parsed.kind.name}, not {expected}": parsed.kind.name in expected,
+        f"Retry-After {parsed.retry_after_seconds}": parsed.retry_after_seconds >= 0,
+        "the rows of other jobs": parsed.rows.keys() == ((rows or {}).keys() if parsed.kind.name == "OK" else set()),
+    }
+    findings = [*_leaks(parsed), *_broken(rules)]
+    for job_id, found in parsed.rows.items():
         for require in (False, True):
-            seen = [Job(id=job_id).updated_from(row, require_article=require) for row in answer.rows.get(job_id, [])]
-            state = str(reduce(worse_of, seen).state) if seen else None
-            expected = _state_of_all(told[job_id], require_articles=require) if job_id in told else None
-            if state != expected:
-                wrongs.append(Wrong(Kind.VERDICT, f"{job_id!r} is {state}, not {expected}"))
-            wrongs += _leaks("a job", *seen)
-    return answer.kind.name.lower(), wrongs
+            jobs = [Job(id=job_id).updated_from(row, require_article=require) for row in found]
+            state = str(reduce(worse_of, jobs).state)
+            true_state = state_of((rows or {}).get(job_id, [{}]), require_articles=require)
+            findings += [*_leaks(*jobs), *_broken({f"{job_id!r} is {state}, not {true_state}": state == true_state})]
+    return parsed.kind.name.lower(), findings
 
 
-# --- whole runs ------------------------------------------------------------------------------------------------------
-
-
-@dataclass(eq=False)
-class _Asked:
-    """A request that is yet to be answered."""
-
-    api: "_Api"
-    job_ids: Sequence[str]
-    timeout_seconds: float
-    response: Response | Failure | None = None
+# --- Whole runs -------------------------------------------------------------------------------------------------------
 
 
 @dataclass
-class _Api:
-    """Stands in for the transport, and remembers which jobs it said have completed, or have failed."""
+class _Api(model.Transport):
+    """Responds as the case says, and remembers which jobs it said have completed."""
 
-    case: make.RunCase
-    clock: Clock
-    requests: int = 0
-    said: dict[str, set[str]] = field(default_factory=dict)
-    was_refused: bool = False
+    case: RunCase | None = None
+    completed: set[str] = field(default_factory=set)
 
-    def submit(self, _route: str, document: Mapping[str, Any], *, timeout_seconds: float) -> "_Asked":
-        """Take a request."""
-        return _Asked(self, document["jobIds"], timeout_seconds)
-
-    def wait_any(self, under_way: Sequence["_Asked"], until: float) -> "_Asked | None":
-        """Answer the one that was asked first, or let time pass."""
-        if not under_way:
-            self.clock.pass_time(until - self.clock.now)
-            return None
-        asked = under_way[0]
-        asked.response = self._answer(asked.job_ids, asked.timeout_seconds)
-        return asked
-
-    def _answer(self, job_ids: Sequence[str], timeout_seconds: float) -> Response | Failure:
-        """Answer as the case says."""
-        self.requests += 1
-        replies = self.case.replies
-        done = make.Reply(200, (), ({"jobStatus": self.case.then, "hcArticleId": "art-1"},), None, (), 0.1, "")
-        reply = replies[self.requests - 1] if self.requests <= len(replies) else done
-        if self.requests > MOST_REQUESTS:
-            reply = replace(done, status=401)
-        self.clock.pass_time(min(reply.seconds, timeout_seconds))
-        if reply.problem or reply.seconds > timeout_seconds:
-            return Failure(reply.problem or "no whole answer in time")
-        body, require = reply.body(job_ids), self.case.environ.get("require-articles", "").lower() == "true"
-        self.was_refused |= meaning_of(reply.status) is Meaning.FATAL
-        for job_id, rows in ((read_rows(body, job_ids) or {}) if reply.status == 200 else {}).items():
-            states = {state_of(row, require_articles=require) for row in rows}
-            self.said.setdefault(job_id, set()).update(states)
-        return Response(reply.status, CaseInsensitiveDict(reply.headers), body)
+    def reply(self, ids: Sequence[str]) -> tuple[Reply, str | None]:
+        """Make the next reply."""
+        assert self.case is not None
+        done = ReplyCase(200, {}, ({"jobStatus": self.case.last_status, "hcArticleId": "art-1"},))
+        number = len(self.requests)
+        reply_case = self.case.replies[number] if number < len(self.case.replies) else done
+        reply = reply_case.reply(ids)
+        if number > MAX_REQUESTS:
+            reply = Reply(401)
+        rows = read_rows(reply.body or b"", ids) if reply.status == 200 else {}
+        requires_articles = self.case.environ.get("require-articles", "").lower().strip() == "true"
+        states = {job_id: state_of(found, require_articles=requires_articles) for job_id, found in (rows or {}).items()}
+        self.completed |= {job_id for job_id, state in states.items() if state == "completed"}
+        return reply, None
 
 
-def check_run(case: make.RunCase) -> Finding:
-    """Whatever is asked and answered, a run ends as the contract has it, and all that it writes is whole and safe."""
-    clock = Clock(signal=None if case.signal_at is None else (case.signal_at, 15))
-    api = _Api(case, clock)
-    with tempfile.TemporaryDirectory(prefix="fini-gate-fuzz-") as folder, contextlib.ExitStack() as stack:
-        workspace, output, summary = (Path(folder, name) for name in ("workspace", "output", "summary"))
-        workspace.mkdir()
-        output.touch()
-        summary.touch()
-        variables = _variables({**_environ(case.ids, workspace), **case.environ, "api-key": KEY}, workspace)
-        stack.enter_context(patch.dict(os.environ, {"GITHUB_OUTPUT": str(output)}))
-        stdout = stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
-        executor: Any = SimulatedWaiter(clock)
-        parts: dict[str, Any] = {"clock": clock, "make_transport": lambda **_: api}
-        environ = {**variables, "GITHUB_OUTPUT": str(output), "GITHUB_STEP_SUMMARY": str(summary)}
-        verdict = main.GateRun(environ, executor, **parts).run()
-        outputs, quote = (path.read_bytes().decode() for path in (output, summary))
-        written = re.search(r"^results-file<<.*\n(.+)\n", outputs, re.MULTILINE)
-        is_written = written is not None and case.environ["results-file"].strip() == written[1]
-        # Where a path goes up again from a folder that is not there, only its end has been made.
-        path = os.path.realpath(workspace / case.environ["results-file"].strip()) if is_written else None
-        results = None if path is None else Path(path).read_text("utf-8")
-    expected = _expected_ids(case.ids)
-    ids = [job.id for job in verdict.jobs]
-    wrongs = [*check_text(stdout.getvalue(), outputs, quote, results), *_leaks("the summary", quote)]
-    found, reported = check_outputs(outputs, ids, results)
-    wrongs += found
-    result, code = str(verdict.result), verdict.exit_code
-    wrongs += check_annotations(stdout.getvalue(), result, alone=code == 2 or api.was_refused)
-    if expected is not None and code != 2 and ids not in (list(expected), []):
-        wrongs.append(Wrong(Kind.VERDICT, f"the jobs {ids}, not {list(expected)}"))
-    if reported is not None:
-        claims = _claims(api, reported.values["result"], code, {s for s, ids in reported.lists.items() if ids})
-        wrongs += [Wrong(Kind.VERDICT, what) for what, holds in claims.items() if not holds]
-        lies = [job_id for job_id in reported.lists["completed"] if "completed" not in api.said.get(job_id, ())]
-        wrongs += [Wrong(Kind.VERDICT, f"{job_id!r} never completed") for job_id in lies]
-    return f"{result} {code}", wrongs
-
-
-def _claims(api: _Api, result: str, code: int, states: set[str]) -> dict[str, bool]:
-    return {
-        f"{result} with exit code {code}": (result, code) in EXIT_CODES,
+def check_run(case: RunCase) -> Outcome:
+    """Whatever it is given, a run ends as the contract says, and all that it writes is whole and harmless."""
+    api = _Api(model.Clock(signal=None if case.signal_at is None else (case.signal_at, 15)), case=case)
+    with tempfile.TemporaryDirectory(prefix="fini-gate-fuzz-") as folder:
+        variables = _variables({**case.ids.write(Path(folder)), **case.environ, "api-key": KEY}, Path(folder))
+        verdict, written = run_gate(variables, api, Path(folder))
+    result, code, ids = str(verdict.result), verdict.exit_code, [job.id for job in verdict.jobs]
+    was_refused = any(response.is_refusal for response in api.responses)
+    values, findings = written.check_outputs(ids)
+    states = set(values.get("states", {}).values())
+    merged = None if case.ids.pairs is None else [job_id for job_id, _ in _merged(case.ids.pairs)]
+    rules = {
+        f"{result} with exit code {code}": (result, code) in ENDINGS and result == values.get("result"),
+        f"jobs {ids}, not {merged}": merged is None or code == 2 or ids in (merged, []),
         "a pass with other jobs than completed ones": code != 0 or states <= {"completed"},
-        f"a failure with {states}": code != 1 or bool(states & {"failed", "missing"}),
-        f"a timeout with {states}": code != 3 or ("pending" in states and not states - {"pending", "completed"}),
+        f"a failure with {states}": code != 1 or not states.isdisjoint({"failed", "missing"}),
+        f"a timeout with {states}": code != 3 or ("pending" in states and states <= {"pending", "completed"}),
         "a usage error after a request": code != 2 or not api.requests,
-        "cancelled without a signal": code != 143 or api.clock.fired_at is not None,
-        "refused, and yet another ending": not api.was_refused or code in {4, 143},
+        "cancelled without a signal": code != 143 or api.clock.signalled_at is not None,
+        "refused, and another ending": not was_refused or code in {4, 143},
+        "completed without a row": api.completed >= set(values.get("completed-job-ids", ())),
     }
+    annotations = written.check_annotations(result, is_usage_or_refusal=code == 2 or was_refused)
+    return f"{result} {code}", [*findings, *written.check_text(), *annotations, *_broken(rules)]
 
 
 TARGETS = {
-    "runs": Target(make.run_cases(), check_run, 0.1),
-    "ids": Target(make.ids_cases(), check_ids, 0.3),
-    "inputs": Target(
-        st.tuples(make.environments(), make.api_keys, st.sampled_from(("", KEY, "bad key"))), check_inputs, 0.2
-    ),
-    "answers": Target(make.answer_cases, check_answer, 0.4),
+    "runs": Target(run_cases(), check_run, 0.1),
+    "ids": Target(ids_cases(), check_ids, 0.3),
+    "inputs": Target(st.tuples(environments(), api_keys, st.sampled_from(("", KEY, "bad key"))), check_inputs, 0.2),
+    "responses": Target(response_cases, check_response, 0.4),
 }

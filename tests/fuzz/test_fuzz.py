@@ -1,63 +1,61 @@
-import re
-from collections.abc import Callable
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import pytest
 
-from fini_gate import durations, models, poller
-from fini_gate.client import responses
-from fini_gate.job_ids import parsers, shapes
-from fini_gate.models import JobState
-from fini_gate.platforms import github
-from tests.chaos.oracle import Kind
+from fini_gate.inputs import Inputs
+from fini_gate.job_ids import read_job_ids
+from fini_gate.models import STATE_BY_STATUS, Job, JobState
+from fini_gate.verdict import Verdict, decide
+from tests.chaos.written import Kind
 
 from . import command
+from .targets import TARGETS
 
-CASES = {"ids": 250, "inputs": 250, "answers": 250, "runs": 100}
 
-
-@pytest.mark.parametrize("target", CASES)
+@pytest.mark.parametrize("target", TARGETS)
 def test_fuzz__finds_nothing(target: str) -> None:
-    """Whatever is made of ID files, inputs and answers, the gate holds to its contract."""
-    tally = command.fuzz(target, seed=0, count=CASES[target])
-    assert not tally.server_errors
-    assert tally.cases == CASES[target]
-    assert len(tally.endings) > 1
+    """Whatever is made of ID files, inputs and responses, the gate keeps to its contract."""
+    tally = command.fuzz(target, seed=0, count=100 if target == "runs" else 250)
+    assert tally.findings == {}
+    assert len(tally.counts) > 2
 
 
-def _let_numbers_through(read: Callable[[object, Any], str]) -> Callable[[object, Any], str]:
-    return lambda job_id, path: (
-        str(int(job_id)) if isinstance(job_id, str) and job_id[:1] == "0" else read(job_id, path)
-    )
+def _ids(change: Callable[[str], str]) -> Callable[[Inputs], dict[str, str | None]]:
+    """Read other IDs than given."""
+    return lambda given: {change(job_id): document for job_id, document in read_job_ids(given).items()}
 
 
-Broken: TypeAlias = tuple[str, Kind, Any, str, Callable[[Any], Any]]
-BROKEN: dict[str, Broken] = {
-    "a parser that lets an error through": ("ids", Kind.TRACEBACK, shapes, "check_job_id", _let_numbers_through),
-    "IDs cut in two": ("ids", Kind.VERDICT, parsers, "_SEPARATORS", lambda _: re.compile(r"[\s,-]+")),
-    "a minute of a hundred seconds": (
-        *("inputs", Kind.VERDICT, durations, "UNIT_SECONDS"),
-        lambda units: {**units, "m": 100.0},
+def _complete_all(found: Iterable[Job], **parts: Any) -> Verdict:  # noqa: ANN401 - as decide has them
+    return decide([job._replace(state=JobState.COMPLETED) for job in found], **parts)
+
+
+# What is broken → the target that finds it, and as what; the part of the gate, and what stands in for it.
+BROKEN: dict[str, tuple[str, Kind, str, object]] = {
+    "an error that is not caught": (
+        "ids",
+        Kind.TRACEBACK,
+        "job_ids.read_job_ids",
+        _ids(lambda job_id: str(int(job_id))),
     ),
-    "an answer that holds the key": ("answers", Kind.KEY, responses, "redact", lambda _: lambda text, _: text),
+    "IDs cut in two": ("ids", Kind.VERDICT, "job_ids.read_job_ids", _ids(lambda job_id: job_id.partition("-")[0])),
+    "durations as Python reads numbers": ("inputs", Kind.VERDICT, "inputs.parse_duration", float),
+    "a response that holds the key": ("responses", Kind.KEY, "client.responses.redact", lambda text, _: text),
     "an unknown status that passes": (
-        *("answers", Kind.VERDICT, models, "_state_of"),
-        lambda state_of: lambda status: state_of(status) or JobState.COMPLETED,
+        "responses",
+        Kind.VERDICT,
+        "models.STATE_BY_STATUS",
+        {**STATE_BY_STATUS, "PAUSED": JobState.COMPLETED},
     ),
-    "a pass with a pending job": (
-        *("runs", Kind.VERDICT, poller, "decide"),
-        lambda classify: (
-            lambda found, **parts: classify([job._replace(state=JobState.COMPLETED) for job in found], **parts)
-        ),
-    ),
-    "a log that is not made safe": ("runs", Kind.TEXT, github, "escape_control", lambda _: str),
+    "a pass with a pending job": ("runs", Kind.VERDICT, "poller.decide", _complete_all),
+    "a log that is not escaped": ("runs", Kind.TEXT, "platforms.github.escape_control", str),
 }
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_fuzz__reports_what_is_broken(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_fuzz__finds_broken_gate(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """A gate that is broken on purpose is found out within a few hundred cases."""
-    target, kind, module, attribute, make = BROKEN[name]
-    monkeypatch.setattr(module, attribute, make(getattr(module, attribute)))
-    tally = command.fuzz(target, seed=0, count=500, shrink=False)
-    assert [found.kind for *_, wrongs in tally.server_errors for found in wrongs][:1] == [kind]
+    target, kind, part, stand_in = BROKEN[name]
+    monkeypatch.setattr(f"fini_gate.{part}", stand_in)
+    tally = command.fuzz(target, seed=0, count=500, can_shrink=False)
+    assert [findings[0].kind for findings in tally.findings.values()] == [kind]

@@ -9,6 +9,7 @@ import pytest
 
 from fake_fini import FakeFini, Scenario
 from tests.integration.gates import KEYS, Gate
+from tests.integration.servers import Server, Start
 
 
 @pytest.fixture(autouse=True)
@@ -37,3 +38,10 @@ def serve() -> Iterator[Callable[..., FakeFini]]:
             return stack.enter_context(FakeFini(scenario))
 
         yield start
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Start servers that play scripts."""
+    with ExitStack() as stack:
+        yield lambda *scripts, **options: stack.enter_context(Server(*scripts, **options))

@@ -1,214 +1,183 @@
-"""Servers on loopback that do what no proper one would, and a proxy that opens tunnels."""
+"""Servers on loopback that misbehave in every way, and a proxy that opens tunnels."""
 
 import base64
+import math
 import select
 import socket
 import ssl
 import struct
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, Self
+from http.client import parse_headers
+from socketserver import StreamRequestHandler, ThreadingTCPServer
+from typing import Any, Final, Self, TypeAlias
 
 OK: Final = b'{"jobs": [{"id": "a", "jobStatus": "COMPLETED"}]}'
+# Steps: pause until the client leaves, close the connection, or break it off.
+HANG: Final = math.inf
+CLOSE: Final = "close"
+RESET: Final = "reset"
 
 
 @dataclass(frozen=True)
 class Received:
-    """A request as it came in. The names of its headers are in lower case."""
+    """A request. Header names are in lower case."""
 
     line: str
     headers: Mapping[str, str]
     body: bytes
 
 
-class Connection:
-    """One client's connection, as an answer sees it."""
+@dataclass(frozen=True)
+class Relay:
+    """Pass everything between the client and a port of this machine, until one of them leaves."""
 
-    def __init__(self, wire: socket.socket, over: threading.Event) -> None:
-        self._wire = wire
-        self._over = over
+    port: int
+
+
+Step: TypeAlias = bytes | float | str | Relay
+"""Bytes to send, seconds to pause, or what else to do with the connection."""
+Script: TypeAlias = Iterable[Step] | Callable[[Received], Iterable[Step]]
+"""What a server does with a request. The connection stays open unless a step ends it."""
+
+
+class Server(ThreadingTCPServer):
+    """Plays one script for each request, in order, and the last one again and again."""
+
+    daemon_threads = False  # so that server_close waits for them
+
+    def __init__(self, *scripts: Script, tls: ssl.SSLContext | None = None) -> None:
+        super().__init__(("127.0.0.1", 0), _Connection)
+        self.port: int = self.server_address[1]
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
         self.requests: list[Received] = []
-        self.is_open = True
+        self.connection_count = 0
         self.sent_bytes = 0
-
-    def send(self, data: bytes) -> None:
-        """Send these bytes now."""
-        self._wire.sendall(data)
-        self.sent_bytes += len(data)
-
-    def drip(self, data: bytes, seconds: float = 0.02) -> None:
-        """Send a byte at a time."""
-        for position in range(len(data)):
-            self.send(data[position : position + 1])
-            self.pause(seconds)
-
-    def pause(self, seconds: float) -> None:
-        """Wait, until the test is over at the longest."""
-        if self._over.wait(seconds):
-            raise ConnectionAbortedError
-
-    def hang(self) -> None:
-        """Send nothing more, and leave the connection open, until the client closes it."""
-        while not select.select([self._wire], [], [], 0.02)[0]:
-            self.pause(0)
-        self.is_open = False
-
-    def hand_on(self, other: socket.socket) -> None:
-        """Hand on what each side says to the other, until one of them ends."""
-        while True:
-            for end in select.select([self._wire, other], [], [], 0.02)[0]:
-                if not (data := end.recv(65536)):
-                    return
-                (other if end is self._wire else self._wire).sendall(data)
-            self.pause(0)
-
-    def hang_up(self) -> None:
-        """Close the connection in good order."""
-        self.is_open = False
-
-    def reset(self) -> None:
-        """Break the connection off."""
-        self._wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.is_open = False
-
-
-ParsedResponse = Callable[[Connection], None]
-
-
-class Server:
-    """Answers the requests of all its connections by a list of answers, the last of them again and again.
-
-    The greeting is what it sends on each connection before it is asked anything.
-    """
-
-    def __init__(self, *answers: ParsedResponse, tls: ssl.SSLContext | None = None, greeting: bytes = b"") -> None:
-        self._answers = answers
+        # Released when a connection has ended.
+        self.ended = threading.Semaphore(0)
+        self._scripts = scripts
         self._tls = tls
-        self._greeting = greeting
-        self._over = threading.Event()
-        self._listener = socket.create_server(("127.0.0.1", 0))
         self._wires: list[socket.socket] = []
-        self._threads: list[threading.Thread] = []
-        self.requests: list[Received] = []
-        self.connections: list[Connection] = []
-
-    @property
-    def port(self) -> int:
-        """Where it listens."""
-        port: int = self._listener.getsockname()[1]
-        return port
-
-    @property
-    def url(self) -> str:
-        """Its address."""
-        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:
         """Start to listen."""
-        self._start(self._accept)
+        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
         """End every connection and every thread."""
-        self._over.set()
-        for wire in (self._listener, *self._wires):
-            with suppress(OSError):
+        self.shutdown()
+        for wire in self._wires:
+            with suppress(OSError):  # it may have ended
                 wire.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads:
-            thread.join()
-        self._listener.close()
+        self.server_close()
 
-    def _start(self, function: Callable[..., None], *arguments: object) -> None:
-        thread = threading.Thread(target=function, args=arguments, daemon=True)
-        self._threads.append(thread)
-        thread.start()
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """Accept a connection. Its own thread does the handshake."""
+        wire, address = super().get_request()
+        if self._tls:
+            wire = self._tls.wrap_socket(wire, server_side=True, do_handshake_on_connect=False)
+        self._wires.append(wire)
+        return wire, address
 
-    def _accept(self) -> None:
-        with suppress(OSError):
+    def shutdown_request(self, request: Any) -> None:  # noqa: ANN401 - the base class's signature
+        """Close a connection. The base class would send FIN first, which spoils a reset."""
+        self.close_request(request)
+        self.ended.release()
+
+    def steps_for(self, received: Received) -> Iterable[Step]:
+        """Record a request, and return the steps of its script."""
+        self.requests.append(received)
+        script = self._scripts[min(len(self.requests), len(self._scripts)) - 1]
+        return script(received) if callable(script) else script
+
+
+class _Connection(StreamRequestHandler):
+    server: Server
+
+    def handle(self) -> None:
+        with suppress(OSError):  # clients may leave at any time
+            if isinstance(self.request, ssl.SSLSocket):
+                self.request.do_handshake()
+            self.server.connection_count += 1
+            while line := self.rfile.readline():
+                headers = {name.lower(): value for name, value in parse_headers(self.rfile).items()}
+                body = self.rfile.read(int(headers.get("content-length", 0)))
+                steps = self.server.steps_for(Received(line.decode().strip(), headers, body))
+                if not all(self._play(step) for step in steps):
+                    return
+
+    def _play(self, step: Step) -> bool:
+        """Return whether the connection goes on."""
+        match step:
+            case bytes(data):
+                self.request.sendall(data)
+                self.server.sent_bytes += len(data)
+            case str(ending):
+                if ending == RESET:
+                    self.request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                return False
+            case Relay(port):
+                return self._relay(port)
+            case seconds:
+                # A client that leaves and a server that stops both make the socket readable.
+                return not select.select([self.request], [], [], None if seconds == HANG else seconds)[0]
+        return True
+
+    def _relay(self, port: int) -> bool:
+        with socket.create_connection(("127.0.0.1", port)) as target:
+            others = {self.request: target, target: self.request}
             while True:
-                wire, _ = self._listener.accept()
-                self._wires.append(wire)
-                self._start(self._serve, wire)
-
-    def _serve(self, plain: socket.socket) -> None:
-        with plain, suppress(OSError), ExitStack() as stack:
-            wire = stack.enter_context(self._tls.wrap_socket(plain, server_side=True)) if self._tls else plain
-            self._wires.append(wire)  # to speak TLS, it took the place of the plain one
-            stream = stack.enter_context(wire.makefile("rb"))
-            connection = Connection(wire, self._over)
-            self.connections.append(connection)
-            connection.send(self._greeting)
-            while connection.is_open and (line := stream.readline()):
-                headers = dict(iter(lambda: _header(stream.readline()), ("", "")))
-                body = stream.read(int(headers.get("content-length", 0)))
-                received = Received(line.decode().strip(), headers, body)
-                connection.requests.append(received)
-                self.requests.append(received)
-                self._answers[min(len(self.requests), len(self._answers)) - 1](connection)
+                for sender in select.select(list(others), [], [])[0]:
+                    if not (data := sender.recv(65536)):
+                        return False
+                    others[sender].sendall(data)
 
 
-def _header(line: bytes) -> tuple[str, str]:
-    name, _, value = line.decode("latin-1").partition(":")
-    return name.strip().lower(), value.strip()
+Start = Callable[..., Server]
+"""What the fixture `start` gives: it starts a server with the arguments of `Server`."""
 
 
-def sending(data: bytes) -> ParsedResponse:
-    """Send these bytes and wait for the next request."""
-    return lambda connection: connection.send(data)
+def sending(*steps: Step) -> Script:
+    """Take these steps for a request."""
+    return steps
 
 
-def ending(data: bytes) -> ParsedResponse:
-    """Send these bytes and close the connection."""
-
-    def answer(connection: Connection) -> None:
-        connection.send(data)
-        connection.hang_up()
-
-    return answer
-
-
-def resetting(data: bytes) -> ParsedResponse:
-    """Send these bytes and break the connection off."""
-
-    def answer(connection: Connection) -> None:
-        connection.send(data)
-        connection.reset()
-
-    return answer
+def drip(data: bytes, *, size: int = 1, seconds: float = 0.02) -> list[Step]:
+    """Send data in small pieces, with pauses."""
+    return [step for start in range(0, len(data), size) for step in (data[start : start + size], seconds)]
 
 
 def head(status: str = "200 OK", **headers: str) -> bytes:
-    """A status line and headers."""
+    """Return a status line and headers."""
     lines = [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     return "\r\n".join([f"HTTP/1.1 {status}", *lines, "", ""]).encode()
 
 
 def whole(body: bytes = OK, status: str = "200 OK", **headers: str) -> bytes:
-    """An answer with its length."""
+    """Return a response with its length."""
     return head(status, Content_Length=str(len(body)), **headers) + body
 
 
 def chunked(*chunks: bytes, **headers: str) -> bytes:
-    """An answer in chunks."""
+    """Return a response in chunks."""
     framed = b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in (*chunks, b""))
     return head(Transfer_Encoding="chunked", **headers) + framed
 
 
-def tunnelling(port: int, *, login: str = "") -> ParsedResponse:
-    """Answer a CONNECT as a proxy does, whatever host it is for, where the login (`user:password`) is right."""
+GOOD: Final = sending(whole())
+
+
+def tunnelling(port: int, *, login: str = "") -> Script:
+    """Answer CONNECT as a proxy does, whatever the host, if the login (`user:password`) is right."""
     expected = f"Basic {base64.b64encode(login.encode()).decode()}"
 
-    def answer(connection: Connection) -> None:
-        (request,) = connection.requests
+    def steps(request: Received) -> Iterable[Step]:
         assert request.line.startswith("CONNECT ")
         if login and request.headers.get("proxy-authorization") != expected:
-            connection.send(whole(b"", "407 Proxy Authentication Required", Proxy_Authenticate="Basic"))
-        else:
-            with socket.create_connection(("127.0.0.1", port)) as other:
-                connection.send(head("200 Connection established"))
-                connection.hand_on(other)
-        connection.hang_up()
+            return whole(b"", "407 Proxy Authentication Required", Proxy_Authenticate="Basic"), CLOSE
+        return head("200 Connection established"), Relay(port)
 
-    return answer
+    return steps

@@ -1,7 +1,6 @@
-"""A plugin of pytest: tests keep their names when pytest is run again in the same process.
+"""A pytest plugin for mutmut, which runs pytest several times in one process.
 
-What `ids` gives to a parametrized test, pytest remembers as it has escaped it, and the next time escapes it once more.
-A mutant whose tests are asked for by their names would then be met by an error instead of by its tests.
+Pytest escapes a name that `ids` gave again each time. Without this, mutmut would ask for tests that do not exist.
 """
 
 import pytest
@@ -9,7 +8,7 @@ import pytest
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Forget the names of last time."""
+    """Forget the names that are already escaped."""
     for mark in metafunc.definition.iter_markers("parametrize"):
-        if mark._param_ids_from is not None:  # noqa: SLF001 - there is no other way to it
+        if mark._param_ids_from is not None:  # noqa: SLF001 - pytest offers no public way
             object.__setattr__(mark._param_ids_from, "_param_ids_generated", None)  # noqa: SLF001 - as above

@@ -44,17 +44,12 @@ FAKES: Final = {
 
 @dataclass(frozen=True)
 class Run:
-    """How a run of the release workflow went."""
+    """A run of the release workflow: the outputs of all its steps, the calls of its fakes, and the step that failed."""
 
-    outputs: Mapping[str, str]
-    """All outputs of steps and jobs, named like the expressions that read them."""
     folder: Path
-    failed_step: str = ""
-
-    @property
-    def calls(self) -> str:
-        """How the fakes were called, one per line."""
-        return (self.folder / "calls").read_text(encoding="utf-8")
+    outputs: dict[str, str]
+    calls: str
+    failed_step: str
 
 
 @dataclass(frozen=True)
@@ -121,37 +116,31 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
 
 def run_workflow(folder: Path, environ: Mapping[str, str], blobs: Mapping[str, str]) -> Run:
     """Run the workflow's own shell lines, all in one checkout. Of the actions, only the build does something."""
-    outputs = {"github.sha": environ["GITHUB_SHA"], "github.actor": "someone", "github.token": "a-token"}
-    for job_name, job in JOBS.items():
-        for step in job["steps"]:
-            given = evaluate(step.get("with", {}) | step.get("env", {}), outputs)
-            action = step.get("uses", "").partition("@")[0]
-            if action == "docker/build-push-action":
-                (folder / "checkout" / "layout" / "blobs" / "sha256").mkdir(parents=True)
-                for name, blob in blobs.items():
-                    (folder / "checkout" / "layout" / "blobs" / "sha256" / name).write_text(blob, encoding="utf-8")
-                outputs["steps.build.outputs.digest"] = f"sha256:{next(iter(blobs))}"
-            script = step.get("run", f'echo "{action} {" ".join(given.values())}" >> ../calls')
-            (folder / "output").write_text("", encoding="utf-8")
-            command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script]
-            ended = subprocess.run(  # noqa: S603 - as the runner does
-                command,
-                check=False,
-                capture_output=True,
-                cwd=folder / "checkout",
-                env={**os.environ, **environ, **given},
-                text=True,
-            )
-            if ended.returncode != 0:
-                return Run(outputs, folder, f"{step['name']}: {ended.stderr}")
-            for line in (folder / "output").read_text(encoding="utf-8").splitlines():
-                name, _, value = line.partition("=")
-                outputs[f"steps.{step['id']}.outputs.{name}"] = value
-        for name, value in evaluate(job.get("outputs", {}), outputs).items():
-            outputs[f"needs.{job_name}.outputs.{name}"] = value
-    return Run(outputs, folder)
+    checkout, output, calls = folder / "checkout", folder / "output", folder / "calls"
+    outputs = {"sha": environ["GITHUB_SHA"], "actor": "someone", "token": "a-token"}
+    failed_step = ""
+    for step in [step for job in JOBS.values() for step in job["steps"]]:
+        given = evaluate(step.get("with", {}) | step.get("env", {}), outputs)
+        action = step.get("uses", "").partition("@")[0]
+        if action == "docker/build-push-action":
+            (checkout / "layout" / "blobs" / "sha256").mkdir(parents=True)
+            for name, blob in blobs.items():
+                (checkout / "layout" / "blobs" / "sha256" / name).write_text(blob, encoding="utf-8")
+            outputs["digest"] = f"sha256:{next(iter(blobs))}"
+        output.write_text("", encoding="utf-8")
+        script = step.get("run", f'echo "{action} {" ".join(given.values())}" >> "{calls}"')
+        command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script]
+        env = {**os.environ, **environ, **given}
+        ended = subprocess.run(command, check=False, capture_output=True, cwd=checkout, env=env, text=True)  # noqa: S603 - ours
+        if ended.returncode != 0:
+            failed_step = f"{step['name']}: {ended.stderr}"
+            break
+        outputs |= dict(line.split("=", 1) for line in output.read_text(encoding="utf-8").splitlines())
+    return Run(folder, outputs, calls.read_text(encoding="utf-8"), failed_step)
 
 
 def evaluate(texts: Mapping[str, str], outputs: Mapping[str, str]) -> dict[str, str]:
-    """Replace the expressions in a step's or job's values."""
-    return {name: re.sub(r"\$\{\{ (.*?) \}\}", lambda match: outputs[match[1]], text) for name, text in texts.items()}
+    """Replace expressions by the output that their last word names. actionlint checks the words before."""
+    return {
+        name: re.sub(r"\$\{\{ [^}]*?(\w+) \}\}", lambda match: outputs[match[1]], text) for name, text in texts.items()
+    }

@@ -27,7 +27,7 @@ def test_release__pins_the_image_that_was_tested(
     """The tags name a commit that differs from main in the image, which was tested, attested and verified before."""
     run = repository.release(version)
     assert run.failed_step == ""
-    commit, pinned = run.outputs["needs.tag.outputs.commit"], f"{IMAGE}@{run.outputs['needs.build.outputs.digest']}"
+    commit, pinned = run.outputs["commit"], f"{IMAGE}@{run.outputs['digest']}"
     assert repository.release_tags() == dict.fromkeys(tags, commit)
     repository.git("fetch", "--quiet", "--tags")
     assert repository.git("log", "-1", "--format=%an %s", commit) == f"github-actions[bot] chore: release {version}"

@@ -482,6 +482,25 @@ def test_too_large__counts_while_bisecting(count: int) -> None:
     assert max(client.api.sizes) == 50 // 2**count
 
 
+def test_too_large__shrinks_batches_that_are_about_to_be_sent() -> None:
+    """A batch that waits for its retry is cut smaller if another one of its size is too large meanwhile."""
+    client = Client(batch_size=8, max_parallel=2)
+    client.api.script = [respond(503), respond(413)]
+    result = client.poll(ids(16))
+    assert len(result.rows) == 16
+    assert client.api.sizes == [8, 8, 4, 4, 4, 4]
+
+
+def test_too_large__counts_if_the_poll_stops() -> None:
+    """A 413 that arrives with the response that ends the poll shrinks the batches of the next one."""
+    client = Client(batch_size=4, max_parallel=2)
+    client.api.script = [respond(429, Retry_After="60"), respond(413)]
+    client.poll(ids(8), retry_for=10)
+    client.api.forget()
+    client.poll(ids(8))
+    assert client.api.sizes == [2, 2, 2, 2]
+
+
 def test_too_large__for_one_job_is_an_error() -> None:
     """No smaller request exists: the error says so, and points to the proxy."""
     client = Client()

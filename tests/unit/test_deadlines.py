@@ -1,6 +1,7 @@
 import pytest
 
 from fini_gate.deadlines import Deadlines, lookup_end_at
+from fini_gate.errors import OutageError
 from fini_gate.models import PollResult
 
 from .fake_client import make_inputs
@@ -15,27 +16,17 @@ def make_deadlines(*, job_count: int = 0, stall: float | None = None, tolerance:
 
 
 @pytest.mark.parametrize(
-    ("began_at", "job_count", "grace_seconds"),
+    ("began_at", "job_count", "end_at"),
     [
-        (0, 0, 1.5),
-        (99, 0, 1.5),
-        (100, 0, 3.5),
-        (0, 50_000, 0.9),
-        (100, 50_000, 2.9),
-        (102, 0, 3.5),
+        *[(0, 0, 101.5), (99, 0, 101.5), (100, 0, 103.5), (0, 50_000, 100.9), (100, 50_000, 102.9)],
+        # The machine was suspended past the deadline.
+        *[(103.4, 0, 103.5), (103.5, 0, 107), (500, 0, 503.5), (500, 50_000, 503.5)],
     ],
 )
-def test_poll__may_outlast_the_deadline_by_a_grace(began_at: float, job_count: int, grace_seconds: float) -> None:
+def test_poll__may_outlast_the_deadline_by_a_grace(began_at: float, job_count: int, end_at: float) -> None:
     """Requests in flight may end after the deadline, those of the final poll later; both leave time for reporting."""
     limits = make_deadlines(job_count=job_count).start_poll(STARTED_AT + began_at)
-    assert limits.end_at == pytest.approx(STARTED_AT + 100 + grace_seconds)
-
-
-@pytest.mark.parametrize(("began_at", "end_at"), [(103.4, 103.5), (103.5, 107), (500, 503.5)])
-def test_poll__that_begins_too_late_still_gets_its_grace(began_at: float, end_at: float) -> None:
-    """A machine that was suspended past the deadline still has time for the final poll."""
-    limits = make_deadlines().start_poll(STARTED_AT + began_at)
-    assert limits.end_at == STARTED_AT + end_at
+    assert limits.end_at == pytest.approx(STARTED_AT + end_at)
     assert limits.retry_until == STARTED_AT + 100
 
 
@@ -67,6 +58,32 @@ def test_outage__counts_from_the_last_usable_response(result: PollResult, retry_
     deadlines.start_poll(STARTED_AT)
     deadlines.finish_poll(result)
     assert deadlines.start_poll(STARTED_AT + 50).retry_until == STARTED_AT + retry_until
+
+
+@pytest.mark.parametrize(
+    ("result", "now", "seconds"),
+    [
+        (PollResult(), 5, 15),  # until outage-tolerance
+        (PollResult(last_response_at=STARTED_AT, incomplete_reason="HTTP 429"), 5, 25),  # until stall-timeout
+        (PollResult(last_response_at=STARTED_AT), 29.9, 1),  # at least poll-interval
+        (PollResult(last_response_at=STARTED_AT), 99.9, 0.1),  # until timeout
+        (PollResult(last_response_at=STARTED_AT), 105, 0),
+    ],
+)
+def test_interval__ends_at_a_limit(result: PollResult, now: float, seconds: float) -> None:
+    """Long intervals are cut short by limits; `outage-tolerance` counts only while the API is down."""
+    deadlines = make_deadlines(stall=30, tolerance=20)
+    deadlines.start_poll(STARTED_AT)
+    deadlines.finish_poll(result)
+    assert deadlines.shorten_interval(50, result, now=STARTED_AT + now) == pytest.approx(seconds)
+
+
+def test_outage__of_a_poll_without_any_reason() -> None:
+    """The error says so if nothing is known about what went wrong."""
+    deadlines = make_deadlines(tolerance=20)
+    deadlines.start_poll(STARTED_AT)
+    with pytest.raises(OutageError, match=r"^The API gave no usable response for 20s: no response\. Check "):
+        deadlines.reached(PollResult(), now=STARTED_AT + 20)
 
 
 @pytest.mark.parametrize(("now", "timeout", "end_at"), [(40, 100, 50), (95, 100, 103.5), (0, 0, 3.5)])

@@ -1,4 +1,3 @@
-from bisect import bisect_right
 from collections.abc import Sequence
 from random import Random
 
@@ -83,41 +82,6 @@ def test_interval__is_shorter_near_the_end(
 def test_rate__gives_the_expected_end(polls: list[tuple[float, int]], pending: int, end: float) -> None:
     """Pending jobs are expected to finish at the rate of those that finished since the first poll."""
     assert rate_of(*polls).expected_end(pending) == pytest.approx(end)
-
-
-def intervals_of(ends: Sequence[float]) -> list[float]:
-    """Return the intervals of a gate whose jobs finish at these times, without jitter."""
-    at, intervals = 0.0, list[float]()
-    rate = CompletionRate.start(at, bisect_right(ends, at))
-    while at < ends[-1]:
-        eta = rate.expected_end(len(ends) - rate.finished) - at
-        intervals.append(interval_seconds(eta, at, min_seconds=1, max_seconds=30, jitter=0))
-        at += intervals[-1]
-        rate = rate.update(at, bisect_right(ends, at))
-    return intervals
-
-
-def test_intervals__shrink_towards_the_end() -> None:
-    """Towards the end of a steady batch, intervals shrink down to the minimum."""
-    intervals = intervals_of(range(5, 201, 5))
-    longest = intervals.index(max(intervals))
-    assert intervals[longest] > 25
-    assert intervals[longest:] == sorted(intervals[longest:], reverse=True)
-    assert intervals[-1] == 1
-
-
-def test_intervals__trust_no_early_rate() -> None:
-    """If thousands of jobs run at once, the first to finish suggest hours, but the verdict is not late."""
-    ends = sorted(Random(7).uniform(2, 6) for _ in range(6000))  # noqa: S311 - no secrets
-    assert sum(intervals_of(ends)) < 1.3 * ends[-1]
-
-
-def test_intervals__grow_again_with_a_straggler() -> None:
-    """The longer the last job is overdue, the longer the intervals, up to the maximum."""
-    intervals = intervals_of([*range(1, 50), 10_000])
-    overdue = intervals[intervals.index(1, 10) :]
-    assert overdue == sorted(overdue)
-    assert overdue[-1] == 30
 
 
 def test_intervals__meet_the_goals_of_the_bench() -> None:

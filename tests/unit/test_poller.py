@@ -1,14 +1,14 @@
 import math
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
 import pytest
-from _pytest.mark import ParameterSet
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fini_gate.errors import CancelledError, GateError, OutageError, RequestRefusedError
-from fini_gate.models import Job, JobState, PollResult
+from fini_gate.models import Job, JobState, PollResult, StatusRow
 from fini_gate.verdict import Result
 
 from .fake_client import ROWS, FakeClient, FakeClock, Run, Timeline, make_inputs, parse_timeline, run_gate
@@ -37,12 +37,12 @@ def wait(api: str, *, every: float = 1, jitter: float = 0, **options: Any) -> Ru
 # --- How a gate ends -----------------------------------------------------------------------------------------------
 
 
-def scenario(name: str, api: str, end: str, **options: Any) -> ParameterSet:  # noqa: ANN401 - each has its own type
+def scenario(name: str, api: str, end: str, **options: Any) -> tuple[str, str, str, dict[str, Any]]:  # noqa: ANN401 - each has its own type
     """Make a row: what the API says about each job, how the gate ends, and options of `wait`.
 
-    `polls` holds the expected times of the polls, and `reason` that of the first job.
+    Further expectations: the times of the `polls`, the `reason` of the first job, and the reached `limit`.
     """
-    return pytest.param(api, end, options, id=name)
+    return name, api, end, options
 
 
 SCENARIOS = [
@@ -63,13 +63,17 @@ SCENARIOS = [
     scenario("Retry-After", "silent 1:done", "success at 20: completed", retry_after=20, polls=[0, 20]),
     scenario("shorter Retry-After", "silent 1:done", "success at 5: completed", retry_after=2, every=5, polls=[0, 5]),
     scenario(
-        "... of one job", "done | silent 9:done", "success at 40: completed completed", retry_after=40, tolerance=5
+        "one Retry-After", "done | silent 9:done", "success at 40: completed completed", retry_after=40, tolerance=5
     ),
-    scenario("... past timeout", "silent 1:done", "success at 60: completed", retry_after=math.inf, timeout=60),
-    scenario("... past tolerance", "silent", "error at 20: pending", retry_after=60, tolerance=20, polls=[0]),
-    scenario("... past stall", "silent", "timed_out by stall-timeout at 2: pending", retry_after=9, stall=2, polls=[0]),
+    scenario("Retry-After, timeout", "silent 1:done", "success at 60: completed", retry_after=math.inf, timeout=60),
+    scenario("Retry-After, outage", "silent", "error at 20: pending", retry_after=60, tolerance=20, polls=[0]),
+    scenario(
+        "Retry-After, stall", "silent", "timed_out by stall-timeout at 2: pending", retry_after=9, stall=2, polls=[0]
+    ),
     # The deadline
     scenario("timeout", "pending", "timed_out by timeout at 5: pending", every=3, timeout=5, polls=[0, 3, 5]),
+    scenario("timeout, all seen", "pending", "timed_out by timeout at 5: pending", timeout=5, limit=(5, None)),
+    scenario("timeout, silent", "silent", "timed_out by timeout at 5: pending", timeout=5, limit=(5, "HTTP 429")),
     scenario("timeout below the interval", "pending", "timed_out by timeout at 0.5: pending", timeout=0.5),
     scenario("finished just in time", "pending 9.9:done", "success at 10: completed", every=6, timeout=10),
     scenario("zero, done", "done", "success at 0: completed", timeout=0, polls=[0]),
@@ -89,6 +93,7 @@ SCENARIOS = [
     # Jobs that the API does not find
     scenario("not found", "404", "failure at 10: missing", reason="the API does not know the ID (HTTP 404)"),
     scenario("not found, no grace", "404", "failure at 0: missing", grace=0),
+    scenario("not found, short grace", "404", "failure at 1: missing", grace=0.5),
     scenario("not found, long grace", "pending 20:404", "failure at 120: missing", grace=100),
     scenario("found within the grace", "404 9:pending 30:done", "success at 30: completed"),
     scenario("a row restarts the grace", "404 8:pending 12:404 18:done", "success at 18: completed"),
@@ -125,7 +130,8 @@ SCENARIOS = [
         tolerance=4,
     ),
     # stall-timeout
-    scenario("stall", "pending 30:running", "timed_out by stall-timeout at 90: pending", stall=60),
+    scenario("stall", "odd 3:running", "timed_out by stall-timeout at 9: pending", stall=6, limit=(6, None)),
+    scenario("stall, silent", "silent", "timed_out by stall-timeout at 6: pending", stall=6, limit=(6, "HTTP 429")),
     scenario("no stall", "pending 9:running 18:odd 27:pending 36:done", "success at 36: completed", stall=10),
     scenario("no stall-timeout", "pending 1700:done", "success at 1700: completed", every=20),
     scenario("timeout before stall", "pending", "timed_out by timeout at 5: pending", stall=9, timeout=5),
@@ -133,12 +139,17 @@ SCENARIOS = [
 ]
 
 
-@pytest.mark.parametrize(("api", "end", "options"), SCENARIOS)
+@pytest.mark.parametrize(("api", "end", "options"), [row[1:] for row in SCENARIOS], ids=[row[0] for row in SCENARIOS])
 def test_gate__ends(api: str, end: str, options: dict[str, Any]) -> None:
     """Result, time and states follow from what the API says and when, as the contract defines."""
-    expected = {name: options[name] for name in ("polls", "reason") if name in options}
+    expected = {name: options[name] for name in ("polls", "reason", "limit") if name in options}
     run = wait(api, **{name: option for name, option in options.items() if name not in expected})
-    seen = {"polls": run.poll_times, "reason": run.verdict.jobs[0].reason}
+    limit = run.verdict.limit
+    seen = {
+        "polls": run.poll_times,
+        "reason": run.verdict.jobs[0].reason,
+        "limit": limit and (limit.seconds, limit.incomplete_reason),
+    }
     assert run.end == end
     assert {name: seen[name] for name in expected} == expected
 
@@ -234,48 +245,39 @@ def test_interval__follows_the_completion_rate(jitter: float, first_interval: fl
     assert run.progress[0].eta_seconds is None
 
 
+class CountedRows(list[StatusRow]):
+    """Rows that count how often they are read."""
+
+    reads = 0
+
+    def __iter__(self) -> Iterator[StatusRow]:
+        """Read them."""
+        self.reads += 1
+        return super().__iter__()
+
+
 @pytest.mark.parametrize("require_articles", [False, True])
 def test_fail_fast__ends_a_poll_at_a_failed_row(*, require_articles: bool) -> None:
-    """The client is told to stop once any row that has arrived counts as failed, and not before."""
+    """The client is told to stop once any row that has arrived counts as failed; it checks each row once."""
     (poll,) = wait("done", fail_fast=True, require_articles=require_articles).client.polls
     result = PollResult(not_found={"a": "HTTP 404"}, server_errors={"b": "HTTP 500"})
-    stops = [poll.should_stop(result)]
-    for job_id, rows in {"c": "article", "d": "running", "e": "done", "f": "running+failed", "g": "article"}.items():
-        result.rows[job_id] = [ROWS[row] for row in rows.split("+")]
-        stops.append(poll.should_stop(result))
-    assert stops == [False, False, False, require_articles, True, True]
+    assert not poll.should_stop(result)
+    expected = [("article", False), ("done", require_articles), ("running+failed", True), ("pending", True)]
+    for rows, stops in expected:
+        result.rows[rows] = CountedRows(ROWS[row] for row in rows.split("+"))
+        assert poll.should_stop(result) is stops
+    assert all(isinstance(rows, CountedRows) and rows.reads == 1 for rows in result.rows.values())
 
 
-@pytest.mark.parametrize("fail_fast", [False, True])
-def test_fail_fast__ends_a_poll_at_a_malformed_id(*, fail_fast: bool) -> None:
-    """The client is told to stop at a malformed ID, but only under `fail-fast`."""
-    (poll,) = wait("done", fail_fast=fail_fast).client.polls
-    assert poll.should_stop(PollResult(malformed={"a": "HTTP 400"})) is fail_fast
+def test_fail_fast__ends_a_poll_at_a_malformed_id() -> None:
+    """A malformed ID counts as a failure. Without `fail-fast` nothing ends a poll."""
+    malformed = PollResult(malformed={"a": "HTTP 400"})
+    assert wait("done", fail_fast=True).client.polls[0].should_stop(malformed)
+    assert not wait("done").client.polls[0].should_stop(malformed)
+    assert not wait("done").client.polls[0].should_stop(PollResult(rows={"a": [ROWS["failed"]]}))
 
 
-def test_fail_fast__is_off_by_default() -> None:
-    """Without `fail-fast` a failed row does not end a poll."""
-    (poll,) = wait("done").client.polls
-    assert not poll.should_stop(PollResult(rows={"a": [ROWS["failed"]]}))
-
-
-# --- Limits and errors ---------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("api", "options", "limit"),
-    [
-        ("pending", {"timeout": 5}, ("timeout", 5, None)),
-        ("pending 4:silent", {"timeout": 5}, ("timeout", 5, "HTTP 429")),
-        ("pending", {"stall": 9}, ("stall-timeout", 9, None)),
-        ("pending 4:silent", {"stall": 9}, ("stall-timeout", 9, "HTTP 429")),
-    ],
-)
-def test_limit__is_reported(api: str, options: dict[str, Any], limit: tuple[str, float, str | None]) -> None:
-    """The verdict names the limit, and why the last poll was incomplete."""
-    found = wait(api, **options).verdict.limit
-    assert found is not None
-    assert (found.input_name, found.seconds, found.incomplete_reason) == limit
+# --- Errors ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("api", "problem"), [("silent", "HTTP 429"), ("500 | 500", "HTTP 500")])

@@ -1,5 +1,4 @@
 import signal
-from dataclasses import FrozenInstanceError
 
 import pytest
 from hypothesis import given
@@ -15,7 +14,7 @@ from fini_gate.errors import (
     UsageError,
 )
 from fini_gate.models import Job, JobState
-from fini_gate.verdict import Limit, decide
+from fini_gate.verdict import decide
 
 STATES = {state[0]: state for state in JobState}
 
@@ -80,12 +79,3 @@ def test_verdict__lists_each_article_of_a_completed_job_once() -> None:
     articles = [("c", "b"), ("f", "failed"), ("c", "a"), ("c", None), ("p", "pending"), ("c", "b")]
     jobs = [Job(id=str(number), state=STATES[state], article_id=id_) for number, (state, id_) in enumerate(articles)]
     assert decide(jobs, elapsed_seconds=1).article_ids == ("b", "a")
-
-
-def test_verdict__keeps_its_basis() -> None:
-    """The limit and the time are kept, and a verdict cannot be changed."""
-    limit = Limit("stall-timeout", 60)
-    verdict = decide(make_jobs("p"), elapsed_seconds=12.5, limit=limit)
-    assert (verdict.limit, verdict.elapsed_seconds, verdict.error) == (limit, 12.5, None)
-    with pytest.raises(FrozenInstanceError):
-        verdict.exit_code = 0  # type: ignore[misc]

@@ -1,0 +1,7 @@
+"""Runs the campaign."""
+
+import sys
+
+from .command import main
+
+sys.exit(main())

@@ -1,0 +1,89 @@
+"""When the gate may send which requests, by the contract."""
+
+import math
+from collections.abc import Iterator
+from itertools import pairwise
+
+from .contract import state_of
+from .replies import Meaning
+from .simulation import Evidence, Poll
+from .written import Finding, Kind
+
+EPSILON = 1e-6
+MAX_OVERRUN_SECONDS = 5.0
+
+
+def check_requests(evidence: Evidence) -> Iterator[Finding]:
+    """Check each request against the inputs and the responses that had arrived before."""
+    options, finished_by = evidence.scenario.options, _finished_by(evidence)
+    for number, request in enumerate(evidence.requests, start=1):
+        known, ids = evidence.responses[: request.responses_before], request.job_ids
+        too_large = [len(each.job_ids) for each in known if each.meaning is Meaning.TOO_LARGE]
+        max_ids = min([options.batch_size, *(max(1, size // 2) for size in too_large)])
+        is_slowed = any(each.status == 429 for each in known)
+        concurrency = max(1, options.max_parallel // 2) if is_slowed else options.max_parallel
+        not_before = max((each.retry_not_before for each in known), default=-math.inf)
+        latest_end = request.began_at + request.timeout_seconds
+        rules = {
+            "each ID is given, once": 0 < len(ids) == len(set(ids) & set(evidence.scenario.unique_ids)),
+            "no finished job": all(len(known) <= finished_by.get(job_id.lower(), math.inf) for job_id in ids),
+            "batch-size, halved by a 413": len(ids) <= max_ids,
+            "max-parallel, halved by a 429": request.in_flight <= concurrency,
+            "Retry-After": request.began_at >= min(not_before, evidence.timeout_at) - EPSILON,
+            "nothing after a refusal": not any(each.is_refusal for each in known),
+        }
+        limits = {
+            "request-timeout": request.timeout_seconds <= options.request_timeout + EPSILON,
+            "5 s after the timeout": latest_end <= evidence.deadline + MAX_OVERRUN_SECONDS + EPSILON,
+        }
+        for kind, claims in ((Kind.REQUESTS, rules), (Kind.OVERRUN, limits)):
+            yield from (Finding(kind, f"request {number}: {rule}") for rule, holds in claims.items() if not holds)
+
+
+def _finished_by(evidence: Evidence) -> dict[str, int]:
+    """Return by which response, counted from 0, each job had finished."""
+    found: dict[str, int] = {}
+    for index, response in enumerate(evidence.responses):
+        for job_id, rows in response.rows.items():
+            if state_of(rows, require_articles=evidence.scenario.options.require_articles) != "pending":
+                found.setdefault(job_id, index)
+    return found
+
+
+def check_pace(evidence: Evidence) -> Iterator[Finding]:
+    """Check the interval before each poll, and the number of its requests."""
+    options = evidence.scenario.options
+    for number, (earlier, poll) in enumerate(pairwise(evidence.polls), start=2):
+        interval = poll.began_at - earlier.ended_at
+        if interval < options.poll_interval - EPSILON and poll.began_at < evidence.timeout_at - EPSILON:
+            yield Finding(Kind.REQUESTS, f"poll {number}: after {interval:.3f} s, less than poll-interval")
+        held_back = max((each.retry_not_before for each in earlier.responses), default=-math.inf) - earlier.ended_at
+        if interval > max(options.max_poll_interval, held_back) + EPSILON and not evidence.api.clock.jumped_to:
+            yield Finding(Kind.REQUESTS, f"poll {number}: after {interval:.3f} s, more than max-poll-interval")
+    for number, poll in enumerate(evidence.polls, start=1):
+        if len(poll.requests) > (most := _max_requests(evidence, poll)):
+            yield Finding(Kind.REQUESTS, f"poll {number}: {len(poll.requests)} requests, more than {most}")
+
+
+def _max_requests(evidence: Evidence, poll: Poll) -> int:
+    """Return a generous limit: a bisection for each bad ID, fault and rejected size; retries are free."""
+    job_ids = {job_id for request in poll.requests for job_id in request.job_ids}
+    if not job_ids:
+        return 0
+    behaviour, known = (
+        evidence.scenario.behaviour,
+        [each for each in evidence.responses if each.began_at <= poll.ended_at],
+    )
+    too_large = [len(each.job_ids) for each in known if each.meaning is Meaning.TOO_LARGE]
+    size = min([evidence.scenario.options.batch_size, *(max(1, size // 2) for size in too_large)])
+    batches = math.ceil(len(job_ids) / size)
+    if all(each.meaning is Meaning.OK for each in known):
+        return batches
+    start, end = (at - evidence.started_at for at in (poll.began_at - EPSILON, poll.ended_at + EPSILON))
+    words = (evidence.scenario.timelines[job_id.lower()].between(start, end) for job_id in job_ids)
+    bad_ids = sum(any(isinstance(word, int) for word in each) for each in words)
+    faults = sum(request.fault is not None for request in poll.requests)
+    fragments = math.ceil(2 * len(job_ids) / behaviour.max_ids) if behaviour.max_ids < size else 0
+    retries = sum(request.meaning in {Meaning.RETRYABLE, Meaning.TOO_LARGE, None} for request in poll.requests)
+    depth = math.ceil(math.log2(min(size, len(job_ids)))) + 1
+    return batches * depth + (bad_ids + faults + fragments) * (2 * depth + 6) + retries

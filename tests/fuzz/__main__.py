@@ -1,0 +1,7 @@
+"""Runs the fuzz."""
+
+import sys
+
+from .command import main
+
+sys.exit(main())
