@@ -1,4 +1,4 @@
-"""What the integration tests share: nothing of the machine in the environment, gates, and a stand-in API."""
+"""What the integration tests share: a bare environment, gates to run, and APIs to run them against."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -14,7 +14,7 @@ from tests.integration.servers import Server, Start
 
 @pytest.fixture(autouse=True)
 def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing of the machine's own proxies, certificates and passwords."""
+    """Hide the machine's own proxies, certificates and passwords."""
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
@@ -24,13 +24,13 @@ def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def gate(tmp_path: Path) -> Gate:
-    """Give a gate to run."""
+    """Provide a gate to run."""
     return Gate(tmp_path)
 
 
 @pytest.fixture
 def serve() -> Iterator[Callable[..., FakeFini]]:
-    """Serve jobs (and faults) at a stand-in API."""
+    """Provide a function that serves jobs, and faults, at a stand-in API."""
     with ExitStack() as stack:
 
         def start(*jobs: Mapping[str, Any], **more: Any) -> FakeFini:  # noqa: ANN401 - YAML

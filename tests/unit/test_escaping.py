@@ -17,15 +17,9 @@ ESCAPED_PUNCTUATION = re.compile(r"\\([!-/:-@\[-`{-~])")
     ("text", "expected"),
     [
         ("plain text, ünïcode 😀", "plain text, ünïcode 😀"),
-        ("a\r\nb\rc", r"a\r\nb\rc"),
-        ("\x1b[31mred\x07", r"\x1b[31mred\x07"),
-        ("a\x00\t\x7f\x85", r"a\x00\t\x7f\x85"),
-        ("line\u2028paragraph\u2029", r"line\u2028paragraph\u2029"),
-        ("right\u202eleft\u200b\ufeff", r"right\u202eleft\u200b\ufeff"),
-        ("\ud800", r"\ud800"),
-        ("a ##[error]b", "a ## [error]b"),
-        ("###[[group]##[x", "### [[group]## [x"),
-        ("##\x00[error]", r"##\x00[error]"),
+        ("a\r\nb\x00\t\x1b[31mred\x07\x7f\x85", r"a\r\nb\x00\t\x1b[31mred\x07\x7f\x85"),
+        ("\u2028\u2029right\u202eleft\u200b\ufeff\ud800", r"\u2028\u2029right\u202eleft\u200b\ufeff\ud800"),
+        ("a ##[error]b ###[[group]##[x ##\x00[y]", r"a ## [error]b ### [[group]## [x ##\x00[y]"),
     ],
 )
 def test_escape_control__spells_out_what_does_not_print(text: str, expected: str) -> None:
@@ -36,14 +30,11 @@ def test_escape_control__spells_out_what_does_not_print(text: str, expected: str
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("[a](https://evil.example)", r"\[a\]\(https\://evil\.example\)"),
-        ("![a](b)", r"\!\[a\]\(b\)"),
-        ("<img src=x>&amp;", "&lt;img src=x&gt;&amp;amp;"),
+        ("![a](https://evil.example)", r"\!\[a\]\(https\://evil\.example\)"),
+        ("<img src=x>&amp; | \\", r"&lt;img src=x&gt;&amp;amp; \| \\"),
         ("`code` **bold** _it_ ~~no~~", r"\`code\` \*\*bold\*\* \_it\_ \~\~no\~\~"),
-        ("a | b \\", r"a \| b \\"),
-        ("# 1. - + > $x$ :smile: {}", r"\# 1\. - \+ &gt; \$x\$ \:smile\: \{\}"),
+        ("# 1. - + $x$ :smile: {}\n", r"\# 1\. - \+ \$x\$ \:smile\: \{\}\\n"),
         ("ask @fini-team", "ask @\u200bfini-team"),
-        ("a\n\nb", r"a\\n\\nb"),
     ],
 )
 def test_escape_markdown__leaves_plain_text(text: str, expected: str) -> None:
