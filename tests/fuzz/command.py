@@ -2,6 +2,7 @@
 
 import argparse
 import traceback
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from os import cpu_count
@@ -49,7 +50,8 @@ def fuzz(target: str, seed: int, count: int = CHUNK, *, can_shrink: bool = True)
             raise AssertionError(findings[0].kind)
 
     try:
-        run()
+        with warnings.catch_warnings(action="ignore"):  # that a case is long
+            run()
     except AssertionError:
         [(case, findings)] = last
         tally.findings[f"python -m tests.fuzz --only {target}:{seed}\n    {case!r}"[:1000]] = findings

@@ -4,6 +4,8 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NoReturn
 
 import pytest
 from actions_toolkit import core
@@ -165,10 +167,14 @@ def test_log__never_obeys_foreign_text(text: str) -> None:
     assert log.count("\n") == 4
 
 
-def test_log__may_be_closed(output_file: Path) -> None:
+@pytest.mark.parametrize("problem", [ValueError("I/O operation on closed file"), BrokenPipeError()])
+def test_log__that_nobody_reads_changes_nothing(output_file: Path, problem: Exception) -> None:
     """If nothing can be printed, the outputs are still written."""
-    log = io.StringIO()
-    log.close()
+
+    def write(_: str) -> NoReturn:
+        raise problem
+
+    log: Any = SimpleNamespace(write=write, closed=False, isatty=lambda: False)
     with contextlib.redirect_stdout(log):
         runner = Runner(os.environ, secret=KEY)
         runner.info("a line")

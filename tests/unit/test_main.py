@@ -74,7 +74,7 @@ CASES = {
         verdict(COMPLETED, RUNNING, limit=Limit("timeout", 1800, incomplete_reason="HTTP 429"), elapsed_seconds=1801.2),
         inputs={"job-ids": "done slow", "job-summary": "false"},
     ),
-    "outage": Case(verdict(COMPLETED, FAILED, QUEUED, error=ERRORS["outage"])),
+    "outage": Case(verdict(COMPLETED, FAILED, Job(id="never-seen"), error=ERRORS["outage"])),
     # No title is looked up, which this transport could not do.
     "cancelled": Case(verdict(COMPLETED, QUEUED, error=ERRORS["cancelled"]), inputs={"article-details": "true"}),
     "hostile": Case(

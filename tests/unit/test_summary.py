@@ -1,4 +1,5 @@
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -15,6 +16,9 @@ from tests.unit.verdicts import ALL, COMPLETED, FAILED, HOSTILE, QUEUED, at, man
 # A cell ends at a bar without a backslash of its own.
 BAR = re.compile(r"(?<!\\)(?:\\\\)*\|")
 AXIS = r"axisFormat [^\n]*\n(?:tickInterval [^\n]*\n)?"
+
+
+ARTICLES = [job._replace(article_id=f"{'z' * 90}{job.id}") for job in many(COMPLETED, 8000)]
 
 
 def _summary(*jobs: Job, results_file: str = "") -> str:
@@ -71,15 +75,17 @@ def test_summary__of_thousands_keeps_what_needs_attention(results_file: str, hin
         # Too many entries, and no room for the table.
         (many(FAILED._replace(id="&" * 190, reason="&" * 500), 2000), 2),
         # Too many article IDs, and too many rows.
-        ([job._replace(article_id=f"{'z' * 90}{job.id}") for job in many(COMPLETED, 8000)], 2),
+        (ARTICLES, 2),
+        # So much of everything that the table takes what is left, almost to the byte.
+        ((*many(FAILED._replace(id="i" * 150, document_id="d" * 200, reason="r" * 60), 1500), *ARTICLES[:3000]), 3),
     ],
-    ids=["entries", "articles"],
+    ids=["entries", "articles", "everything"],
 )
-def test_summary__of_any_size_fits(jobs: list[Job], omissions: int) -> None:
+def test_summary__of_any_size_fits(jobs: Sequence[Job], omissions: int) -> None:
     """Even if not everything can be named the summary is within the limit, and says how much is not shown."""
     text = _summary(*jobs)
     assert len(text.encode()) < MAX_SUMMARY_BYTES
-    assert text.count(" more not shown; ") == omissions
+    assert text.count(" more not shown; set `results-file` to get all.") == omissions
 
 
 def test_summary__shortens_endless_names() -> None:
@@ -88,6 +94,7 @@ def test_summary__shortens_endless_names() -> None:
     text = _summary(COMPLETED._replace(document_id=endless, article_id=endless, article_title=endless), FAILED)
     (*_, source, article) = _rows(text)[-1]
     assert source == f"a{'x' * 99}…{'x' * 98}z"
+    assert "x" * 200 in _rows(_summary(FAILED._replace(document_id="x" * 200)))[-1]
     assert article == f"{source}<br>{source}"
     assert text.count("1 more not shown") == 1  # article IDs are whole or not shown
 
@@ -106,10 +113,12 @@ def test_table__has_a_row_with_all_cells_for_each_job(texts: list[tuple[str, str
 
 def test_chart__shows_the_slowest_fifty() -> None:
     """Of more jobs the slowest are shown, in the order in which they were queued."""
-    text = _summary(*(_took(f"job-{number}", number) for number in range(MAX_CHART_JOBS + 10)))
+    job = COMPLETED._replace(completed_at=at(60))
+    starts = [at(60 - number) for number in range(MAX_CHART_JOBS + 10)]
+    text = _summary(*(job._replace(id=start, created_at=start, started_at=start) for start in starts))
     assert "<summary>The slowest 50 jobs over time: queued (grey), running (+: not finished)</summary>" in text
     sections = [line for line in _chart(text) if line.startswith("section")]
-    assert sections == [f"section {number + 1} job-{number}" for number in range(10, MAX_CHART_JOBS + 10)]
+    assert [int(section.split()[1]) for section in sections] == [*range(MAX_CHART_JOBS + 10, 10, -1)]
 
 
 @pytest.mark.parametrize(

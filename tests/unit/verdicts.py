@@ -36,7 +36,7 @@ COMPLETED: Final = Job(
 )
 NO_ARTICLE: Final = Job(id="nothing", state=JobState.COMPLETED, status="COMPLETED")
 FAILED: Final = COMPLETED._replace(
-    id="bad", state=JobState.FAILED, status="FAILED", reason="no text", article_id=None, document_id="doc-2"
+    id="bad", state=JobState.FAILED, status="FAILED", reason="no text", article_id="article-2", document_id="doc-2"
 )
 RUNNING: Final = Job(id="slow", status="IN_PROGRESS", created_at=at(0), started_at=at(2))
 QUEUED: Final = Job(id="new", status="PENDING", created_at=at(1))
