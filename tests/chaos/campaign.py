@@ -33,7 +33,9 @@ def run(title: str, tallies: Iterable[Tally]) -> Tally:
         if sys.stderr.isatty():
             sys.stderr.write(f"\r\x1b[K{number} {title}, findings in {len(total.findings)} ")
     kinds = Counter(kind for findings in total.findings.values() for kind in {finding.kind for finding in findings})
-    show(f"\n{title}", *(f"  {name:28}{number:9}" for name, number in sorted(total.counts.items())))
+    show(f"\n{title}", *(f"  {name:28}{number:9}" for name, number in sorted((+total.counts).items())))
+    faults = [number for name, number in (+total.counts).items() if name.startswith("fault ")]
+    show(f"  {'faults in all':28}{sum(faults):9}, of {len(faults)} kinds")
     show(f"  longest overrun: {total.longest_overrun_seconds:.1f} s", *(f"  {kind:28}{kinds[kind]:9}" for kind in Kind))
     for command, findings in list(total.findings.items())[:MAX_SHOWN]:
         show(f"  {command}", *(f"    {finding}"[:1000] for finding in findings[:3]))

@@ -4,11 +4,12 @@ Nothing here knows how the gate works. Where the contract leaves room, as to whe
 from the response, either reading is allowed.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from .contract import MIN_OMISSIONS, ending_of, state_of, text_of
+from .contract import MIN_OMISSIONS, ending_of, text_of
 from .model import Request
 from .replies import KEY, Meaning
 from .request_rules import EPSILON, MAX_OVERRUN_SECONDS, check_pace, check_requests
@@ -112,7 +113,7 @@ class _Referee:
             job.failing_since = None
         if word == "row" and response is not None:
             self._jobs[job_id] = _Job(was_seen=True)
-            return {state_of(response.rows[job_id.lower()], require_articles=self._options.require_articles)}
+            return {self._options.state_of(response.rows[job_id.lower()])}
         if word == "malformed":
             return {"missing"}
         if word == "failing":
@@ -138,7 +139,7 @@ class _Referee:
         return {"pending", "missing"} if poll.ended_at - earliest >= grace - EPSILON else {"pending"}
 
     def _unreadable(self, job: _Job, poll: Poll) -> set[str]:
-        """Unreadable: failing for `outage-tolerance`, while others are answered."""
+        """Unreadable: failing for `outage-tolerance`, while other requests get usable responses."""
         since = job.failing_since = poll.began_at if job.failing_since is None else job.failing_since
         tolerance = self._options.outage_tolerance
         if poll.began_at - since >= tolerance + EPSILON and any(each.is_usable for each in poll.responses):
@@ -159,8 +160,7 @@ class _Referee:
             "no pending job": "pending" not in states,
             "fail-fast": options.fail_fast and not states.isdisjoint({"failed", "missing"}),
             "timeout": poll.began_at >= self._evidence.timeout_at and bool(poll.requests),
-            "stall-timeout": options.stall_timeout is not None
-            and now >= self._changed_at + options.stall_timeout - EPSILON,
+            "stall-timeout": now >= self._changed_at + (options.stall_timeout or math.inf) - EPSILON,
         }
         found = {reason: True for reason, holds in reasons.items() if holds}
         earliest, latest = self._outage_since
@@ -214,11 +214,7 @@ class _Referee:
                 yield Finding(Kind.VERDICT, f"{job_id!r} is reported as {state}, last seen {self._jobs[job_id].state}")
         for job_id, article in values["articles-by-job"].items():
             found = [response.rows.get(job_id.lower(), []) for response in self._evidence.responses]
-            good = [
-                rows
-                for rows in found
-                if rows and state_of(rows, require_articles=self._options.require_articles) == "completed"
-            ]
+            good = [rows for rows in found if rows and self._options.state_of(rows) == "completed"]
             if not good or article not in {_article(row) for row in good[-1]}:
                 yield Finding(Kind.VERDICT, f"no row says that {job_id!r} has completed with its article")
 

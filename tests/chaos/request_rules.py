@@ -1,10 +1,10 @@
 """When the gate may send which requests, by the contract."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from .contract import state_of
+from .model import Request
 from .replies import Meaning
 from .simulation import Evidence, Poll
 from .written import Finding, Kind
@@ -18,8 +18,6 @@ def check_requests(evidence: Evidence) -> Iterator[Finding]:
     options, finished_by = evidence.scenario.options, _finished_by(evidence)
     for number, request in enumerate(evidence.requests, start=1):
         known, ids = evidence.responses[: request.responses_before], request.job_ids
-        too_large = [len(each.job_ids) for each in known if each.meaning is Meaning.TOO_LARGE]
-        max_ids = min([options.batch_size, *(max(1, size // 2) for size in too_large)])
         is_slowed = any(each.status == 429 for each in known)
         concurrency = max(1, options.max_parallel // 2) if is_slowed else options.max_parallel
         not_before = max((each.retry_not_before for each in known), default=-math.inf)
@@ -27,7 +25,7 @@ def check_requests(evidence: Evidence) -> Iterator[Finding]:
         rules = {
             "each ID is given, once": 0 < len(ids) == len(set(ids) & set(evidence.scenario.unique_ids)),
             "no finished job": all(len(known) <= finished_by.get(job_id.lower(), math.inf) for job_id in ids),
-            "batch-size, halved by a 413": len(ids) <= max_ids,
+            "batch-size, halved by a 413": len(ids) <= _batch_size(evidence, known),
             "max-parallel, halved by a 429": request.in_flight <= concurrency,
             "Retry-After": request.began_at >= min(not_before, evidence.timeout_at) - EPSILON,
             "nothing after a refusal": not any(each.is_refusal for each in known),
@@ -40,12 +38,18 @@ def check_requests(evidence: Evidence) -> Iterator[Finding]:
             yield from (Finding(kind, f"request {number}: {rule}") for rule, holds in claims.items() if not holds)
 
 
+def _batch_size(evidence: Evidence, known: Sequence[Request]) -> int:
+    """Return how many IDs a request may have: `batch-size`, or half of what was too large."""
+    halves = (max(1, len(each.job_ids) // 2) for each in known if each.meaning is Meaning.TOO_LARGE)
+    return min([evidence.scenario.options.batch_size, *halves])
+
+
 def _finished_by(evidence: Evidence) -> dict[str, int]:
     """Return by which response, counted from 0, each job had finished."""
     found: dict[str, int] = {}
     for index, response in enumerate(evidence.responses):
         for job_id, rows in response.rows.items():
-            if state_of(rows, require_articles=evidence.scenario.options.require_articles) != "pending":
+            if evidence.scenario.options.state_of(rows) != "pending":
                 found.setdefault(job_id, index)
     return found
 
@@ -70,12 +74,8 @@ def _max_requests(evidence: Evidence, poll: Poll) -> int:
     job_ids = {job_id for request in poll.requests for job_id in request.job_ids}
     if not job_ids:
         return 0
-    behaviour, known = (
-        evidence.scenario.behaviour,
-        [each for each in evidence.responses if each.began_at <= poll.ended_at],
-    )
-    too_large = [len(each.job_ids) for each in known if each.meaning is Meaning.TOO_LARGE]
-    size = min([evidence.scenario.options.batch_size, *(max(1, size // 2) for size in too_large)])
+    known = [each for each in evidence.responses if each.began_at <= poll.ended_at]
+    size, max_ids = _batch_size(evidence, known), evidence.scenario.behaviour.max_ids
     batches = math.ceil(len(job_ids) / size)
     if all(each.meaning is Meaning.OK for each in known):
         return batches
@@ -83,7 +83,7 @@ def _max_requests(evidence: Evidence, poll: Poll) -> int:
     words = (evidence.scenario.timelines[job_id.lower()].between(start, end) for job_id in job_ids)
     bad_ids = sum(any(isinstance(word, int) for word in each) for each in words)
     faults = sum(request.fault is not None for request in poll.requests)
-    fragments = math.ceil(2 * len(job_ids) / behaviour.max_ids) if behaviour.max_ids < size else 0
+    fragments = math.ceil(2 * len(job_ids) / max_ids) if max_ids < size else 0
     retries = sum(request.meaning in {Meaning.RETRYABLE, Meaning.TOO_LARGE, None} for request in poll.requests)
     depth = math.ceil(math.log2(min(size, len(job_ids)))) + 1
     return batches * depth + (bad_ids + faults + fragments) * (2 * depth + 6) + retries

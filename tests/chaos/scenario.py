@@ -4,16 +4,16 @@ import json
 import math
 import signal
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from random import Random
 from typing import Any
 
-from .contract import COMPLETED, FAILED
+from .contract import COMPLETED, FAILED, state_of
 from .model import Behaviour, Timeline, Word
 from .replies import KEY, OUTAGES, PASSING, REFUSALS, TEXTS, body_text
 
-# A gate that asks for its jobs one by one should get along with as many requests, for the campaign to end.
+# Even a gate that polls its jobs one by one needs no more requests, or the campaign would take too long.
 MAX_REQUESTS = 3000
 CREATED_AT, STARTED_AT, COMPLETED_AT = (f"2026-06-11T12:00:0{second}.000Z" for second in (0, 1, 5))
 
@@ -48,6 +48,10 @@ class Options:
     batch_size: int = 100
     max_parallel: int = 4
     results_file: str = ""
+
+    def state_of(self, rows: Sequence[Mapping[str, Any]]) -> str:
+        """Return the state that the rows for one job mean."""
+        return state_of(rows, require_articles=self.require_articles)
 
     def environ(self) -> dict[str, str]:
         """Return the environment that asks for it."""

@@ -55,7 +55,7 @@ class Evidence:
     crash: str = ""
 
     def __post_init__(self) -> None:
-        """Name what the oracle asks for."""
+        """Shorten the names that the oracle reads."""
         self.requests, self.responses = self.api.requests, self.api.responses
         self.started_at = self.api.started_at
         self.timeout_at = self.started_at + self.scenario.options.timeout

@@ -1,6 +1,6 @@
 """Runs a gate as the container does, as a process, against the stand-in API over real sockets.
 
-The faults pass, and the limits leave time for that: so the jobs alone tell what the result has to be.
+The faults pass, and the limits leave time for that, so the jobs alone decide the result.
 """
 
 import json

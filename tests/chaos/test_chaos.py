@@ -96,13 +96,13 @@ PASSES = _world({"early": {0: DONE}, "late": {0: RUNNING, 9: DONE}})
 FAILS_FAST = _world({"failed": {0: _failed("a reason")}, "late": {0: RUNNING, 9: DONE}}, fail_fast=True)
 NEVER_ENDS = _world({"early": {0: DONE}, "never": {0: RUNNING}})
 STALLS = _world({"never": {0: RUNNING}}, stall_timeout=10.0)
-MANY = _world({f"job-{number}": {0: DONE} for number in range(5)}, batch_size=2)
+MANY = _world({f"job-{number}": {0: DONE} for number in range(5)}, batch_size=2, max_parallel=1)
 POISONED = _world({"poison": {0: 500}, "late": {0: RUNNING, 20: DONE}}, outage_tolerance=5.0)
-KNOWN_LATE = _world({"a": {0: 404, 5: DONE}})
+FOUND_LATE = _world({"a": {0: 404, 5: DONE}})
 IS_DOWN = _world({"a": {0: DONE}}, outages=((0, 99, "reset"),), outage_tolerance=20.0)
-ASKS_FOR_PATIENCE = _world({"a": {0: DONE}}, outages=((0, 40, "retry-after-429"),))
-TELLS_THE_KEY = _world({"a": {0: _failed(f"Bearer {KEY}")}})
-TELLS_A_COMMAND = _world({"a": {0: _failed("bad\n::error::pwned")}})
+RATE_LIMITED = _world({"a": {0: DONE}}, outages=((0, 40, "retry-after-429"),))
+LEAKS_THE_KEY = _world({"a": {0: _failed(f"Bearer {KEY}")}})
+SENDS_A_COMMAND = _world({"a": {0: _failed("bad\n::error::pwned")}})
 GETS_A_SIGNAL = _world({"never": {0: RUNNING}}, signal=(7.5, 15))
 
 Sabotage: TypeAlias = Callable[[pytest.MonkeyPatch], WaitForJobs]
@@ -117,6 +117,11 @@ def _patch(value: object, *names: str) -> Sabotage:
         return wait_for_jobs
 
     return sabotage
+
+
+def _with_client(**fields: object) -> Sabotage:
+    """Poll with a client of other limits than given."""
+    return _patch(lambda **parts: FiniClient(**parts | fields), "main.FiniClient")
 
 
 def _with_jobs(change: Callable[[list[Job]], list[Job]]) -> Sabotage:
@@ -195,7 +200,7 @@ BROKEN: Mapping[Kind, Mapping[str, tuple[Scenario, Sabotage]]] = {
             ),
         ),
         "gives up before outage-tolerance": (IS_DOWN, _with_inputs(outage_tolerance_seconds=5)),
-        "ignores not-found-grace": (KNOWN_LATE, _with_inputs(not_found_grace_seconds=0)),
+        "ignores not-found-grace": (FOUND_LATE, _with_inputs(not_found_grace_seconds=0)),
         "never gives up on a job that always fails": (POISONED, _with_inputs(outage_tolerance_seconds=100)),
         "ignores a signal": (GETS_A_SIGNAL, _ignore_signal),
     },
@@ -203,6 +208,7 @@ BROKEN: Mapping[Kind, Mapping[str, tuple[Scenario, Sabotage]]] = {
         "waits past timeout": (NEVER_ENDS, _with_inputs(timeout_seconds=70)),
         "waits past stall-timeout": (STALLS, _with_inputs(stall_timeout_seconds=30)),
         "waits past outage-tolerance": (IS_DOWN, _with_inputs(outage_tolerance_seconds=50)),
+        "waits past request-timeout": (MANY, _with_client(request_timeout_seconds=60)),
         "goes on after a failure under fail-fast": (FAILS_FAST, _with_inputs(fail_fast=False)),
     },
     Kind.REQUESTS: {
@@ -212,18 +218,16 @@ BROKEN: Mapping[Kind, Mapping[str, tuple[Scenario, Sabotage]]] = {
         ),
         "polls too often": (PASSES, _with_inputs(poll_interval_seconds=0.5, max_poll_interval_seconds=0.5)),
         "polls too seldom": (NEVER_ENDS, _with_inputs(poll_interval_seconds=9, max_poll_interval_seconds=9)),
-        "sends too many IDs at once": (
-            MANY,
-            _patch(lambda **parts: FiniClient(**{**parts, "batch_size": 100}), "main.FiniClient"),
-        ),
-        "ignores Retry-After": (ASKS_FOR_PATIENCE, _ignore_retry_after),
+        "sends too many IDs at once": (MANY, _with_client(batch_size=100)),
+        "sends too many requests at once": (MANY, _with_client(max_parallel=16)),
+        "ignores Retry-After": (RATE_LIMITED, _ignore_retry_after),
     },
     Kind.KEY: {
         # Either would do: the client redacts the key, and so does what prints.
-        "prints the key": (TELLS_THE_KEY, _patch(_ignore, "client.responses.redact", "platforms.github.redact")),
+        "prints the key": (LEAKS_THE_KEY, _patch(_ignore, "client.responses.redact", "platforms.github.redact")),
         "does not mask the key": (PASSES, _patch(_ignore, "platforms.github.core.set_secret")),
     },
-    Kind.TEXT: {"prints a job's error as it is": (TELLS_A_COMMAND, _patch(_ignore, "platforms.github.escape_control"))},
+    Kind.TEXT: {"prints a job's error as it is": (SENDS_A_COMMAND, _patch(_ignore, "platforms.github.escape_control"))},
     Kind.OUTPUTS: {
         "writes no outputs": (PASSES, _patch(_ignore, "platforms.github.Runner.set_outputs")),
         "reports the jobs in another order": (PASSES, _with_jobs(lambda jobs: jobs[::-1])),
