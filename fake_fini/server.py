@@ -15,9 +15,9 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from ipaddress import ip_address
-from socketserver import TCPServer
+from socketserver import BaseRequestHandler, ThreadingTCPServer
 from typing import Any, Final, Self, cast
 from uuid import uuid4
 
@@ -35,18 +35,66 @@ _SHUTDOWN_POLL_SECONDS: Final = 0.02
 _log: Final = logging.getLogger("fake_fini")
 
 
-class FakeFini(ThreadingHTTPServer):
-    """The stand-in. It responds while the context lasts.
+class SocketServer(ThreadingTCPServer):
+    """Serves while the context lasts, with or without TLS, one thread per connection."""
+
+    # server_close waits only for threads that are not daemons.
+    daemon_threads = False
+    allow_reuse_address = True
+    request_queue_size = 128
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseRequestHandler], tls: ssl.SSLContext | None) -> None:
+        if ":" in address[0]:
+            self.address_family = socket.AF_INET6
+        self._tls = tls
+        self._connections: set[socket.socket] = set()
+        super().__init__(address, handler)
+
+    @property
+    def url(self) -> str:
+        """The URL, without a slash at the end."""
+        host, port = str(self.server_address[0]), self.server_address[1]
+        return f"{'https' if self._tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
+
+    def __enter__(self) -> Self:
+        """Start to respond."""
+        threading.Thread(target=self.serve_forever, args=(_SHUTDOWN_POLL_SECONDS,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop listening, end every connection, and wait for the threads."""
+        self.shutdown()
+        for connection in tuple(self._connections):
+            with contextlib.suppress(OSError):
+                # Not SSLSocket's method, which takes the TLS session away from the thread that uses it.
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)
+        self.server_close()
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """Accept a connection; the TLS handshake comes with the first read, in the connection's own thread."""
+        connection, address = super().get_request()
+        if self._tls:
+            connection = self._tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+        self._connections.add(connection)
+        return connection, address
+
+    def shutdown_request(self, request: Any) -> None:  # noqa: ANN401 - the base class's signature
+        """Close a connection without sending FIN first, which would spoil a reset."""
+        self._connections.discard(request)
+        self.close_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401, ARG002 - the base class's signature
+        """Log an error; only clients that leave early are normal."""
+        level = logging.DEBUG if isinstance(error := sys.exception(), OSError) else logging.ERROR
+        _log.log(level, "A connection ended: %r", error)
+
+
+class FakeFini(SocketServer):
+    """The stand-in.
 
     `clock` returns seconds from any origin and decides how far jobs are; pauses that faults make are real. Without
     `tls`, `host` must be a loopback address, so that no API key crosses a network in the clear.
     """
-
-    # server_close waits only for threads that are not daemons.
-    daemon_threads = False
-    request_queue_size = 128
-    # Two servers on one port would share the requests.
-    allow_reuse_port = False
 
     def __init__(
         self,
@@ -59,10 +107,7 @@ class FakeFini(ThreadingHTTPServer):
     ) -> None:
         if tls is None and not _is_loopback(host):
             raise ValueError(f"{host} is not a loopback address: use TLS to protect API keys")
-        if ":" in host:
-            self.address_family = socket.AF_INET6
         self.scenario: Final = scenario
-        self._tls = tls
         self._workspace = Workspace(scenario.jobs, scenario.queued, clock)
         if scenario.clock_starts == AT_START:
             self._workspace.start_clock()
@@ -70,14 +115,7 @@ class FakeFini(ThreadingHTTPServer):
         self._requests_by_route: Counter[str] = Counter()
         self._uses_by_rule: Counter[int] = Counter()
         self._lock = threading.Lock()
-        self._connections: set[socket.socket] = set()
-        super().__init__((host, port), _Handler)
-
-    @property
-    def url(self) -> str:
-        """The URL, without a slash at the end."""
-        host, port = str(self.server_address[0]), self.server_address[1]
-        return f"{'https' if self._tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
+        super().__init__((host, port), _Handler, tls)
 
     @property
     def requests(self) -> list[Request]:
@@ -110,42 +148,6 @@ class FakeFini(ThreadingHTTPServer):
                 self._uses_by_rule[index] += 1
                 return rule.do
         return None
-
-    def __enter__(self) -> Self:
-        """Start to respond."""
-        threading.Thread(target=self.serve_forever, args=(_SHUTDOWN_POLL_SECONDS,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Stop listening, end every connection, and wait for the threads."""
-        self.shutdown()
-        for connection in tuple(self._connections):
-            with contextlib.suppress(OSError):
-                # Not SSLSocket's method, which takes the TLS session away from the thread that uses it.
-                socket.socket.shutdown(connection, socket.SHUT_RDWR)
-        self.server_close()
-
-    def server_bind(self) -> None:
-        """Bind without asking DNS for the host's name, which can take seconds."""
-        TCPServer.server_bind(self)
-
-    def get_request(self) -> tuple[socket.socket, Any]:
-        """Accept a connection; the TLS handshake comes with the first read, in the connection's own thread."""
-        connection, address = super().get_request()
-        if self._tls:
-            connection = self._tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
-        self._connections.add(connection)
-        return connection, address
-
-    def shutdown_request(self, request: Any) -> None:  # noqa: ANN401 - the base class's signature
-        """Close a connection without sending FIN first, which would spoil a reset."""
-        self._connections.discard(request)
-        self.close_request(request)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401, ARG002 - the base class's signature
-        """Log an error; only clients that leave early are normal."""
-        level = logging.DEBUG if isinstance(error := sys.exception(), OSError) else logging.ERROR
-        _log.log(level, "A connection ended: %r", error)
 
 
 def _is_loopback(host: str) -> bool:

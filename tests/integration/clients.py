@@ -3,8 +3,7 @@
 import json
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,16 +18,6 @@ PATHS = {
     "bulk": "/v2/knowledge/public/bulk",
 }
 KEY = "fini_demo_key"
-
-
-class Clock:
-    """A clock that stands still until a test moves it."""
-
-    now = 1000.0
-
-    def __call__(self) -> float:
-        """Return the time in seconds."""
-        return self.now
 
 
 @dataclass(frozen=True)
@@ -53,12 +42,10 @@ def serving(*jobs: object, clock: Callable[[], float] = time.monotonic, **scenar
     return FakeFini(Scenario.from_mapping({"jobs": jobs, **mapping}), clock=clock)
 
 
-@contextmanager
-def connected(url: str) -> Iterator[socket.socket]:
+def connected(url: str) -> socket.socket:
     """Open a connection."""
     parts = urlsplit(url)
-    with socket.create_connection((parts.hostname, parts.port), timeout=5) as connection:
-        yield connection
+    return socket.create_connection((parts.hostname, parts.port), timeout=5)
 
 
 def request(payload: object, route: str = "status", *, method: str = "POST", **headers: str) -> bytes:
@@ -97,7 +84,8 @@ def rows(api: FakeFini, *job_ids: str) -> list[dict[str, Any]]:
     return found
 
 
-def wait_for_request(api: FakeFini) -> None:
-    """Wait until a request is recorded."""
-    while not api.requests:
-        time.sleep(0.005)
+def wait_until(is_reached: Callable[[], object]) -> None:
+    """Wait until something is true, or long enough for a test to fail."""
+    end_at = time.monotonic() + 20
+    while not is_reached() and time.monotonic() < end_at:
+        time.sleep(0.001)

@@ -8,18 +8,16 @@ from typing import Any
 import pytest
 
 from fake_fini import FakeFini, Scenario
-from tests.integration.gates import KEYS, Gate
+from tests.integration.gates import KEY, Gate
 from tests.integration.servers import Server, Start
 
 
 @pytest.fixture(autouse=True)
 def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hide the machine's own proxies, certificates and passwords."""
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NETRC"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
-    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NETRC"):
-        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture
@@ -34,7 +32,7 @@ def serve() -> Iterator[Callable[..., FakeFini]]:
     with ExitStack() as stack:
 
         def start(*jobs: Mapping[str, Any], **more: Any) -> FakeFini:  # noqa: ANN401 - YAML
-            scenario = Scenario.from_mapping({"api-keys": KEYS, "jobs": list(jobs), **more})
+            scenario = Scenario.from_mapping({"api-keys": {KEY: ["read"]}, "jobs": list(jobs), **more})
             return stack.enter_context(FakeFini(scenario))
 
         yield start

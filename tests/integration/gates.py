@@ -25,7 +25,6 @@ DONE = {"id": "done", "article-id": "article-1"}
 FAILED = {"id": "failed", "ends-as": "FAILED", "error": "The source is empty."}
 PENDING = {"id": "pending", "runs-for": "never"}
 KEY = "fini_secret_0123456789"
-KEYS = {KEY: ["read"], "fini_writes_only_0123": ["write"]}
 
 
 @dataclass(frozen=True)

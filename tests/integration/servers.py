@@ -8,11 +8,12 @@ import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from http.client import parse_headers
-from socketserver import StreamRequestHandler, ThreadingTCPServer
-from typing import Any, Final, Self, TypeAlias
+from socketserver import StreamRequestHandler
+from typing import Any, Final, TypeAlias
+
+from fake_fini.server import SocketServer
 
 OK: Final = b'{"jobs": [{"id": "a", "jobStatus": "COMPLETED"}]}'
 # Steps: pause until the client leaves, close the connection, or break it off.
@@ -43,48 +44,22 @@ Script: TypeAlias = Iterable[Step] | Callable[[Received], Iterable[Step]]
 """What a server does with a request. The connection stays open unless a step ends it."""
 
 
-class Server(ThreadingTCPServer):
+class Server(SocketServer):
     """Plays one script for each request, in order, and the last one again and again."""
 
-    daemon_threads = False  # so that server_close waits for them
-
     def __init__(self, *scripts: Script, tls: ssl.SSLContext | None = None) -> None:
-        super().__init__(("127.0.0.1", 0), _Connection)
+        super().__init__(("127.0.0.1", 0), _Connection, tls)
         self.port: int = self.server_address[1]
-        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
         self.requests: list[Received] = []
         self.connection_count = 0
         self.sent_bytes = 0
         # Released when a connection has ended.
         self.ended = threading.Semaphore(0)
         self._scripts = scripts
-        self._tls = tls
-        self._wires: list[socket.socket] = []
-
-    def __enter__(self) -> Self:
-        """Start to listen."""
-        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """End every connection and every thread."""
-        self.shutdown()
-        for wire in self._wires:
-            with suppress(OSError):  # it may have ended
-                wire.shutdown(socket.SHUT_RDWR)
-        self.server_close()
-
-    def get_request(self) -> tuple[socket.socket, Any]:
-        """Accept a connection. Its own thread does the handshake."""
-        wire, address = super().get_request()
-        if self._tls:
-            wire = self._tls.wrap_socket(wire, server_side=True, do_handshake_on_connect=False)
-        self._wires.append(wire)
-        return wire, address
 
     def shutdown_request(self, request: Any) -> None:  # noqa: ANN401 - the base class's signature
-        """Close a connection. The base class would send FIN first, which spoils a reset."""
-        self.close_request(request)
+        """Close a connection."""
+        super().shutdown_request(request)
         self.ended.release()
 
     def steps_for(self, received: Received) -> Iterable[Step]:
@@ -98,16 +73,15 @@ class _Connection(StreamRequestHandler):
     server: Server
 
     def handle(self) -> None:
-        with suppress(OSError):  # clients may leave at any time
-            if isinstance(self.request, ssl.SSLSocket):
-                self.request.do_handshake()
-            self.server.connection_count += 1
-            while line := self.rfile.readline():
-                headers = {name.lower(): value for name, value in parse_headers(self.rfile).items()}
-                body = self.rfile.read(int(headers.get("content-length", 0)))
-                steps = self.server.steps_for(Received(line.decode().strip(), headers, body))
-                if not all(self._play(step) for step in steps):
-                    return
+        if isinstance(self.request, ssl.SSLSocket):
+            self.request.do_handshake()
+        self.server.connection_count += 1
+        while line := self.rfile.readline():
+            headers = {name.lower(): value for name, value in parse_headers(self.rfile).items()}
+            body = self.rfile.read(int(headers.get("content-length", 0)))
+            steps = self.server.steps_for(Received(line.decode().strip(), headers, body))
+            if not all(self._play(step) for step in steps):
+                return
 
     def _play(self, step: Step) -> bool:
         """Return whether the connection goes on."""

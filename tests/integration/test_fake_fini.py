@@ -10,7 +10,8 @@ from uuid import UUID
 import pytest
 
 from fake_fini import FakeFini, Scenario
-from tests.integration.clients import KEY, PATHS, Clock, ask, connected, request, rows, send, serving, wait_for_request
+from tests.integration.clients import KEY, PATHS, ask, connected, request, rows, send, serving, wait_until
+from tests.unit.fake_transport import Clock
 
 A = {"id": "a"}
 ASK = {"jobIds": ["a"]}
@@ -240,7 +241,7 @@ def test_server__serves_several_clients_at_once() -> None:
     """A client that has to wait does not delay another."""
     with serving(A, faults=[{"requests": 1, "do": "hang"}]) as api, connected(api.url) as held:
         held.sendall(request(ASK))
-        wait_for_request(api)
+        wait_until(lambda: api.requests)
         assert len(rows(api, "a")) == 1
 
 
@@ -250,7 +251,7 @@ def test_server__survives_clients_that_leave(capfd: pytest.CaptureFixture[str]) 
         for data in (request(ASK)[:20], request(ASK)[:-1], request({})):
             with connected(api.url) as connection:
                 connection.sendall(data)
-        wait_for_request(api)
+        wait_until(lambda: api.requests)
         assert len(rows(api, "a")) == 1
         assert [recorded.status for recorded in api.requests] == [400, 200]
     assert capfd.readouterr() == ("", "")

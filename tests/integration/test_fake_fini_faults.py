@@ -2,7 +2,6 @@
 
 import gzip
 import threading
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -11,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.clients import Clock, ask, connected, request, rows, send, serving, wait_for_request
+from tests.integration.clients import ask, connected, request, rows, send, serving, wait_until
+from tests.unit.fake_transport import Clock
 
 JOBS = [{"id": "a", "article-id": "article-a"}, {"id": "b", "runs-for": "never"}]
 HTML = b"<!DOCTYPE html>\n<html><head><title>One moment</title></head><body><h1>One moment</h1></body></html>\n"
@@ -120,8 +120,8 @@ def test_connection__stays_open_and_silent(scenario: dict[str, Any], status: int
             with pytest.raises(TimeoutError):
                 connection.recv(1)
             assert [recorded.status for recorded in api.requests] == [status]
-        while threading.active_count() > threads:
-            time.sleep(0.005)
+        wait_until(lambda: threading.active_count() == threads)
+        assert threading.active_count() == threads
 
 
 def test_drip__can_be_endless() -> None:
@@ -146,10 +146,10 @@ def test_server__ends_during_any_fault(fault: object) -> None:
         with serving(*JOBS, faults=[{"do": fault}]) as api:
             idle, connection = (connections.enter_context(connected(api.url)) for _ in range(2))
             connection.sendall(request({"jobIds": ["a"]}))
-            wait_for_request(api)
+            wait_until(lambda: api.requests)
         assert idle.recv(1) == b""
-        while threading.active_count() > threads:
-            time.sleep(0.005)
+        wait_until(lambda: threading.active_count() == threads)
+        assert threading.active_count() == threads
 
 
 A, B, ALIEN = ("a", "COMPLETED"), ("b", "IN_PROGRESS"), ("alien", "COMPLETED")
