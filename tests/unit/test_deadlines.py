@@ -44,40 +44,6 @@ def test_retries__end_at_the_first_limit(
     assert limits.retry_until == pytest.approx(STARTED_AT + retry_until)
 
 
-@pytest.mark.parametrize(
-    ("result", "retry_until"),
-    [
-        (PollResult(), 20),  # down since the first poll
-        (PollResult(last_response_at=STARTED_AT + 7), 70),  # up: an outage could begin with the next poll
-        (PollResult(last_response_at=STARTED_AT + 7, incomplete_reason="HTTP 429"), 27),
-    ],
-)
-def test_outage__counts_from_the_last_usable_response(result: PollResult, retry_until: float) -> None:
-    """Time between polls counts only if the last poll was incomplete."""
-    deadlines = make_deadlines(tolerance=20)
-    deadlines.start_poll(STARTED_AT)
-    deadlines.finish_poll(result)
-    assert deadlines.start_poll(STARTED_AT + 50).retry_until == STARTED_AT + retry_until
-
-
-@pytest.mark.parametrize(
-    ("result", "now", "seconds"),
-    [
-        (PollResult(), 5, 15),  # until outage-tolerance
-        (PollResult(last_response_at=STARTED_AT, incomplete_reason="HTTP 429"), 5, 25),  # until stall-timeout
-        (PollResult(last_response_at=STARTED_AT), 29.9, 1),  # at least poll-interval
-        (PollResult(last_response_at=STARTED_AT), 99.9, 0.1),  # until timeout
-        (PollResult(last_response_at=STARTED_AT), 105, 0),
-    ],
-)
-def test_interval__ends_at_a_limit(result: PollResult, now: float, seconds: float) -> None:
-    """Long intervals are cut short by limits; `outage-tolerance` counts only while the API is down."""
-    deadlines = make_deadlines(stall=30, tolerance=20)
-    deadlines.start_poll(STARTED_AT)
-    deadlines.finish_poll(result)
-    assert deadlines.shorten_interval(50, result, now=STARTED_AT + now) == pytest.approx(seconds)
-
-
 def test_outage__of_a_poll_without_any_reason() -> None:
     """The error says so if nothing is known about what went wrong."""
     deadlines = make_deadlines(tolerance=20)

@@ -1,48 +1,12 @@
-from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fini_gate.errors import GateError, OutageError, UsageError
+from fini_gate.errors import OutageError, UsageError
 from fini_gate.models import Job
 from fini_gate.output import messages
 from fini_gate.output.messages import advice, describe_job, errors, message
-from fini_gate.verdict import Limit, Verdict
-from tests.unit.verdicts import ALL, COMPLETED, ERRORS, FAILED, MISSING, QUEUED, STALL, UNREADABLE, many, verdict
-
-PENDING = "0 of 1 job completed, 1 pending, after 1m5s."
-KEEP_WAITING = "To keep waiting, pass pending-job-ids to another gate"
-
-
-@pytest.mark.parametrize(
-    ("found", "expected", "to_do"),
-    [
-        (
-            verdict(UNREADABLE),
-            "The API failed to return the status of some jobs: 0 of 1 job completed, 1 unreadable, after 1m5s.",
-            "For unreadable jobs, run another gate later or contact Fini's support.",
-        ),
-        (
-            verdict(QUEUED, limit=replace(STALL, incomplete_reason="HTTP 502")),
-            f"No job changed for 1m30s (stall-timeout): {PENDING} The last poll was incomplete: HTTP 502.",
-            f"{KEEP_WAITING} or raise stall-timeout.",
-        ),
-        (
-            verdict(QUEUED, limit=Limit("timeout", 0)),
-            f"Not all jobs had finished when polled once (timeout 0): {PENDING}",
-            f"{KEEP_WAITING} or raise timeout.",
-        ),
-        (verdict(QUEUED, error=ERRORS["cancelled"]), f"Cancelled by SIGTERM. {PENDING}", f"{KEEP_WAITING}."),
-        *((verdict(error=error), str(error), "") for name, error in ERRORS.items() if name != "cancelled"),
-    ],
-)
-def test_message__says_what_happened_and_the_advice_what_to_do(found: Verdict, expected: str, to_do: str) -> None:
-    """What the golden files do not show: the other limits, and errors before there are jobs."""
-    assert message(found) == expected
-    assert advice(found) == to_do
+from tests.unit.verdicts import COMPLETED, FAILED, MISSING, QUEUED, UNREADABLE, many, verdict
 
 
 @pytest.mark.parametrize("kind", [FAILED, MISSING, UNREADABLE])
@@ -57,30 +21,10 @@ def test_errors__end_with_the_advice_however_long_the_texts_are(kind: Job) -> No
     assert len(of_jobs) == 9
 
 
-@pytest.mark.parametrize("error", ERRORS.values(), ids=ERRORS)
-def test_errors__are_one_if_the_jobs_are_not_the_reason(error: GateError) -> None:
-    """A gate that could not decide has one error, which describes the problems, but none for single jobs."""
-    ((_, text),) = errors(verdict(*ALL, error=error))
-    assert text.startswith(str(error))
-    assert describe_job(FAILED) in text
-
-
-@pytest.mark.parametrize(
-    ("function", "arguments", "expected"),
-    [
-        (describe_job, [Job(id="a")], "job a is pending"),
-        (messages.unknown_status_warning, [Job(id="a", status="")], "Job a has no status, which fini-gate does not"),
-        (messages.dropped_outputs_warning, [["a", "b"], ""], "left empty: a, b. Set results-file to get them."),
-        (
-            messages.results_file_warning,
-            ["r.json", ValueError("x")],
-            "The results file r.json could not be written (x)",
-        ),
-    ],
-)
-def test_texts__leave_out_what_is_not_known(function: Callable[..., str], arguments: list[Any], expected: str) -> None:
-    """A job without a reason, a job without a status, and outputs without a results file have words of their own."""
-    assert expected in function(*arguments)
+def test_warnings__say_what_is_known() -> None:
+    """Outputs without a results file, and a problem without an error number, have words of their own."""
+    assert "left empty: a, b. Set results-file to get them." in messages.dropped_outputs_warning(["a", "b"], "")
+    assert "r.json could not be written (x)" in messages.results_file_warning("r.json", ValueError("x"))
 
 
 @given(st.text(), st.text())

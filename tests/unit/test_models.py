@@ -1,4 +1,3 @@
-import itertools
 from decimal import Decimal
 from typing import Any
 
@@ -152,11 +151,6 @@ def test_row__of_any_values_makes_a_job_of_texts(row: dict[str, Any]) -> None:
     assert job.state in {JobState.COMPLETED, JobState.FAILED, JobState.PENDING}
 
 
-def test_job__is_finished_in_every_state_but_pending() -> None:
-    """Only a pending job is polled again."""
-    assert [state for state in JobState if not Job(id="a", state=state).is_finished] == [JobState.PENDING]
-
-
 @pytest.mark.parametrize(
     ("fields", "is_progress"),
     [
@@ -174,13 +168,6 @@ def test_job__makes_progress_by_its_status_start_and_end(fields: dict[str, Any],
     before, after = job_from(jobStatus="PENDING"), job_from(**{"jobStatus": "PENDING", **fields})
     assert (before.progress_key != after.progress_key) is is_progress
     assert before.progress_key != before._replace(state=JobState.MISSING).progress_key
-
-
-@pytest.mark.parametrize(("worse", "better"), [*itertools.combinations(["FAILED", "PENDING", "COMPLETED"], 2)])
-def test_worse_of__prefers_failed_then_pending(worse: str, better: str) -> None:
-    """Of two rows for one job failed counts, then pending, then completed, whatever their order."""
-    rows = [job_from(jobStatus=status, hcArticleId=status) for status in (worse, better)]
-    assert worse_of(*rows) is worse_of(*reversed(rows)) is rows[0]
 
 
 def test_worse_of__keeps_the_article() -> None:

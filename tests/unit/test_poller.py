@@ -107,6 +107,25 @@ SCENARIOS = [
     scenario("a row restarts the count", "omitted 2:running 3:omitted 5:done", "success at 5: completed", grace=0),
     scenario("not found does not count", "404 1:omitted 3:done", "success at 3: completed", grace=2),
     scenario("omitted is no outage", "omitted 50:done", "success at 50: completed", grace=60, tolerance=10),
+    # At the deadline the grace is over for an ID that the API does not know, and for a job that it always omitted
+    scenario(
+        "timeout, not found",
+        "404",
+        "failure at 60: missing",
+        timeout=60,
+        grace=99,
+        reason="the API still did not know the ID at the timeout",
+    ),
+    scenario("timeout, omitted", "omitted", "failure at 60: missing", timeout=60, grace=99, every=30),
+    scenario("omitted twice", "omitted", "timed_out by timeout at 60: pending", timeout=60, grace=99, every=60),
+    scenario("late 404", "running 50:404", "failure at 60: missing", timeout=60, grace=99),
+    scenario("late omission", "running 50:omitted", "timed_out by timeout at 60: pending", timeout=60, grace=99),
+    scenario("404, omitted", "404 50:omitted", "failure at 60: missing", timeout=60, grace=99),
+    scenario("404, omitted once", "404 59:omitted", "timed_out by timeout at 60: pending", timeout=60, grace=99),
+    scenario("404, silent", "404 50:silent", "failure at 60: missing", timeout=60, grace=99),
+    scenario("404, 500", "404 50:500", "failure at 60: missing", timeout=60, grace=99),
+    scenario("404, found", "404 50:running", "timed_out by timeout at 60: pending", timeout=60, grace=99),
+    scenario("omitted again", "omitted 9:odd 50:omitted", "timed_out by timeout at 60: pending", timeout=60, grace=99),
     # Outages
     scenario("down", "silent", "error at 30: pending", tolerance=30),
     scenario("down, no tolerance", "silent", "error at 0: pending", tolerance=0),
@@ -131,6 +150,7 @@ SCENARIOS = [
     ),
     # stall-timeout
     scenario("stall", "odd 3:running", "timed_out by stall-timeout at 9: pending", stall=6, limit=(6, None)),
+    scenario("stall between polls", "odd", "timed_out by stall-timeout at 3: pending", stall=2.5, polls=[0, 1, 2, 3]),
     scenario("stall, silent", "silent", "timed_out by stall-timeout at 6: pending", stall=6, limit=(6, "HTTP 429")),
     scenario("no stall", "pending 9:running 18:odd 27:pending 36:done", "success at 36: completed", stall=10),
     scenario("no stall-timeout", "pending 1700:done", "success at 1700: completed", every=20),
@@ -152,30 +172,6 @@ def test_gate__ends(api: str, end: str, options: dict[str, Any]) -> None:
     }
     assert run.end == end
     assert {name: seen[name] for name in expected} == expected
-
-
-@pytest.mark.parametrize(
-    ("timeline", "every", "state"),
-    [
-        ("404", 1, "missing"),
-        ("omitted", 30, "missing"),
-        ("omitted", 60, "pending"),  # two omissions
-        ("running 50:404", 1, "missing"),
-        ("running 50:omitted", 1, "pending"),
-        ("404 50:omitted", 1, "missing"),
-        ("404 59:omitted", 1, "pending"),
-        ("404 50:silent", 1, "missing"),
-        ("404 50:500", 1, "missing"),
-        ("404 50:running", 1, "pending"),
-        ("omitted 9:running 50:omitted", 1, "pending"),
-        ("silent", 1, "pending"),
-    ],
-)
-def test_deadline__makes_a_job_missing_that_was_not_found(timeline: str, every: float, state: str) -> None:
-    """At the deadline the grace is over for an ID that the API does not know, and for a job that it always omitted."""
-    run = wait(timeline, every=every, timeout=60, grace=1000)
-    assert run.states == state
-    assert (run.verdict.jobs[0].reason == "the API still did not know the ID at the timeout") is (state == "missing")
 
 
 @pytest.mark.parametrize("poll_seconds", [0.0, 0.4, 3.0, 40.0, 1000.0])
@@ -257,8 +253,8 @@ class CountedRows(list[StatusRow]):
 
 
 @pytest.mark.parametrize("require_articles", [False, True])
-def test_fail_fast__ends_a_poll_at_a_failed_row(*, require_articles: bool) -> None:
-    """The client is told to stop once any row that has arrived counts as failed; it checks each row once."""
+def test_fail_fast__ends_a_poll_at_a_failure(*, require_articles: bool) -> None:
+    """The client stops at a failed row or a malformed ID, and checks each row once. Without `fail-fast` it goes on."""
     (poll,) = wait("done", fail_fast=True, require_articles=require_articles).client.polls
     result = PollResult(not_found={"a": "HTTP 404"}, server_errors={"b": "HTTP 500"})
     assert not poll.should_stop(result)
@@ -267,14 +263,11 @@ def test_fail_fast__ends_a_poll_at_a_failed_row(*, require_articles: bool) -> No
         result.rows[rows] = CountedRows(ROWS[row] for row in rows.split("+"))
         assert poll.should_stop(result) is stops
     assert all(isinstance(rows, CountedRows) and rows.reads == 1 for rows in result.rows.values())
-
-
-def test_fail_fast__ends_a_poll_at_a_malformed_id() -> None:
-    """A malformed ID counts as a failure. Without `fail-fast` nothing ends a poll."""
     malformed = PollResult(malformed={"a": "HTTP 400"})
     assert wait("done", fail_fast=True).client.polls[0].should_stop(malformed)
-    assert not wait("done").client.polls[0].should_stop(malformed)
-    assert not wait("done").client.polls[0].should_stop(PollResult(rows={"a": [ROWS["failed"]]}))
+    (poll,) = wait("done").client.polls
+    assert not poll.should_stop(result)
+    assert not poll.should_stop(malformed)
 
 
 # --- Errors ---------------------------------------------------------------------------------------------------------

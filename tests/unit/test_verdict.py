@@ -60,11 +60,6 @@ def test_verdict__of_an_error_ignores_the_jobs(error: GateError, result: str, ex
         assert verdict.jobs == make_jobs(states)
 
 
-def test_error__names_the_signal() -> None:
-    """A cancellation says by which signal."""
-    assert str(CancelledError(signal.SIGTERM)) == "Cancelled by SIGTERM."
-
-
 @given(st.text("cfpmu"))
 def test_verdict__passes_only_where_every_job_completed(states: str) -> None:
     """One job that did not complete is enough to prevent success and exit code 0."""
@@ -72,10 +67,3 @@ def test_verdict__passes_only_where_every_job_completed(states: str) -> None:
     assert (verdict.result == "success") is (verdict.exit_code == 0) is (set(states) <= {"c"})
     for state in JobState:
         assert list(verdict.in_state(state)) == [job for job in make_jobs(states) if job.state is state]
-
-
-def test_verdict__lists_each_article_of_a_completed_job_once() -> None:
-    """Articles come in the order of the jobs; those of other jobs do not count."""
-    articles = [("c", "b"), ("f", "failed"), ("c", "a"), ("c", None), ("p", "pending"), ("c", "b")]
-    jobs = [Job(id=str(number), state=STATES[state], article_id=id_) for number, (state, id_) in enumerate(articles)]
-    assert decide(jobs, elapsed_seconds=1).article_ids == ("b", "a")

@@ -8,8 +8,6 @@ from fini_gate.models import Job, JobState
 from fini_gate.verdict import Limit, Verdict, decide
 
 HOSTILE: Final = "\n::error::planted\r##[error]<b>@team `|` [x](http://y) ```\n</details>\x1b[2K\u2028\ud800"
-TIMEOUT: Final = Limit("timeout", 1800)
-STALL: Final = Limit("stall-timeout", 90)
 ERRORS: Final = {
     "usage": UsageError("Input timeout is 'soon': it must be a duration."),
     "refused": RequestRefusedError("The API refused the key."),
