@@ -82,9 +82,6 @@ def states(result: PollResult) -> dict[str, str]:
     return {job_id: name for name, table in tables.items() for job_id in table}
 
 
-# --- Batches -------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("count", "batch_size", "sizes"),
     [
@@ -123,9 +120,6 @@ def test_poll__reports_each_request() -> None:
     client.api.script = [HUNG_UP, None, respond(401)]
     client.poll(ids(101))
     assert client.seen == [(100, "it hung up", 2), (100, "HTTP 200", 2), (1, "HTTP 401", 2)]
-
-
-# --- Retries -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -273,9 +267,6 @@ def test_should_stop__ends_the_poll() -> None:
     assert client.api.sizes == [1, 1]
 
 
-# --- Limits of time ------------------------------------------------------------------------------------------------
-
-
 def test_limits__bound_each_request() -> None:
     """A request may take its own timeout, or what is left of the poll."""
     client = Client(batch_size=1, request_timeout_seconds=30)
@@ -320,9 +311,6 @@ def test_limits__tell_of_the_last_id_of_a_bisection(end_in: float, timeouts: lis
     assert client.api.timeouts == timeouts
     assert states(result) == {"job-0": "row"}
     assert result.incomplete_reason == (TOO_SLOW.problem if end_in > 2 else OUT_OF_TIME)
-
-
-# --- Bisection -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("status", STATE_BY_STATUS)
@@ -372,23 +360,16 @@ def test_bisection__grows_its_requests_again() -> None:
     assert len(client.api.requests) < 80
 
 
-@pytest.mark.parametrize(("status", "attempts"), [(500, 2), (501, 4), (502, 4), (503, 4), (504, 4), (520, 4)])
+@pytest.mark.parametrize(
+    ("status", "attempts"), [(400, 1), (404, 1), (500, 2), (501, 4), (502, 4), (503, 4), (504, 4), (520, 4)]
+)
 def test_bisection__follows_the_retries_of_a_server_error(status: int, attempts: int) -> None:
-    """A 500 is retried once, a proxy's 5xx three times; then the request is halved, and its parts are not retried."""
+    """A 500 is retried once, a proxy's 5xx three times, a 4xx never; then the request is halved without retries."""
     client = Client()
     client.api.script = [respond(status)] * (attempts + 1)
     client.poll(ids(8))
     assert client.api.sizes[: attempts + 2] == [*[8] * attempts, 4, 2]
     assert len(client.retries) == attempts - 1
-
-
-@pytest.mark.parametrize("status", [400, 404])
-def test_bisection__of_a_client_error_starts_at_once(status: int) -> None:
-    """No retry changes a 400 or a 404."""
-    client = Client()
-    client.api.bad[status] = {"job-0"}
-    client.poll(ids(8))
-    assert (client.retries, client.api.sizes[:2]) == ([], [8, 4])
 
 
 def test_bisection__tells_problems_apart() -> None:
@@ -456,9 +437,6 @@ def test_bisection__that_finds_no_bad_id_twice_blames_the_size(status: int, size
     assert client.api.sizes == sizes
 
 
-# --- Too large -----------------------------------------------------------------------------------------------------
-
-
 def test_too_large__halves_the_batch_size_for_the_run() -> None:
     """After a 413 the same jobs are sent in halves, and no later batch is as large again."""
     client = Client()
@@ -514,9 +492,6 @@ def test_too_large__for_one_job_is_an_error() -> None:
     assert client.api.sizes == [5, 2, 1]
 
 
-# --- Outages -------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("status", [500, 502, 503])
 @pytest.mark.parametrize("count", [4, 100, 1000, 10_000])
 def test_outage__is_detected_by_few_requests(status: int, count: int) -> None:
@@ -560,19 +535,6 @@ def test_outage__is_not_seen_in_bad_neighbours(count: int, poisonous: int) -> No
     assert client.api.requests[client.api.requests.index(("job-0",)) + 1] == (f"job-{count - 1}",)
 
 
-def test_outage__leaves_no_trace() -> None:
-    """Once the API is back, one poll gets every row, and the next one is in whole batches again."""
-    client = Client()
-    client.api.down = respond(500)
-    for _ in range(3):
-        client.poll(ids(100))
-    client.api.down = None
-    assert list(states(client.poll(ids(100))).values()) == ["row"] * 100
-    client.api.forget()
-    client.poll(ids(100))
-    assert client.api.sizes == [100]
-
-
 def test_outage__ends_the_poll_at_the_second_batch_in_a_row() -> None:
     """One batch may fail for an ID in it. After two in a row, the other batches are not tried."""
     client = Client(batch_size=1)
@@ -582,9 +544,6 @@ def test_outage__ends_the_poll_at_the_second_batch_in_a_row() -> None:
     assert states(result) == {"job-1": "row"}
     assert client.api.requests == [("job-0",), ("job-0",), ("job-1",), ("job-2",), ("job-3",)]
     assert result.incomplete_reason == "HTTP 429: It said why"
-
-
-# --- Suspect IDs ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("status", STATE_BY_STATUS)
@@ -602,18 +561,6 @@ def test_suspect__is_polled_apart(status: int) -> None:
     assert client.retries == []
 
 
-def test_suspect__joins_the_others_once_it_has_a_row() -> None:
-    """An ID that recovered is one like any other."""
-    client = Client()
-    client.api.bad[404] = {"job-3"}
-    client.poll(ids(10))
-    client.api.bad[404].clear()
-    assert "job-3" in client.poll(ids(10)).rows
-    client.api.forget()
-    client.poll(ids(10))
-    assert client.api.sizes == [10]
-
-
 def test_suspect__ids_recover_together_in_few_requests() -> None:
     """IDs that all became known are polled one, two, four, eight at a time."""
     client = Client()
@@ -623,6 +570,9 @@ def test_suspect__ids_recover_together_in_few_requests() -> None:
     client.api.forget()
     client.poll(ids(15))
     assert client.api.sizes == [1, 2, 4, 8]
+    client.api.forget()
+    client.poll(ids(15))
+    assert client.api.sizes == [15]
 
 
 def test_suspect__that_is_no_longer_wanted_is_not_polled() -> None:
@@ -647,9 +597,6 @@ def test_suspect__ids_take_turns() -> None:
     assert sorted(client.api.requests) == [(job_id,) for job_id in ids(4)]
 
 
-# --- Usable responses ----------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("script", "is_usable"),
     [
@@ -669,9 +616,6 @@ def test_usable__is_what_tells_of_jobs(script: Sequence[Response | Failure], is_
     client.api.request_seconds = 1
     result = client.poll(["a"], retry_for=math.inf if is_usable else 0)
     assert result.last_response_at == (STARTED_AT + 1 if is_usable else None)
-
-
-# --- Side by side --------------------------------------------------------------------------------------------------
 
 
 def test_parallel__batches_are_in_flight_together() -> None:
@@ -778,8 +722,6 @@ def test_parallel__a_server_error_counts_though_its_retry_never_comes() -> None:
     client.api.script = [respond(500), respond(429, Retry_After="60")]
     assert states(client.poll(ids(2), retry_for=10)) == {"job-0": "server error"}
 
-
-# --- For any jobs --------------------------------------------------------------------------------------------------
 
 TRUTHS = ("row", "omitted", "not found", "malformed", "server error")
 TRUTH_LISTS = st.lists(st.sampled_from(TRUTHS), max_size=40) | st.lists(
