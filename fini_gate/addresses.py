@@ -1,4 +1,4 @@
-"""Where the API may be: over TLS, or on this machine, so that the key never crosses a network in plain text."""
+"""Validate the API's address: TLS or this machine only, so that the key never crosses a network in plain text."""
 
 import ipaddress
 import re

@@ -2,7 +2,7 @@
 
     GateError
     ├── UsageError               exit 2    an input, a file, no job IDs
-    ├── ApiError                 exit 4    the API did not answer the gate's requests
+    ├── ApiError                 exit 4    the API refuses the gate's requests, or is down
     │   ├── RequestRefusedError            a refused key, a redirect, another 4xx that no retry can fix
     │   └── OutageError                    no usable response for `outage-tolerance`
     ├── InternalError            exit 4    a bug in the gate
@@ -29,7 +29,7 @@ class UsageError(GateError):
 
 
 class ApiError(GateError):
-    """The API did not answer the gate's requests."""
+    """The API refuses the gate's requests, or is down."""
 
     exit_code = 4
 

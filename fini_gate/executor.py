@@ -49,7 +49,7 @@ class InterruptibleExecutor:
     def submit(self, function: Callable[[], _Result]) -> Future[_Result]:
         """Run a function in an idle thread, or in a new one.
 
-        Socket timeouts bound neither a name look-up nor a slow response. An abandoned call ends with the process.
+        Socket timeouts bound neither a DNS lookup nor a slow response. An abandoned call ends with the process.
         """
         task = _Task(function, Future())
         try:

@@ -137,7 +137,7 @@ class PollLimits(NamedTuple):
     """The time limits of one poll, on the gate's clock."""
 
     retry_until: float
-    """No retry is scheduled past this time."""
+    """No delayed retry is scheduled past this time."""
     end_at: float
     """No request runs past this time."""
 

@@ -83,7 +83,7 @@ def wait_for_jobs(
 
 
 class _Poller:
-    """What the loop knows between two polls."""
+    """Polls, and keeps the loop's state between polls."""
 
     def __init__(self, jobs: Iterable[Job], client: StatusClient, inputs: Inputs, timing: Timing) -> None:
         self._tracked_jobs = [TrackedJob(job, responded_at=timing.started_at) for job in jobs]

@@ -12,7 +12,7 @@ MIN_OMISSIONS: Final = 3
 
 
 class PollTimes(NamedTuple):
-    """When a poll ran, on the gate's clock. Its responses arrived at any time in between."""
+    """When a poll ran, on the gate's clock. Its responses arrived between these two times."""
 
     began_at: float
     ended_at: float
@@ -34,7 +34,7 @@ class TrackedJob:
     is_not_found: bool = False
     """Whether the last usable response said that the job does not exist."""
     server_errors_since: float | None = None
-    """When the API first failed on a request for this job alone, if it has said nothing usable about it since."""
+    """When the API first failed on a request for this job alone, if no usable response about it has arrived since."""
 
     def record(self, result: PollResult, times: PollTimes, inputs: Inputs) -> None:
         """Record what a poll said about the job. If it said nothing, the job stays as it was."""
@@ -82,7 +82,7 @@ class TrackedJob:
         self._set_state(JobState.UNREADABLE if is_too_long and is_only_this_job else JobState.PENDING, problem)
 
     def record_deadline(self) -> None:
-        """Give up on the job if the API still does not know its ID at the deadline."""
+        """Give up on the job if the API does not know its ID at the deadline, or has always omitted it."""
         was_always_omitted = self.omission_count >= MIN_OMISSIONS and not self.has_had_row
         if self.job.state is JobState.PENDING and (self.is_not_found or was_always_omitted):
             self._set_state(JobState.MISSING, "the API still did not know the ID at the timeout")

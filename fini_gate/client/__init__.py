@@ -1,9 +1,9 @@
 """Ask Fini's API about jobs and articles. The only package that uses `requests` and `backoff`.
 
-A poll goes down this list and back: `api` cuts the jobs into batches, `scheduler` runs the batches side by side,
-`bisection` takes one batch to its end, `retry` sends one request until it gets a final response, `status_route` sends
-it once, `transport` bounds it in time and size. `responses` and `failures` say what came back, `throttle` remembers how
-much the API takes. `articles` looks up titles.
+A poll passes through these modules in order: `api` cuts the jobs into batches, `scheduler` runs the batches
+concurrently, `bisection` completes one batch, `retry` sends one request until it gets a final response, `status_route`
+sends it once, `transport` bounds it in time and size. `responses` and `failures` say what came back, `throttle` holds
+the limits that the API has shown. `articles` looks up titles.
 """
 
 from fini_gate.client.api import FiniClient

@@ -1,4 +1,4 @@
-"""Poll all unfinished jobs once: cut them into batches, and take the batches to their end side by side."""
+"""Poll all unfinished jobs once: cut them into batches, and run the batches concurrently."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -58,16 +58,18 @@ class FiniClient:
             should_stop: whether the result so far is enough; asked after each response.
 
         Returns:
-            Everything that the API answered, also when a limit, a signal or a refusal cut the poll short.
+            What the API returned, even if a limit, a signal or a refused request ended the poll early.
         """
         result = PollResult()
-        # The poller has waited as long as the API asked for, or the deadline is here.
+        # The poller has already waited for Retry-After, or this is the final poll.
         self._throttle.not_before = -math.inf
         retry = Retry(self._throttle, limits, self.clock, self.on_retry)
         batch_poller = BatchPoller(retry, result, lambda ids, response: self._record(ids, response, result))
         scheduler = BatchScheduler(self._route, limits, result, lambda: should_stop(result))
-        # Suspect IDs come last: they are slow to poll, and the others tell a bad ID from an outage.
-        suspect_ids = [job_id for job_id in self._suspect_ids if job_id in set(job_ids)]
+        # Suspect IDs come last: they are slow to poll, and responses to the others show whether the API is up.
+        wanted_ids = set(job_ids)
+        self._suspect_ids = {job_id: None for job_id in self._suspect_ids if job_id in wanted_ids}
+        suspect_ids = list(self._suspect_ids)
         healthy_ids = [job_id for job_id in job_ids if job_id not in self._suspect_ids]
         try:
             scheduler.run(batch_poller.poll(batch, are_suspect=False) for batch in self._batches(healthy_ids))

@@ -1,4 +1,4 @@
-"""Poll one batch to its end: one bad ID fails the whole request without being named, so bisect to find it."""
+"""Complete one batch: one bad ID fails the whole request without being named, so bisect to find it."""
 
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
@@ -6,16 +6,19 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from fini_gate.client.responses import ParsedResponse, ResponseKind
-from fini_gate.client.retry import Retry, Send, Sending
+from fini_gate.client.retry import Retry, RetryRun, Send
 from fini_gate.models import PollResult
 
-# If this many single IDs meet server errors and nothing else succeeds, the API is down rather than the IDs bad.
+# If this many single IDs get server errors and no response has been usable, the API is down.
 MIN_FAILED_IDS_FOR_OUTAGE: Final = 3
 
 _BISECTED: Final = {ResponseKind.NOT_FOUND, ResponseKind.BAD_REQUEST, ResponseKind.SERVER_ERROR}
 
-Polling: TypeAlias = Generator[Send, ParsedResponse, ParsedResponse | None]
-"""Yields requests and receives their responses. Returns the response that ended it early, or None if it is complete."""
+BatchRun: TypeAlias = Generator[Send, ParsedResponse, ParsedResponse | None]
+"""Yields requests and receives their responses. Returns the response that ended it early, or None if it is complete.
+
+A batch whose poll stops halfway starts over in the next poll.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +28,10 @@ class BatchPoller:
     retry: Retry
     result: PollResult
     record: Callable[[Sequence[str], ParsedResponse], None]
-    """Takes the final response to a request into the result."""
+    """Adds a request's final response to the result."""
 
-    def poll(self, job_ids: Sequence[str], *, are_suspect: bool) -> Polling:
-        """Poll until each ID has a response of its own, or until no retry is left.
+    def poll(self, job_ids: Sequence[str], *, are_suspect: bool) -> BatchRun:
+        """Poll until a final response covers every ID, or no retry is left.
 
         Requests shrink while they find bad IDs and grow again while they succeed, so that a batch of many bad IDs takes
         about one request for each.
@@ -50,6 +53,7 @@ class BatchPoller:
                     size *= 2
                 case ResponseKind.TOO_LARGE:
                     waiting.extendleft(reversed(part))
+                    continue
                 case kind if kind in _BISECTED and len(part) > 1 and not self._is_outage():
                     rest, response = yield from self._find_bad_id(part, response)
                     waiting.extendleft(reversed(rest))
@@ -79,13 +83,13 @@ class BatchPoller:
             else:
                 part, rest = left, [*right, *rest]
         if response.kind is ResponseKind.OK:
-            # No request named this ID alone yet.
+            # This ID has not been sent on its own yet.
             response = yield from self._send(part, retry_server_errors=False)
             if response.kind is ResponseKind.OK:
-                self.retry.throttle.note_baseless_rejection(size, rejection.kind)
+                self.retry.throttle.record_unexplained_rejection(size, rejection.kind)
         return rest, response
 
-    def _send(self, part: Sequence[str], *, retry_server_errors: bool) -> Sending:
+    def _send(self, part: Sequence[str], *, retry_server_errors: bool) -> RetryRun:
         response = yield from self.retry.send(part, retry_server_errors=retry_server_errors)
         self.record(part, response)
         return response
@@ -94,7 +98,7 @@ class BatchPoller:
         return self.result.last_response_at is None and len(self.result.server_errors) >= MIN_FAILED_IDS_FOR_OUTAGE
 
     def _take(self, waiting: deque[str], size: int) -> list[str]:
-        # While IDs fail and nothing succeeded, continue far from them: bad IDs are often neighbours.
+        # While IDs fail and nothing has succeeded, take IDs from the other end: bad IDs are often adjacent.
         is_in_doubt = bool(self.result.server_errors) and self.result.last_response_at is None
         take = waiting.pop if is_in_doubt else waiting.popleft
         return [take() for _ in range(size)]

@@ -1,4 +1,4 @@
-"""Describe requests that got no whole response, in words that hold neither URL nor key."""
+"""Describe failed requests without quoting the URL or the key."""
 
 import re
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ def _wrapped(error: BaseException) -> BaseException | None:
 
 
 def _describe(error: BaseException) -> str:
-    """Use the words of the operating system or of OpenSSL: the HTTP library's own quote URLs and headers."""
+    """Quote the operating system or OpenSSL: the HTTP library's messages contain URLs and headers."""
     match error:
         case SSLCertVerificationError(verify_code=code, verify_message=why) if code in _UNKNOWN_AUTHORITY:
             return f"the certificate could not be verified ({why}); if a private authority issued it, set ca-bundle"

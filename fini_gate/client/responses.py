@@ -37,11 +37,11 @@ class ResponseKind(Enum):
     TOO_LARGE = auto()
     """413: halve the batch size."""
     SERVER_ERROR = auto()
-    """5xx: retry a few times, then bisect."""
+    """5xx without Retry-After: retry a few times, then bisect."""
     FATAL = auto()
     """3xx and other 4xx: give up."""
     RETRYABLE = auto()
-    """Everything else: retry."""
+    """Everything else, a 503 with Retry-After included: retry."""
 
 
 _KIND_BY_STATUS: Final = {
@@ -71,7 +71,7 @@ class ParsedResponse:
 
     @property
     def is_usable(self) -> bool:
-        """Whether it says something about the jobs, or bisection can make it do so."""
+        """Whether it describes the jobs, directly or after bisection."""
         return self.kind in {ResponseKind.OK, ResponseKind.NOT_FOUND, ResponseKind.BAD_REQUEST}
 
 
@@ -102,7 +102,7 @@ def classify(response: Response | Failure, job_ids: Sequence[str], *, secret: st
         case ResponseKind.OK:
             return _with_rows(parsed, document, flaw, job_ids)
         case ResponseKind.SERVER_ERROR if parsed.retry_after_seconds:
-            # The API itself says that this will pass.
+            # Retry-After marks the error as temporary.
             return replace(parsed, kind=ResponseKind.RETRYABLE)
         case _:
             return parsed

@@ -26,7 +26,7 @@ class Send(NamedTuple):
     attempt: int = 1
 
 
-Sending: TypeAlias = Generator[Send, ParsedResponse, ParsedResponse]
+RetryRun: TypeAlias = Generator[Send, ParsedResponse, ParsedResponse]
 """Yields requests, receives their responses, and returns the final one."""
 
 
@@ -34,8 +34,9 @@ Sending: TypeAlias = Generator[Send, ParsedResponse, ParsedResponse]
 class Retry:
     """The retry policy of one poll.
 
-    Retries everything that may pass by itself until the poll's limit, and server errors a few times. Each delay is
-    twice the last, half of it jitter, and never shorter than the Retry-After in force.
+    Retries transient failures until the poll's limit, and server errors a few times. Each delay is twice the last,
+    half of it jitter, and never shorter than the Retry-After in force. After a broken connection the first retry is
+    immediate.
     """
 
     throttle: Throttle
@@ -44,7 +45,7 @@ class Retry:
     on_retry: Callable[[str, float], None]
     """Receives what went wrong and the delay in seconds."""
 
-    def send(self, job_ids: Sequence[str], *, retry_server_errors: bool) -> Sending:
+    def send(self, job_ids: Sequence[str], *, retry_server_errors: bool) -> RetryRun:
         """Send a request until it gets a final response or no retry fits into the poll.
 
         Args:

@@ -1,4 +1,4 @@
-"""Run the batches of a poll side by side: send what each one yields, and pass the response back to it."""
+"""Run the batches of a poll concurrently: send what each one yields, and pass the response back to it."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
 
-from fini_gate.client.bisection import Polling
+from fini_gate.client.bisection import BatchRun
 from fini_gate.client.responses import ParsedResponse, ResponseKind
 from fini_gate.client.retry import Send
 from fini_gate.client.status_route import StatusRequest, StatusRoute
@@ -14,8 +14,8 @@ from fini_gate.errors import RequestRefusedError
 from fini_gate.models import PollLimits, PollResult
 
 OUT_OF_TIME: Final = "time ran out before all jobs were polled"
-# After as many attempts in a row, a batch lets another one start beside it.
-MAX_ATTEMPTS_ALONE: Final = 3
+# A batch that needs more attempts no longer keeps the next one from starting.
+MAX_ATTEMPTS_BEFORE_NEXT_BATCH: Final = 3
 # One batch may fail because of an ID in it. Two in a row, with no usable response in between, are an outage.
 MAX_ABANDONED_IN_A_ROW: Final = 2
 
@@ -24,18 +24,20 @@ MAX_ABANDONED_IN_A_ROW: Final = 2
 class _Batch:
     """A batch that has started: what it wants to send, and the request once that is in flight."""
 
-    polling: Polling
+    run: BatchRun
     send: Send
     request: StatusRequest | None = None
     retried_response: ParsedResponse | None = None
-    """What a batch that waits for a retry got from the attempt before."""
+    """The previous attempt's response, while the batch waits for a retry."""
 
 
 @dataclass(eq=False, slots=True)
 class BatchScheduler:
-    """Takes each batch to its end, with a limited number of requests in flight.
+    """Runs each batch to completion, with a limited number of requests in flight.
 
-    A batch waits for its own backoff alone. Retry-After holds back every batch: nothing is sent before it has passed.
+    A batch waits for its own backoff alone. Retry-After holds back everything, the next request of a bisection
+    included: nothing is sent before it has passed. If it ends after the poll's `retry_until`, the poll stops, and no
+    batch is bisected any further.
     All of this happens in one thread, so that nothing needs a lock and simulated time can drive it.
     """
 
@@ -48,13 +50,13 @@ class BatchScheduler:
     _abandoned_in_a_row: int = 0
     _is_stopped: bool = False
 
-    def run(self, pollings: Iterable[Polling]) -> None:
-        """Take batches to their end, in order, until all are complete or the poll has to stop.
+    def run(self, batch_runs: Iterable[BatchRun]) -> None:
+        """Run batches, in order, until all are complete or the poll has to stop.
 
         Raises:
             GateError: the API refused a request, or a signal arrived.
         """
-        waiting = iter(pollings)
+        waiting = iter(batch_runs)
         while not self._is_stopped and not self.should_stop():
             self._start(waiting)
             if not self._active:
@@ -62,12 +64,12 @@ class BatchScheduler:
             self._send_due()
             self._wait()
             self._receive()
-        while self._is_stopped and (unanswered := [each for each in self._in_flight() if each.response is None]):
-            # The API still works on these. They count towards its load, and their responses count too.
-            self.route.wait_any(unanswered, until=math.inf)
+        while self._is_stopped and (awaited := [each for each in self._in_flight() if each.response is None]):
+            # The API is still processing these, and their responses belong to the result.
+            self.route.wait_any(awaited, until=math.inf)
 
     def unfinished(self) -> Iterator[tuple[Sequence[str], ParsedResponse]]:
-        """Return what the API last said about the batches that the poll has cut short."""
+        """Yield the last response of each batch that did not complete."""
         for batch in self._active:
             if batch.retried_response is not None:
                 yield batch.send.job_ids, batch.retried_response
@@ -77,13 +79,13 @@ class BatchScheduler:
                 except RequestRefusedError as error:
                     self.result.error = self.result.error or error
 
-    def _start(self, waiting: Iterator[Polling]) -> None:
+    def _start(self, waiting: Iterator[BatchRun]) -> None:
         """Start as many batches as may be active."""
         concurrency = self.route.throttle.concurrency
-        struggling = sum(batch.send.attempt > MAX_ATTEMPTS_ALONE for batch in self._active)
-        free_places = concurrency + min(struggling, concurrency) - len(self._active)
-        for polling in islice(waiting, max(0, free_places)):
-            self._active.append(_Batch(polling, next(polling)))
+        struggling = sum(batch.send.attempt > MAX_ATTEMPTS_BEFORE_NEXT_BATCH for batch in self._active)
+        free_slots = concurrency + min(struggling, concurrency) - len(self._active)
+        for batch_run in islice(waiting, max(0, free_slots)):
+            self._active.append(_Batch(batch_run, next(batch_run)))
 
     def _send_due(self) -> None:
         """Send everything that is due, as far as the concurrency allows."""
@@ -100,7 +102,7 @@ class BatchScheduler:
     def _cut_to_size(self, batch: _Batch) -> None:
         """Cut a batch smaller if the API has rejected another of its size since it was cut."""
         while len(batch.send.job_ids) > self.route.throttle.batch_size:
-            batch.send = batch.polling.send(ParsedResponse(kind=ResponseKind.TOO_LARGE))
+            batch.send = batch.run.send(ParsedResponse(kind=ResponseKind.TOO_LARGE))
 
     def _wait(self) -> None:
         """Wait until a response arrives or something is due."""
@@ -128,7 +130,7 @@ class BatchScheduler:
         if response.is_usable:
             self._abandoned_in_a_row = 0
         try:
-            batch.send = batch.polling.send(response)
+            batch.send = batch.run.send(response)
             batch.retried_response = response if batch.send.attempt > 1 else None
         except StopIteration as end:
             self._active.remove(batch)

@@ -19,14 +19,15 @@ class StatusRequest:
     """A request in flight. Times are on the gate's clock."""
 
     job_ids: Sequence[str]
-    in_flight: Request
+    request: Request
     sent_at: float
-    sent_concurrency: int
+    concurrency: int
+    """The maximum when it was sent."""
 
     @property
     def response(self) -> Response | Failure | None:
-        """What came back, or None while it is in flight."""
-        return self.in_flight.response
+        """The outcome, or None while it is in flight."""
+        return self.request.response
 
 
 @dataclass(kw_only=True, eq=False, slots=True)
@@ -55,7 +56,7 @@ class StatusRoute:
         Raises:
             CancelledError: a signal arrived.
         """
-        self.transport.wait_any([request.in_flight for request in requests], until)
+        self.transport.wait_any([each.request for each in requests], until)
 
     def parse(self, request: StatusRequest, response: Response | Failure) -> ParsedResponse:
         """Return what the response to a request means.
@@ -65,8 +66,8 @@ class StatusRoute:
         """
         now = self.clock()
         seconds = now - request.sent_at
-        came_back = response.problem if isinstance(response, Failure) else f"HTTP {response.status}"
-        self.on_request(len(request.job_ids), came_back, seconds)
+        outcome = response.problem if isinstance(response, Failure) else f"HTTP {response.status}"
+        self.on_request(len(request.job_ids), outcome, seconds)
         parsed = classify(response, request.job_ids, secret=self.api_key)
         if parsed.kind is ResponseKind.FATAL:
             raise RequestRefusedError(parsed.problem)
@@ -77,5 +78,5 @@ class StatusRoute:
             )
         if parsed.kind is ResponseKind.TOO_LARGE:
             self.throttle.shrink_batches(len(request.job_ids))
-        self.throttle.adapt(parsed, now=now, response_seconds=seconds, sent_concurrency=request.sent_concurrency)
+        self.throttle.adapt(parsed, now=now, response_seconds=seconds, concurrency=request.concurrency)
         return parsed

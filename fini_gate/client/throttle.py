@@ -1,4 +1,4 @@
-"""What the API has shown that it can take: the state that all batches and polls share."""
+"""Batch size, concurrency and Retry-After: adapted to the API's responses, and shared by all batches and polls."""
 
 import math
 from dataclasses import dataclass, field
@@ -7,13 +7,13 @@ from typing import Final
 
 from fini_gate.client.responses import ParsedResponse, ResponseKind
 
-# About what one request costs on this side. If the API responds as fast, another request in flight only waits its turn.
+# About what one request costs on this side. If responses arrive faster than this, more concurrency gains nothing.
 MIN_RESPONSE_SECONDS_PER_REQUEST: Final = 0.005
 
 
 @dataclass(slots=True, kw_only=True)
 class Throttle:
-    """Limits on what is sent. They only ever tighten, except `not_before`. Times are on the gate's clock."""
+    """Limits on what is sent. Batch size and concurrency only ever shrink. Times are on the gate's clock."""
 
     batch_size: int
     """Maximum number of job IDs in one request."""
@@ -21,38 +21,39 @@ class Throttle:
     """Maximum number of requests in flight."""
     not_before: float = -math.inf
     """Send nothing before this time: the latest Retry-After of all responses."""
-    _useful_concurrency: float = math.inf
+    _latency_concurrency: float = math.inf
+    """How many requests the latest response was slow enough for."""
     _rejected_sizes: set[int] = field(default_factory=set)
 
     @property
     def usable_concurrency(self) -> float:
-        """How many requests to keep in flight: no more than pay for themselves."""
-        return min(self.concurrency, self._useful_concurrency)
+        """Maximum number of requests in flight; below `concurrency` if the API is so fast that more would not help."""
+        return min(self.concurrency, self._latency_concurrency)
 
-    def adapt(self, response: ParsedResponse, *, now: float, response_seconds: float, sent_concurrency: int) -> None:
-        """Adapt to a response.
+    def adapt(self, response: ParsedResponse, *, now: float, response_seconds: float, concurrency: int) -> None:
+        """Adapt to a response: keep its Retry-After, and halve the concurrency after a 429.
 
         Args:
             response: any response.
             now: the current time.
             response_seconds: how long the response took.
-            sent_concurrency: the concurrency when the request was sent. Requests in flight together are often answered
-                429 together; they halve the concurrency once.
+            concurrency: the concurrency when the request was sent. Requests in flight together often get a 429
+                together; they halve the concurrency once.
         """
         if response.retry_after_seconds:
             self.not_before = max(self.not_before, now + response.retry_after_seconds)
-        self._useful_concurrency = max(1, math.ceil(response_seconds / MIN_RESPONSE_SECONDS_PER_REQUEST))
+        self._latency_concurrency = max(1, math.ceil(response_seconds / MIN_RESPONSE_SECONDS_PER_REQUEST))
         if response.status == HTTPStatus.TOO_MANY_REQUESTS:
-            self.concurrency = min(self.concurrency, max(1, sent_concurrency // 2))
+            self.concurrency = min(self.concurrency, max(1, concurrency // 2))
 
     def shrink_batches(self, rejected_size: int) -> None:
         """Halve the batch size after a request of this size was too large."""
         self.batch_size = min(self.batch_size, max(1, rejected_size // 2))
 
-    def note_baseless_rejection(self, rejected_size: int, kind: ResponseKind) -> None:
-        """Take note that a batch was rejected although none of its IDs is bad.
+    def record_unexplained_rejection(self, rejected_size: int, kind: ResponseKind) -> None:
+        """Record that a batch was rejected although none of its IDs is bad.
 
-        Once may be chance. A second 400 for the same size means that the API limits the size and does not say 413.
+        One may be a coincidence. A second 400 for the same size means that the API limits the size without saying 413.
         """
         if kind is not ResponseKind.BAD_REQUEST:
             return

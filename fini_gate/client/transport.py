@@ -61,7 +61,7 @@ class Request:
 
     @property
     def response(self) -> Response | Failure | None:
-        """What came of it, or None while it is in flight."""
+        """The outcome, or None while it is in flight."""
         if self.has_timed_out:
             return describe_timeout(self.timeout_seconds)
         return self.future.result() if self.future.done() else None
@@ -110,13 +110,13 @@ class Transport:
         self._idle_sessions: list[requests.Session] = []
 
     def submit(self, route: str, document: object, *, timeout_seconds: float) -> Request:
-        """Send a document to a route. The limit counts from before the name look-up to the last byte of the body."""
+        """Send a document to a route. The limit counts from before the DNS lookup to the last byte of the body."""
         deadline = self._clock() + timeout_seconds
         future = self._executor.submit(lambda: self._try(route, document, timeout_seconds, deadline))
         return Request(future, timeout_seconds, deadline)
 
     def wait_any(self, requests_in_flight: Sequence[Request], until: float) -> Request | None:
-        """Wait for the first request to end, by its own limit if need be. Return None once the clock reaches `until`.
+        """Wait until a request ends or times out, and return it. Return None if the clock reaches `until` first.
 
         Raises:
             CancelledError: a signal arrived.
@@ -176,7 +176,7 @@ class Transport:
             self._idle_sessions.append(session)
 
     def _new_session(self) -> requests.Session:
-        """Create a session that uses the environment's proxies and certificates, and nothing else of it.
+        """Create a session that takes only proxies and certificates from the environment.
 
         With `trust_env`, requests would also let a `.netrc` replace the Authorization header.
         """

@@ -48,8 +48,8 @@ class ProgressLog:
         """Log what a poll changed, or a heartbeat if it is time for one."""
         if self._show_line is not None:
             self._show_line(progress_line(progress))
-        silence_seconds = progress.elapsed_seconds - self._printed_at
-        if progress.changed or silence_seconds >= self._heartbeat_seconds:
+        seconds_since_last_line = progress.elapsed_seconds - self._printed_at
+        if progress.changed or seconds_since_last_line >= self._heartbeat_seconds:
             self._print(progress)
         if progress.incomplete_reason is not None:
             self._log.info(incomplete_line(progress.incomplete_reason))

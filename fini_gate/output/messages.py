@@ -109,7 +109,10 @@ def closing_line(verdict: Verdict) -> str:
 
 def no_titles_warning(problem: str) -> str:
     """Return the warning about articles whose titles could not be looked up."""
-    return f"Not all article titles could be looked up ({problem}): the summary shows IDs instead. The result stands."
+    return (
+        f"Not all article titles could be looked up ({problem}): the summary shows IDs instead. The result is not"
+        " affected."
+    )
 
 
 def unknown_status_warning(job: Job) -> str:

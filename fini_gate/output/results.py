@@ -42,7 +42,7 @@ def write_results_file(workspace: Path, path: str, verdict: Verdict) -> None:
 
 
 def results_json(verdict: Verdict) -> Iterator[str]:
-    """Yield the document piece by piece; null stands for what is not known."""
+    """Yield the document piece by piece; unknown values are null."""
     head = {
         "version": RESULTS_VERSION,
         "result": str(verdict.result),

@@ -43,7 +43,7 @@ class Runner:
             self._write(core.set_secret, secret)
 
     def info(self, line: str) -> None:
-        """Print a line. Whatever it contains, it is not a command."""
+        """Print a line that the runner cannot mistake for a command."""
         text = self._clean(line)
         # The runner ignores white space before a command; in the middle of a line `::` means nothing.
         self._write(core.info, f"\\{text}" if text.lstrip().startswith("::") else text)

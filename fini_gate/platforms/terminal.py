@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 
 def prepare_stdout() -> None:
-    """Make every text printable, in any locale and without a standard output."""
+    """Make printing safe in any locale, even if standard output is closed."""
     stdout = sys.stdout
     if not isinstance(stdout, io.TextIOWrapper):  # None if the process was started with it closed
         stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - open until the process ends

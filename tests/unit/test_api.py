@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from fini_gate.client import FiniClient, Transport
 from fini_gate.client.bisection import MIN_FAILED_IDS_FOR_OUTAGE
 from fini_gate.client.failures import Failure
-from fini_gate.client.scheduler import MAX_ATTEMPTS_ALONE, OUT_OF_TIME
+from fini_gate.client.scheduler import MAX_ATTEMPTS_BEFORE_NEXT_BATCH, OUT_OF_TIME
 from fini_gate.client.throttle import MIN_RESPONSE_SECONDS_PER_REQUEST
 from fini_gate.client.transport import Response
 from fini_gate.errors import CancelledError, RequestRefusedError
@@ -686,9 +686,9 @@ def test_parallel__the_longest_retry_after_holds_back_every_request(longest_is: 
 def test_parallel__a_batch_that_keeps_failing_lets_another_start() -> None:
     """A batch that breaks every connection does not hold up the others, and is polled again until the limit."""
     client = Client(batch_size=1)
-    client.api.script = [None, *[HUNG_UP] * MAX_ATTEMPTS_ALONE]
+    client.api.script = [None, *[HUNG_UP] * MAX_ATTEMPTS_BEFORE_NEXT_BATCH]
     result = client.poll(["a", "b", "c"], retry_for=300)
-    assert client.api.requests == [("a",), *[("b",)] * MAX_ATTEMPTS_ALONE, ("c",), ("b",)]
+    assert client.api.requests == [("a",), *[("b",)] * MAX_ATTEMPTS_BEFORE_NEXT_BATCH, ("c",), ("b",)]
     assert states(result) == {"a": "row", "b": "row", "c": "row"}
 
 
