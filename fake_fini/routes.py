@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
+from fake_fini.jobs import Workspace
 from fake_fini.messages import Request, Response, error_response, json_response
-from fake_fini.workspace import Workspace
 
 READ: Final = "read"
 WRITE: Final = "write"
@@ -108,17 +108,13 @@ def _json_fields(request: Request) -> Mapping[str, Any]:
     if content_type != "application/json" or not request.body:
         return {}
     try:
-        payload = json.loads(request.body.decode(), parse_constant=_refuse_constant)
+        # Python accepts NaN and Infinity, JSON does not; int refuses them.
+        payload = json.loads(request.body.decode(), parse_constant=int)
     except (ValueError, RecursionError):
         raise _RefusalError(HTTPStatus.BAD_REQUEST, "The body is not valid JSON") from None
     if not isinstance(payload, dict | list):
         raise _RefusalError(HTTPStatus.BAD_REQUEST, "The body is not a JSON object")
     return payload if isinstance(payload, dict) else {}
-
-
-def _refuse_constant(name: str) -> None:
-    # Python accepts NaN and Infinity, JSON does not.
-    raise ValueError(name)
 
 
 def _ids(value: object, field: str) -> tuple[str, ...]:

@@ -22,10 +22,10 @@ from typing import Any, Final, Self, cast
 from uuid import uuid4
 
 from fake_fini.faults import Fault
+from fake_fini.jobs import Workspace
 from fake_fini.messages import Request, Response, error_response
 from fake_fini.routes import respond
 from fake_fini.scenario import AT_START, Scenario
-from fake_fini.workspace import Workspace
 
 # A longer body is not read; the API accepts far less.
 _MAX_READ_BYTES: Final = 16 * 1024**2
