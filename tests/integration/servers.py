@@ -114,11 +114,6 @@ Start = Callable[..., Server]
 """What the fixture `start` gives: it starts a server with the arguments of `Server`."""
 
 
-def sending(*steps: Step) -> Script:
-    """Take these steps for a request."""
-    return steps
-
-
 def drip(data: bytes, *, size: int = 1, seconds: float = 0.02) -> list[Step]:
     """Send data in small pieces, with pauses."""
     return [step for start in range(0, len(data), size) for step in (data[start : start + size], seconds)]
@@ -141,7 +136,7 @@ def chunked(*chunks: bytes, **headers: str) -> bytes:
     return head(Transfer_Encoding="chunked", **headers) + framed
 
 
-GOOD: Final = sending(whole())
+GOOD: Final = (whole(),)
 
 
 def tunnelling(port: int, *, login: str = "") -> Script:

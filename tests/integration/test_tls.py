@@ -18,9 +18,9 @@ from fini_gate.client.status_route import STATUS_ROUTE
 from fini_gate.errors import UsageError
 from tests.integration.gates import COVERAGE, Gate
 from tests.integration.sending import KEY, SHORT, TIMED_OUT, is_good, pem, post, transport_to
-from tests.integration.servers import CLOSE, GOOD, HANG, Script, Start, drip, sending, tunnelling, whole
+from tests.integration.servers import CLOSE, GOOD, HANG, Script, Start, drip, tunnelling, whole
 
-COMPLETED: Final = sending(whole(b'{"jobs": [{"id": "a", "jobStatus": "COMPLETED", "hcArticleId": "article-1"}]}'))
+COMPLETED: Final = [whole(b'{"jobs": [{"id": "a", "jobStatus": "COMPLETED", "hcArticleId": "article-1"}]}')]
 LOGIN: Final = "someone:pass%2Fword"
 PASSWORD: Final = "someone:pass/word"
 UNVERIFIED: Final = "the certificate could not be verified"
@@ -205,9 +205,9 @@ REFUSED: Final = "the proxy refused to connect to the API (HTTP %s)"
     ("script", "problem"),
     [
         pytest.param(tunnelling(9, login="some:password"), REFUSED % 407, id="another login"),
-        pytest.param(sending(whole(b"::error::x", "403 ::error:: x"), CLOSE), REFUSED % 403, id="other words"),
-        pytest.param(sending(HANG), TIMED_OUT.problem, id="nothing"),
-        pytest.param(sending(ESTABLISHED, *drip(b"X: " + b"x" * 1000)), TIMED_OUT.problem, id="endless headers"),
+        pytest.param([whole(b"::error::x", "403 ::error:: x"), CLOSE], REFUSED % 403, id="other words"),
+        pytest.param([HANG], TIMED_OUT.problem, id="nothing"),
+        pytest.param([ESTABLISHED, *drip(b"X: " + b"x" * 1000)], TIMED_OUT.problem, id="endless headers"),
         pytest.param(None, TIMED_OUT.problem, id="no handshake"),
     ],
 )
@@ -216,24 +216,10 @@ def test_proxy__that_opens_no_tunnel_is_a_failure(
     start: Start, monkeypatch: pytest.MonkeyPatch, script: Script | None, problem: str, login: str
 ) -> None:
     """The problem has the proxy's status, not its words, and no password; the limit includes the proxy."""
-    proxy = start(script or tunnelling(start(sending(HANG)).port))
+    proxy = start(script or tunnelling(start([HANG]).port))
     monkeypatch.setenv("HTTPS_PROXY", proxy.url.replace("//", f"//{login}"))
     response = post(transport_to("https://api.example"), seconds=SHORT)
     assert response == Failure(problem, is_broken_connection=problem != TIMED_OUT.problem)
-
-
-@pytest.mark.parametrize("bundle", ["authority.pem", f"# Our own\n{pem(STRANGE)}\n{pem(OWN)}"])
-def test_gate__passes_through_a_proxy_with_a_private_authority(start: Start, gate: Gate, bundle: str) -> None:
-    """Proxy, login and the authority's certificate, as text or file, change nothing in the result."""
-    (gate.workspace / "authority.pem").write_text(pem(OWN))
-    server = start(COMPLETED, tls=tls_of(OWN))
-    proxy = start(tunnelling(server.port, login=PASSWORD))
-    inputs = {"api-url": "https://api.example", "job-ids": "a", "ca-bundle": bundle}
-    run = gate.run(inputs, {"HTTPS_PROXY": proxy.url.replace("//", f"//{LOGIN}@")})
-    assert (run.exit_code, run.outputs["article-ids"]) == (0, '["article-1"]')
-    assert len(proxy.requests) == len(server.requests) == 1
-    assert "pass" not in run.log.replace("passed", "")
-    assert "CERTIFICATE" not in run.log
 
 
 @pytest.mark.parametrize(("env_name", "path"), [("", ""), ("SSL_CERT_FILE", "own.pem"), ("SSL_CERT_DIR", ".")])
