@@ -1,14 +1,13 @@
 """What the integration tests share: nothing of the machine in the environment, gates, and a stand-in API."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from fake_fini import FakeFini, Scenario
-from tests.integration.gates import KEY, Gate
+from tests.integration.clients import serving
+from tests.integration.gates import KEY, Gate, Serve
 from tests.integration.servers import Server, Start
 
 
@@ -27,15 +26,10 @@ def gate(tmp_path: Path) -> Gate:
 
 
 @pytest.fixture
-def serve() -> Iterator[Callable[..., FakeFini]]:
+def serve() -> Iterator[Serve]:
     """Serve jobs (and faults) at a stand-in API."""
     with ExitStack() as stack:
-
-        def start(*jobs: Mapping[str, Any], **more: Any) -> FakeFini:  # noqa: ANN401 - YAML
-            scenario = Scenario.from_mapping({"api-keys": {KEY: ["read"]}, "jobs": list(jobs), **more})
-            return stack.enter_context(FakeFini(scenario))
-
-        yield start
+        yield lambda *jobs, **more: stack.enter_context(serving(*jobs, api_keys={KEY: ["read"]}, **more))
 
 
 @pytest.fixture
