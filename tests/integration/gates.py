@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -117,19 +118,11 @@ class Gate:
 
 def read_outputs(path: Path) -> dict[str, str]:
     """Read a file of outputs as strictly as any runner does: `name<<delimiter`, lines, `delimiter`; nothing else."""
-    values: dict[str, str] = {}
-    delimiters: set[str] = set()
-    *lines, end = path.read_bytes().decode("utf-8").split("\n")
-    assert end == ""
-    rest = iter(lines)
-    for line in rest:
-        name, arrows, delimiter = line.partition("<<")
-        assert name
-        assert arrows
-        assert delimiter not in {"", *delimiters}
-        delimiters.add(delimiter)
-        values[name] = "\n".join(iter(lambda: next(rest), delimiter))
-    return values
+    text = path.read_bytes().decode("utf-8")
+    outputs = re.findall(r"^(.+?)<<(.+)\n((?:.*\n)*?)\2\n", text, re.MULTILINE)
+    assert "".join(f"{name}<<{delimiter}\n{lines}{delimiter}\n" for name, delimiter, lines in outputs) == text
+    assert len({delimiter for _, delimiter, _ in outputs}) == len(outputs)
+    return {name: lines[:-1] for name, _, lines in outputs}
 
 
 def inputs_for(api: FakeFini, *job_ids: str, **more: str) -> dict[str, str]:
