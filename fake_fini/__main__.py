@@ -35,14 +35,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 draft.replace(options.url_file)
             print(f"The Fini stand-in listens at {api.url}", flush=True)
             signal.sigwait(signals)
-    except ValueError as error:
-        problem = str(error)
-    except (OSError, OverflowError) as error:
-        problem = f"cannot start on {options.host}, port {options.port}: {error}"
-    else:
-        return 0
-    print(f"fake_fini: {problem}", file=sys.stderr)
-    return 2
+    except (OSError, OverflowError, ValueError) as error:
+        place = "" if isinstance(error, ValueError) else f"cannot start on {options.host}, port {options.port}: "
+        print(f"fake_fini: {place}{error}", file=sys.stderr)
+        return 2
+    return 0
 
 
 def _tls(path: Path | None) -> ssl.SSLContext | None:

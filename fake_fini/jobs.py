@@ -2,7 +2,7 @@
 
 import math
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, TypeAlias
@@ -94,29 +94,27 @@ class _Generator:
     without_article: _JobCount = 0
     seed: Annotated[int, whole_number(0, 2**63)] = 0
 
-    def jobs(self) -> Iterator[Job]:
-        """Generate the jobs."""
-        chance = random.Random(self.seed)  # noqa: S311 - not for cryptography
-        special = chance.sample(range(self.count), self.failing + self.without_article)
-        failing, without_article = set(special[: self.failing]), set(special[self.failing :])
-        for number in range(self.count):
-            yield Job(
-                id=f"{self.prefix}{number + 1}" if self.prefix else str(UUID(int=chance.getrandbits(128), version=4)),
-                document_id=f"source-{number + 1}",
-                queued_for=round(chance.uniform(*self.queued_for), 3),
-                runs_for=round(chance.uniform(*self.runs_for), 3),
-                ends_as="FAILED" if number in failing else "COMPLETED",
-                error="The source could not be read." if number in failing else None,
-                article_id=None if number in without_article else _DERIVED,
-            )
-
 
 def generate_jobs(node: Node) -> tuple[Job, ...]:
     """Read `generate`: many jobs from a few numbers, the same in every run."""
-    generator: _Generator = read(node, _Generator)
-    if generator.failing + generator.without_article > generator.count:
+    given: _Generator = read(node, _Generator)
+    if given.failing + given.without_article > given.count:
         raise node.error("failing and without-article to be at most count together")
-    return tuple(generator.jobs())
+    chance = random.Random(given.seed)  # noqa: S311 - not for cryptography
+    special = chance.sample(range(given.count), given.failing + given.without_article)
+    failing, without_article = set(special[: given.failing]), set(special[given.failing :])
+    return tuple(
+        Job(
+            id=f"{given.prefix}{number + 1}" if given.prefix else str(UUID(int=chance.getrandbits(128), version=4)),
+            document_id=f"source-{number + 1}",
+            queued_for=round(chance.uniform(*given.queued_for), 3),
+            runs_for=round(chance.uniform(*given.runs_for), 3),
+            ends_as="FAILED" if number in failing else "COMPLETED",
+            error="The source could not be read." if number in failing else None,
+            article_id=None if number in without_article else _DERIVED,
+        )
+        for number in range(given.count)
+    )
 
 
 class Workspace:

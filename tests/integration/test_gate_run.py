@@ -14,6 +14,7 @@ POISON = {"id": "poison", "broken": True}
 ODD = {"id": "odd", "runs-for": "never", "statuses": {"running": "PONDERING"}}
 LATER = {"id": "later", "runs-for": "250ms", "article-id": "article-2"}
 FORGEJO = dict.fromkeys(("FORGEJO_OUTPUT", "FORGEJO_STEP_SUMMARY", "FORGEJO_WORKSPACE", "FORGEJO_TOKEN"), "/nowhere")
+TOLERANCE = {"outage-tolerance": "1s"}
 UNKNOWN_KEY = "fini_unknown_0123456789"
 
 # Jobs and the states they end in; the exit code and the result; the message; more inputs; a fault.
@@ -23,14 +24,8 @@ CASES: Mapping[str, tuple[Mapping[str, str], str, str, Mapping[str, str], object
     "timed out": ({"pending": "pending", "done": "completed"}, "3 timed_out", "(timeout)", {"timeout": "400ms"}, None),
     "stalled": ({"odd": "pending"}, "3 timed_out", "(stall-timeout)", {"stall-timeout": "300ms"}, None),
     "unknown key": ({"done": "pending"}, "4 error", "HTTP 401", {"api-key": UNKNOWN_KEY}, None),
-    "outage": ({"done": "pending"}, "4 error", "for 0.3s", {"outage-tolerance": "300ms"}, {"status": 503}),
-    "unreadable": (
-        {"poison": "unreadable", "done": "completed"},
-        "4 error",
-        "1 unreadable",
-        {"outage-tolerance": "1s"},
-        None,
-    ),
+    "outage": ({"done": "pending"}, "4 error", "for 1s", TOLERANCE, {"status": 503}),
+    "unreadable": ({"poison": "unreadable", "done": "completed"}, "4 error", "1 unreadable", TOLERANCE, None),
 }
 
 

@@ -1,5 +1,6 @@
 """The gate as a process, started like the container's: signals, standard output, the environment, memory."""
 
+import contextlib
 import json
 import os
 import pty
@@ -49,13 +50,8 @@ def test_checkout__that_is_hostile_changes_nothing(gate: Gate, serve: Serve) -> 
     packages.mkdir(parents=True)
     (packages / "planted.pth").write_text("import sys; print('planted')\n", encoding="utf-8")
     (gate.workspace / "ids.yaml").write_text("- failed", encoding="utf-8")
-    environ = {
-        "PYTHONPATH": str(gate.workspace),
-        "PYTHONSTARTUP": str(gate.workspace / "yaml.py"),
-        "PYTHONHOME": str(gate.workspace),
-        "PYTHONINSPECT": "1",
-        "HOME": str(gate.workspace),
-    }
+    environ = {"PYTHONSTARTUP": str(gate.workspace / "yaml.py"), "PYTHONINSPECT": "1"}
+    environ |= dict.fromkeys(("PYTHONPATH", "PYTHONHOME", "HOME"), str(gate.workspace))
     run = gate.run(inputs_for(serve(FAILED), job_ids_file="ids.yaml"), environ)
     assert run.exit_code == 1
     assert "planted" not in run.log
@@ -87,11 +83,9 @@ def test_terminal__shows_a_progress_line_that_is_redrawn(gate: Gate, serve: Serv
     process = gate.start(inputs_for(api, "done", "failed", "later"), {"TERM": "xterm", "COLUMNS": "120"}, stdout=its)
     os.close(its)
     shown = b""
-    while True:
-        try:
+    with contextlib.suppress(OSError):  # the other end is closed
+        while True:
             shown += os.read(ours, 65536)
-        except OSError:  # the other end is closed
-            break
     os.close(ours)
     text = shown.decode()
     assert process.wait(timeout=30) == 1

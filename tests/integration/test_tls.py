@@ -20,7 +20,6 @@ from tests.integration.gates import COVERAGE, Gate
 from tests.integration.sending import KEY, SHORT, TIMED_OUT, is_good, pem, post, transport_to
 from tests.integration.servers import CLOSE, GOOD, HANG, Script, Start, drip, tunnelling, whole
 
-COMPLETED: Final = [whole(b'{"jobs": [{"id": "a", "jobStatus": "COMPLETED", "hcArticleId": "article-1"}]}')]
 LOGIN: Final = "someone:pass%2Fword"
 PASSWORD: Final = "someone:pass/word"
 UNVERIFIED: Final = "the certificate could not be verified"
@@ -245,7 +244,7 @@ def test_gate__ignores_what_configures_openssl(start: Start, gate: Gate, monkeyp
     environ = {"OPENSSL_CONF": str(configuration), "SSLKEYLOGFILE": str(keys), **dict.fromkeys(COVERAGE, "")}
     tls = tls_of(OWN)
     tls.minimum_version = ssl.TLSVersion.TLSv1_3
-    server = start(COMPLETED, GOOD, tls=tls)
+    server = start(GOOD, tls=tls)
     assert gate.run({"api-url": server.url, "job-ids": "a", "ca-bundle": pem(OWN)}, environ).exit_code == 0
     assert not keys.exists()
     # Both have an effect on other programs.

@@ -16,6 +16,7 @@ import pytest
 from fini_gate.client.failures import Failure
 from fini_gate.client.status_route import STATUS_ROUTE
 from fini_gate.client.transport import MAX_BODY_BYTES, Response, Transport
+from tests.integration.clients import wait_until
 from tests.integration.sending import KEY, LONG, SHORT, TIMED_OUT, TOLERANCE, is_good, post, submit, transport_to
 from tests.integration.servers import CLOSE, GOOD, HANG, OK, RESET, Script, Start, chunked, drip, head, whole
 
@@ -172,6 +173,7 @@ def test_wait__returns_the_first_response(start: Start) -> None:
     server = start(lambda received: [HANG] if json.loads(received.body)["jobIds"] == ["slow"] else [whole()])
     transport = transport_to(server.url)
     slow = submit(transport, "slow")
+    wait_until(lambda: server.requests)
     for job_id in ("a", "b"):
         quick = submit(transport, job_id)
         assert transport.wait_any([slow, quick], time.monotonic() + LONG) is quick
