@@ -3,12 +3,11 @@
 In a test: `with FakeFini(Scenario.from_mapping({...})) as api:`, then send requests to `api.url`.
 On the command line: `python -m fake_fini --help`.
 
-Read the modules in this order: reading, jobs, workspace, messages, routes, faults, scenario, server.
+Read the modules in this order: reading, jobs, routes, faults, scenario, server.
 """
 
-from fake_fini.messages import Request
 from fake_fini.reading import ScenarioError
 from fake_fini.scenario import Scenario
 from fake_fini.server import FakeFini
 
-__all__ = ["FakeFini", "Request", "Scenario", "ScenarioError"]
+__all__ = ["FakeFini", "Scenario", "ScenarioError"]

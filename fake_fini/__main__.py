@@ -29,17 +29,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.pthread_sigmask(signal.SIG_BLOCK, signals)
         with FakeFini(scenario, host=options.host, port=options.port, tls=_tls(options.tls)) as api:
             if options.url_file:
-                _write_atomically(options.url_file, api.url + "\n")
+                # Whoever waits for the file must not read half of it.
+                draft = options.url_file.with_name(f".{options.url_file.name}.{os.getpid()}")
+                draft.write_text(api.url + "\n")
+                draft.replace(options.url_file)
             print(f"The Fini stand-in listens at {api.url}", flush=True)
             signal.sigwait(signals)
-    except ValueError as error:
-        problem = str(error)
-    except (OSError, OverflowError) as error:
-        problem = f"cannot start on {options.host}, port {options.port}: {error}"
-    else:
-        return 0
-    print(f"fake_fini: {problem}", file=sys.stderr)
-    return 2
+    except (OSError, OverflowError, ValueError) as error:
+        place = "" if isinstance(error, ValueError) else f"cannot start on {options.host}, port {options.port}: "
+        print(f"fake_fini: {place}{error}", file=sys.stderr)
+        return 2
+    return 0
 
 
 def _tls(path: Path | None) -> ssl.SSLContext | None:
@@ -53,12 +53,6 @@ def _tls(path: Path | None) -> ssl.SSLContext | None:
     return context
 
 
-def _write_atomically(path: Path, text: str) -> None:
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(text)
-    draft.replace(path)
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m fake_fini",
@@ -69,9 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--port", type=int, default=0, help="port to listen on (default: any free one)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
-    parser.add_argument(
-        "--tls", type=Path, metavar="FILE", help="PEM file with a certificate and its key, to speak TLS"
-    )
+    parser.add_argument("--tls", type=Path, metavar="FILE", help="PEM file with certificate and key, to speak TLS")
     parser.add_argument("--scenario", type=Path, metavar="FILE", help="YAML file with jobs and faults")
     parser.add_argument("--url-file", type=Path, metavar="FILE", help="file for the URL, written once it listens")
     return parser

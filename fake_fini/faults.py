@@ -9,12 +9,13 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from functools import cache
+from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeAlias
 from uuid import uuid4
 
-from fake_fini.messages import JSON_TYPE, Response, Step, error_response
 from fake_fini.reading import Node, Parser, accept, duration, duration_or, read_arguments, text, whole_number
+from fake_fini.routes import JSON_TYPE, Response, Step, error_response
 
 Fault: TypeAlias = Callable[[Response], Response]
 """Turns the correct response into the one that is sent."""
@@ -23,8 +24,6 @@ _Row: TypeAlias = dict[str, Any]
 _SPACES: Final = b" " * 1_000_000
 _HTML: Final = b"<!DOCTYPE html>\n<html><head><title>One moment</title></head><body><h1>One moment</h1></body></html>\n"
 _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
-# A client takes a body after one of these for the next response.
-_STATUSES_WITHOUT_BODY: Final = (204, 304)
 _REQUIRED: Final = object()
 
 
@@ -83,8 +82,8 @@ def _status(
     retry_after_date: float | None = None,
 ) -> Fault:
     content = error_response(status).body if body is None else body.encode()
-    if status in _STATUSES_WITHOUT_BODY:
-        content = b""
+    if status in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED):
+        content = b""  # a client would take a body for the next response
 
     def alter(response: Response) -> Response:
         added = {"Content-Type": content_type}

@@ -9,10 +9,9 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cache
 from types import UnionType
-from typing import Annotated, Any, Final, TypeAlias, Union, get_args, get_origin
+from typing import Annotated, Any, Final, NamedTuple, TypeAlias, Union, get_args, get_origin
 
 _DURATION: Final = "a duration such as 500ms, 1.5s, 2m or 1m30s (a bare number is seconds)"
 _NUMBER: Final = r"[0-9]+(?:\.[0-9]+)?"
@@ -28,8 +27,7 @@ class ScenarioError(ValueError):
     """A scenario that cannot be used. The message is one line: the place, what is expected there, the value."""
 
 
-@dataclass(frozen=True)
-class Node:
+class Node(NamedTuple):
     """A value of a scenario and its place, such as `jobs[3].runs-for`; the place of the whole scenario is empty."""
 
     value: Any

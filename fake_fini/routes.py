@@ -1,23 +1,84 @@
-"""The routes of Fini's API that the stand-in serves: `ROUTES` lists them.
+"""Requests, responses, and the routes of Fini's API that the stand-in serves: `ROUTES` lists them.
 
 A request passes these checks in order: route, key (401), scope (403), body size (413), JSON (400), fields (400).
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
-from fake_fini.messages import Request, Response, error_response, json_response
-from fake_fini.workspace import Workspace
+from fake_fini.jobs import Workspace
 
+JSON_TYPE: Final = "application/json; charset=utf-8"
 READ: Final = "read"
 WRITE: Final = "write"
 
 # Express's limit for JSON bodies, `100kb`.
 _MAX_BODY_BYTES: Final = 100 * 1024
 _BEARER: Final = "Bearer "
+_REASONS: Final[Mapping[int | None, str]] = {int(status): status.phrase for status in HTTPStatus}
+
+
+@dataclass(kw_only=True)
+class Request:
+    """A request and what became of it. Header names are in lower case; the path has no query."""
+
+    at_seconds: float
+    """When all of it had arrived, in seconds since the start of the stand-in."""
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+    route: str | None = None
+    ids: tuple[str, ...] = ()
+    """The IDs in the body; empty if the request was refused before they were read."""
+    status: int | None = None
+    """The status of the response; None if none is sent."""
+
+    @property
+    def job_ids(self) -> tuple[str, ...]:
+        """The job IDs of a status request."""
+        return self.ids if self.route == "status" else ()
+
+
+Step: TypeAlias = bytes | float
+"""Bytes to send, or seconds to pause."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Response:
+    """A response. A fault can replace how it is sent (`steps`) and what happens to the connection then (`ending`)."""
+
+    status: int | None
+    headers: Mapping[str, str]
+    body: bytes
+    steps: Iterable[Step] | None = None
+    ending: Literal["keep", "close", "reset"] = "keep"
+
+    def head(self, content_length: int | None) -> bytes:
+        """Return the status line and the headers; without a length, the body ends with the connection."""
+        length = {"Connection": "close"} if content_length is None else {"Content-Length": str(content_length)}
+        # Of headers whose names differ only in case, the last one counts.
+        headers = {name.lower(): f"{name}: {value}" for name, value in {**self.headers, **length}.items()}
+        lines = [f"HTTP/1.1 {self.status} {_REASONS.get(self.status, 'Unknown')}", *headers.values(), "", ""]
+        return "\r\n".join(lines).encode("latin-1", "replace")
+
+    def to_bytes(self) -> bytes:
+        """Return the whole response."""
+        return self.head(len(self.body)) + self.body
+
+
+def json_response(payload: object, status: int = HTTPStatus.OK) -> Response:
+    """Return a response with a JSON body."""
+    return Response(status=int(status), headers={"Content-Type": JSON_TYPE}, body=json.dumps(payload).encode())
+
+
+def error_response(status: int, message: str | list[str] | None = None) -> Response:
+    """Return an error in the documented form; request validation gives a list of messages."""
+    error = _REASONS.get(status, "Unknown")
+    return json_response({"statusCode": int(status), "message": message or error, "error": error}, status)
 
 
 class _RefusalError(Exception):
@@ -26,8 +87,7 @@ class _RefusalError(Exception):
         self.response = error_response(status, message)
 
 
-@dataclass(frozen=True)
-class Route:
+class Route(NamedTuple):
     """A documented route. `ids_field` is the field of the body that lists IDs; scenarios use `name`."""
 
     name: str
@@ -108,17 +168,13 @@ def _json_fields(request: Request) -> Mapping[str, Any]:
     if content_type != "application/json" or not request.body:
         return {}
     try:
-        payload = json.loads(request.body.decode(), parse_constant=_refuse_constant)
+        # Python accepts NaN and Infinity, JSON does not; int refuses them.
+        payload = json.loads(request.body.decode(), parse_constant=int)
     except (ValueError, RecursionError):
         raise _RefusalError(HTTPStatus.BAD_REQUEST, "The body is not valid JSON") from None
     if not isinstance(payload, dict | list):
         raise _RefusalError(HTTPStatus.BAD_REQUEST, "The body is not a JSON object")
     return payload if isinstance(payload, dict) else {}
-
-
-def _refuse_constant(name: str) -> None:
-    # Python accepts NaN and Infinity, JSON does not.
-    raise ValueError(name)
 
 
 def _ids(value: object, field: str) -> tuple[str, ...]:

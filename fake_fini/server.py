@@ -22,10 +22,9 @@ from typing import Any, Final, Self, cast
 from uuid import uuid4
 
 from fake_fini.faults import Fault
-from fake_fini.messages import Request, Response, error_response
-from fake_fini.routes import respond
+from fake_fini.jobs import Workspace
+from fake_fini.routes import Request, Response, error_response, respond
 from fake_fini.scenario import AT_START, Scenario
-from fake_fini.workspace import Workspace
 
 # A longer body is not read; the API accepts far less.
 _MAX_READ_BYTES: Final = 16 * 1024**2
@@ -111,16 +110,12 @@ class FakeFini(SocketServer):
         self._workspace = Workspace(scenario.jobs, scenario.queued, clock)
         if scenario.clock_starts == AT_START:
             self._workspace.start_clock()
-        self._requests: list[Request] = []
+        # In the order of their responses.
+        self.requests: Final[list[Request]] = []
         self._requests_by_route: Counter[str] = Counter()
         self._uses_by_rule: Counter[int] = Counter()
         self._lock = threading.Lock()
         super().__init__((host, port), _Handler, tls)
-
-    @property
-    def requests(self) -> list[Request]:
-        """The requests so far, in the order of their responses."""
-        return list(self._requests)
 
     def respond(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Response:
         """Record a request, and return the response to send."""
@@ -132,7 +127,7 @@ class FakeFini(SocketServer):
         response = replace(response, headers={**response.headers, "X-Request-Id": str(uuid4())})
         response = fault(response) if fault else response
         request.status = response.status
-        self._requests.append(request)
+        self.requests.append(request)
         _log.info("%s %s: %s, %d IDs", method, path, request.status or "no response", len(request.ids))
         return response
 

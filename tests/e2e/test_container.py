@@ -12,7 +12,7 @@ import trustme
 from fake_fini import FakeFini
 from tests.e2e.machine import LABEL, call
 from tests.e2e.runner import ACTION, HARDENED, Runner, Step
-from tests.integration.servers import Server, sending, tunnelling, whole
+from tests.integration.servers import Server, tunnelling, whole
 
 # The image is built in a fixture: only a test's own time counts.
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120, func_only=True)]
@@ -170,7 +170,7 @@ def test_container__trusts_a_private_authority_without_a_disk(runner: Runner) ->
     ca_bundle = authority.cert_pem.bytes().decode()
     inputs = {"api-key": KEY, "api-url": "https://api.example", "job-ids": "a", "ca-bundle": ca_bundle}
     with (
-        Server(sending(whole(COMPLETED)), tls=tls) as server,
+        Server([whole(COMPLETED)], tls=tls) as server,
         Server(tunnelling(server.port, login="someone:password")) as proxy,
     ):
         address = proxy.url.replace("//", "//someone:password@")

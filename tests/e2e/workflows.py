@@ -11,7 +11,7 @@ import yaml
 from fake_fini import FakeFini, Scenario
 from tests.e2e.act import PUBLISHED_ACTION, WorkflowRun, run_act
 from tests.e2e.machine import ROOT
-from tests.integration.servers import Server, sending, whole
+from tests.integration.servers import Server, whole
 
 SECRETS: Final = {"FINI_API_KEY": "fini_demo_key", "FINI_WRITE_KEY": "fini_demo_write_key"}
 API_KEYS: Final = {"fini_demo_key": ["read"], "fini_demo_write_key": ["write"]}
@@ -132,7 +132,7 @@ def run_workflows(run: ActRun, folder: Path, exported: Path, job_image: str) -> 
             shutil.copy2(ROOT / "examples" / case.example, workflows)
     document_ids = HOSTILE if run.scenario == "hostile input" else '["doc-1", "doc-2"]'
     scenario = Scenario.from_mapping({"api-keys": API_KEYS, **SCENARIOS.get(run.scenario, {})})
-    with FakeFini(scenario) as api, Server(sending(whole(b"", "204 No Content"))) as webhook:
+    with FakeFini(scenario) as api, Server([whole(b"", "204 No Content")]) as webhook:
         results = run_act(
             folder / "repository",
             run.event,

@@ -4,8 +4,7 @@ import json
 import socket
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from fake_fini import FakeFini, Scenario
@@ -20,8 +19,7 @@ PATHS = {
 KEY = "fini_demo_key"
 
 
-@dataclass(frozen=True)
-class Received:
+class Received(NamedTuple):
     """All that came over a connection; the status is 0 if nothing came. Header names are in lower case."""
 
     status: int

@@ -1,41 +1,38 @@
-"""What the integration tests share: a bare environment, gates to run, and APIs to run them against."""
+"""What the integration tests share: nothing of the machine in the environment, gates, and a stand-in API."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from fake_fini import FakeFini, Scenario
-from tests.integration.gates import KEY, Gate
+from tests.integration.clients import serving
+from tests.integration.gates import KEY, Gate, Serve
 from tests.integration.servers import Server, Start
 
 
 @pytest.fixture(autouse=True)
-def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hide the machine's own proxies, certificates and passwords."""
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NETRC"):
+def _bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Nothing of the machine's own proxies, certificates and passwords, and a login that nothing may use."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
+    netrc = tmp_path_factory.getbasetemp() / "netrc"
+    netrc.write_text("default login other password else\n")
+    monkeypatch.setenv("NETRC", str(netrc))
 
 
 @pytest.fixture
 def gate(tmp_path: Path) -> Gate:
-    """Provide a gate to run."""
+    """Give a gate to run."""
     return Gate(tmp_path)
 
 
 @pytest.fixture
-def serve() -> Iterator[Callable[..., FakeFini]]:
-    """Provide a function that serves jobs, and faults, at a stand-in API."""
+def serve() -> Iterator[Serve]:
+    """Serve jobs (and faults) at a stand-in API."""
     with ExitStack() as stack:
-
-        def start(*jobs: Mapping[str, Any], **more: Any) -> FakeFini:  # noqa: ANN401 - YAML
-            scenario = Scenario.from_mapping({"api-keys": {KEY: ["read"]}, "jobs": list(jobs), **more})
-            return stack.enter_context(FakeFini(scenario))
-
-        yield start
+        yield lambda *jobs, **more: stack.enter_context(serving(*jobs, api_keys={KEY: ["read"]}, **more))
 
 
 @pytest.fixture

@@ -4,12 +4,12 @@ import contextlib
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from unittest.mock import patch
 
 from fake_fini import FakeFini
@@ -27,8 +27,7 @@ PENDING = {"id": "pending", "runs-for": "never"}
 KEY = "fini_secret_0123456789"
 
 
-@dataclass(frozen=True)
-class Run:
+class Run(NamedTuple):
     """A finished run of the gate."""
 
     exit_code: int
@@ -92,10 +91,6 @@ class Gate:
         log, _ = process.communicate(timeout=30)
         return self._run(process.returncode, log)
 
-    def run(self, inputs: Mapping[str, str], environ: Mapping[str, str] | None = None) -> Run:
-        """Run the gate as a process."""
-        return self.end(self.start(inputs, environ))
-
     def run_here(
         self,
         inputs: Mapping[str, str],
@@ -117,19 +112,11 @@ class Gate:
 
 def read_outputs(path: Path) -> dict[str, str]:
     """Read a file of outputs as strictly as any runner does: `name<<delimiter`, lines, `delimiter`; nothing else."""
-    values: dict[str, str] = {}
-    delimiters: set[str] = set()
-    *lines, end = path.read_bytes().decode("utf-8").split("\n")
-    assert end == ""
-    rest = iter(lines)
-    for line in rest:
-        name, arrows, delimiter = line.partition("<<")
-        assert name
-        assert arrows
-        assert delimiter not in {"", *delimiters}
-        delimiters.add(delimiter)
-        values[name] = "\n".join(iter(lambda: next(rest), delimiter))
-    return values
+    text = path.read_bytes().decode("utf-8")
+    outputs = re.findall(r"^(.+?)<<(.+)\n((?:.*\n)*?)\2\n", text, re.MULTILINE)
+    assert "".join(f"{name}<<{delimiter}\n{lines}{delimiter}\n" for name, delimiter, lines in outputs) == text
+    assert len({delimiter for _, delimiter, _ in outputs}) == len(outputs)
+    return {name: lines[:-1] for name, _, lines in outputs}
 
 
 def inputs_for(api: FakeFini, *job_ids: str, **more: str) -> dict[str, str]:

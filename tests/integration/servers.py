@@ -8,10 +8,9 @@ import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from http.client import parse_headers
 from socketserver import StreamRequestHandler
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from fake_fini.server import SocketServer
 
@@ -22,8 +21,7 @@ CLOSE: Final = "close"
 RESET: Final = "reset"
 
 
-@dataclass(frozen=True)
-class Received:
+class Received(NamedTuple):
     """A request. Header names are in lower case."""
 
     line: str
@@ -31,8 +29,7 @@ class Received:
     body: bytes
 
 
-@dataclass(frozen=True)
-class Relay:
+class Relay(NamedTuple):
     """Pass everything between the client and a port of this machine, until one of them leaves."""
 
     port: int
@@ -55,18 +52,12 @@ class Server(SocketServer):
         self.sent_bytes = 0
         # Released when a connection has ended.
         self.ended = threading.Semaphore(0)
-        self._scripts = scripts
+        self.scripts = scripts
 
     def shutdown_request(self, request: Any) -> None:  # noqa: ANN401 - the base class's signature
         """Close a connection."""
         super().shutdown_request(request)
         self.ended.release()
-
-    def steps_for(self, received: Received) -> Iterable[Step]:
-        """Record a request, and return the steps of its script."""
-        self.requests.append(received)
-        script = self._scripts[min(len(self.requests), len(self._scripts)) - 1]
-        return script(received) if callable(script) else script
 
 
 class _Connection(StreamRequestHandler):
@@ -79,7 +70,11 @@ class _Connection(StreamRequestHandler):
         while line := self.rfile.readline():
             headers = {name.lower(): value for name, value in parse_headers(self.rfile).items()}
             body = self.rfile.read(int(headers.get("content-length", 0)))
-            steps = self.server.steps_for(Received(line.decode().strip(), headers, body))
+            requests, scripts = self.server.requests, self.server.scripts
+            received = Received(line.decode().strip(), headers, body)
+            requests.append(received)
+            script = scripts[min(len(requests), len(scripts)) - 1]
+            steps = script(received) if callable(script) else script
             if not all(self._play(step) for step in steps):
                 return
 
@@ -114,11 +109,6 @@ Start = Callable[..., Server]
 """What the fixture `start` gives: it starts a server with the arguments of `Server`."""
 
 
-def sending(*steps: Step) -> Script:
-    """Take these steps for a request."""
-    return steps
-
-
 def drip(data: bytes, *, size: int = 1, seconds: float = 0.02) -> list[Step]:
     """Send data in small pieces, with pauses."""
     return [step for start in range(0, len(data), size) for step in (data[start : start + size], seconds)]
@@ -141,7 +131,7 @@ def chunked(*chunks: bytes, **headers: str) -> bytes:
     return head(Transfer_Encoding="chunked", **headers) + framed
 
 
-GOOD: Final = sending(whole())
+GOOD: Final = (whole(),)
 
 
 def tunnelling(port: int, *, login: str = "") -> Script:

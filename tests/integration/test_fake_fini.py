@@ -237,14 +237,6 @@ def test_host__is_loopback(host: str, url: str) -> None:
         pytest.skip("this machine has no IPv6")
 
 
-def test_server__serves_several_clients_at_once() -> None:
-    """A client that has to wait does not delay another."""
-    with serving(A, faults=[{"requests": 1, "do": "hang"}]) as api, connected(api.url) as held:
-        held.sendall(request(ASK))
-        wait_until(lambda: api.requests)
-        assert len(rows(api, "a")) == 1
-
-
 def test_server__survives_clients_that_leave(capfd: pytest.CaptureFixture[str]) -> None:
     """A client may leave before its request is complete, or before the response is; nothing is printed."""
     with serving(A, faults=[{"requests": 1, "do": {"drip": "5ms"}}]) as api:

@@ -46,13 +46,6 @@ def url_of(process: subprocess.Popen[str]) -> str:
     return listens[1]
 
 
-@pytest.fixture
-def taken_port() -> Iterator[int]:
-    """Return a port that is taken."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        yield server.getsockname()[1]
-
-
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
 def test_program__listens_until_a_signal(tmp_path: Path, ending: signal.Signals) -> None:
     """It prints its URL and writes it to a file, responds, logs, and ends with 0."""
@@ -82,25 +75,20 @@ def test_program__listens_until_a_signal(tmp_path: Path, ending: signal.Signals)
         ("--url-file {folder}/missing/url", r"fake_fini: .*missing.*\n"),
         ("--host 0.0.0.0", r"fake_fini: 0\.0\.0\.0 is not a loopback address: use TLS to protect API keys\n"),
         ("--host example.org", r"fake_fini: example\.org is not a loopback address: use TLS to protect API keys\n"),
-        (
-            "--tls {folder}/no.pem",
-            r"fake_fini: {folder}/no\.pem is not a PEM file with a certificate and its key: .+\n",
-        ),
-        (
-            "--tls {folder}/a.yaml",
-            r"fake_fini: {folder}/a\.yaml is not a PEM file with a certificate and its key: .+\n",
-        ),
+        ("--tls {folder}/no.pem", r"fake_fini: {folder}/no\.pem is not a PEM file with a certificate and .+\n"),
+        ("--tls {folder}/a.yaml", r"fake_fini: {folder}/a\.yaml is not a PEM file with a certificate and .+\n"),
         ("--scenario {folder}/a.yaml", r"fake_fini: {folder}/a\.yaml: jobs\[0\]\.runs-for: expected .+, not 'soon'\n"),
         ("--port http", r"usage: [^\0]+argument --port: invalid int value: 'http'\n"),
         ("--scen x", r"usage: [^\0]+unrecognized arguments: --scen x\n"),
     ],
 )
-def test_program__refuses_its_arguments(tmp_path: Path, taken_port: int, arguments: str, message: str) -> None:
+def test_program__refuses_its_arguments(tmp_path: Path, arguments: str, message: str) -> None:
     """It ends with 2 and says why."""
     (tmp_path / "a.yaml").write_text("jobs: [{id: a, runs-for: soon}]\n")
-    values = {"port": taken_port, "folder": tmp_path}
-    with running(*arguments.format(**values).split()) as process:
-        output, error = process.communicate(timeout=20)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        values = {"port": taken.getsockname()[1], "folder": tmp_path}
+        with running(*arguments.format(**values).split()) as process:
+            output, error = process.communicate(timeout=20)
     assert (process.returncode, output) == (2, "")
     assert re.fullmatch(message.format(**values), error)
 

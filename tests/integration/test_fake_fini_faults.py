@@ -16,6 +16,7 @@ from tests.unit.fake_transport import Clock
 JOBS = [{"id": "a", "article-id": "article-a"}, {"id": "b", "runs-for": "never"}]
 HTML = b"<!DOCTYPE html>\n<html><head><title>One moment</title></head><body><h1>One moment</h1></body></html>\n"
 JSON_TYPE = "application/json; charset=utf-8"
+UTF_16 = {"content-type": "application/json; charset=utf-16"}
 TEXT = {"status": 503, "body": "<h1>down</h1>", "content-type": "text/html"}
 TEXT["headers"] = {"Retry-After": "2", "x-request-id": "the-proxy's"}
 
@@ -40,12 +41,7 @@ def error_body(status: int, error: str) -> bytes:
         ({"garbage": "hi", "content-type": "text/plain"}, 200, {"content-type": "text/plain"}, lambda _: b"hi"),
         ({"mislabel": "text/html"}, 200, {"content-type": "text/html"}, bytes),
         ("not-json", 200, {"content-type": JSON_TYPE}, lambda body: body[: len(body) // 2]),
-        (
-            {"encode": "utf-16"},
-            200,
-            {"content-type": "application/json; charset=utf-16"},
-            lambda body: body.decode().encode("utf-16"),
-        ),
+        ({"encode": "utf-16"}, 200, UTF_16, lambda body: body.decode().encode("utf-16")),
         ("html", 200, {"content-type": "text/html; charset=utf-8"}, lambda _: HTML),
         ({"delay": "20ms"}, 200, {}, bytes),
         ({"drip": "0.2ms"}, 200, {}, bytes),
@@ -140,13 +136,14 @@ def test_drip__can_be_endless() -> None:
     "fault", ["hang", {"delay": "1h"}, {"drip": "1h"}, {"drip": 0, "endless": True}, {"huge": 100}]
 )
 def test_server__ends_during_any_fault(fault: object) -> None:
-    """No fault that goes on, no client that does not read, and no idle one keeps the stand-in from ending."""
+    """Neither a fault that goes on nor an idle client delays other clients or keeps the stand-in from ending."""
     threads = threading.active_count()
     with ExitStack() as connections:
-        with serving(*JOBS, faults=[{"do": fault}]) as api:
+        with serving(*JOBS, faults=[{"do": fault, "requests": 1}]) as api:
             idle, connection = (connections.enter_context(connected(api.url)) for _ in range(2))
             connection.sendall(request({"jobIds": ["a"]}))
             wait_until(lambda: api.requests)
+            assert len(rows(api, "a")) == 1
         assert idle.recv(1) == b""
         wait_until(lambda: threading.active_count() == threads)
         assert threading.active_count() == threads

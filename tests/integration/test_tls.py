@@ -18,9 +18,8 @@ from fini_gate.client.status_route import STATUS_ROUTE
 from fini_gate.errors import UsageError
 from tests.integration.gates import COVERAGE, Gate
 from tests.integration.sending import KEY, SHORT, TIMED_OUT, is_good, pem, post, transport_to
-from tests.integration.servers import CLOSE, GOOD, HANG, Script, Start, drip, sending, tunnelling, whole
+from tests.integration.servers import CLOSE, GOOD, HANG, Script, Start, drip, tunnelling, whole
 
-COMPLETED: Final = sending(whole(b'{"jobs": [{"id": "a", "jobStatus": "COMPLETED", "hcArticleId": "article-1"}]}'))
 LOGIN: Final = "someone:pass%2Fword"
 PASSWORD: Final = "someone:pass/word"
 UNVERIFIED: Final = "the certificate could not be verified"
@@ -50,11 +49,9 @@ def self_signed() -> ssl.SSLContext:
 
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Trust one authority by default, and leave a login where requests would find it."""
+    """Trust one authority by default."""
     (tmp_path / "usual.pem").write_text(pem(USUAL))
     monkeypatch.setattr(requests.adapters, "DEFAULT_CA_BUNDLE_PATH", str(tmp_path / "usual.pem"))
-    (tmp_path / ".netrc").write_text("default login other password else\n")
-    monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
 
 
 TRUST: Final[Mapping[str, tuple[trustme.CA, Sequence[trustme.CA], str, bool]]] = {
@@ -205,9 +202,9 @@ REFUSED: Final = "the proxy refused to connect to the API (HTTP %s)"
     ("script", "problem"),
     [
         pytest.param(tunnelling(9, login="some:password"), REFUSED % 407, id="another login"),
-        pytest.param(sending(whole(b"::error::x", "403 ::error:: x"), CLOSE), REFUSED % 403, id="other words"),
-        pytest.param(sending(HANG), TIMED_OUT.problem, id="nothing"),
-        pytest.param(sending(ESTABLISHED, *drip(b"X: " + b"x" * 1000)), TIMED_OUT.problem, id="endless headers"),
+        pytest.param([whole(b"::error::x", "403 ::error:: x"), CLOSE], REFUSED % 403, id="other words"),
+        pytest.param([HANG], TIMED_OUT.problem, id="nothing"),
+        pytest.param([ESTABLISHED, *drip(b"X: " + b"x" * 1000)], TIMED_OUT.problem, id="endless headers"),
         pytest.param(None, TIMED_OUT.problem, id="no handshake"),
     ],
 )
@@ -216,24 +213,10 @@ def test_proxy__that_opens_no_tunnel_is_a_failure(
     start: Start, monkeypatch: pytest.MonkeyPatch, script: Script | None, problem: str, login: str
 ) -> None:
     """The problem has the proxy's status, not its words, and no password; the limit includes the proxy."""
-    proxy = start(script or tunnelling(start(sending(HANG)).port))
+    proxy = start(script or tunnelling(start([HANG]).port))
     monkeypatch.setenv("HTTPS_PROXY", proxy.url.replace("//", f"//{login}"))
     response = post(transport_to("https://api.example"), seconds=SHORT)
     assert response == Failure(problem, is_broken_connection=problem != TIMED_OUT.problem)
-
-
-@pytest.mark.parametrize("bundle", ["authority.pem", f"# Our own\n{pem(STRANGE)}\n{pem(OWN)}"])
-def test_gate__passes_through_a_proxy_with_a_private_authority(start: Start, gate: Gate, bundle: str) -> None:
-    """Proxy, login and the authority's certificate, as text or file, change nothing in the result."""
-    (gate.workspace / "authority.pem").write_text(pem(OWN))
-    server = start(COMPLETED, tls=tls_of(OWN))
-    proxy = start(tunnelling(server.port, login=PASSWORD))
-    inputs = {"api-url": "https://api.example", "job-ids": "a", "ca-bundle": bundle}
-    run = gate.run(inputs, {"HTTPS_PROXY": proxy.url.replace("//", f"//{LOGIN}@")})
-    assert (run.exit_code, run.outputs["article-ids"]) == (0, '["article-1"]')
-    assert len(proxy.requests) == len(server.requests) == 1
-    assert "pass" not in run.log.replace("passed", "")
-    assert "CERTIFICATE" not in run.log
 
 
 @pytest.mark.parametrize(("env_name", "path"), [("", ""), ("SSL_CERT_FILE", "own.pem"), ("SSL_CERT_DIR", ".")])
@@ -242,7 +225,7 @@ def test_gate__trusts_no_unknown_authority(start: Start, gate: Gate, env_name: s
     (gate.workspace / "own.pem").write_text(pem(OWN))
     server = start(GOOD, tls=tls_of(OWN))
     inputs = {"api-url": server.url, "job-ids": "a", "outage-tolerance": "300ms"}
-    run = gate.run(inputs, {env_name: str(gate.workspace / path)} if env_name else {})
+    run = gate.end(gate.start(inputs, {env_name: str(gate.workspace / path)} if env_name else {}))
     assert run.exit_code == 4
     assert [UNKNOWN_AUTHORITY in error for error in run.errors] == [True]
     assert run.log.count(UNKNOWN_AUTHORITY) > 1  # from the first retry on
@@ -259,8 +242,9 @@ def test_gate__ignores_what_configures_openssl(start: Start, gate: Gate, monkeyp
     environ = {"OPENSSL_CONF": str(configuration), "SSLKEYLOGFILE": str(keys), **dict.fromkeys(COVERAGE, "")}
     tls = tls_of(OWN)
     tls.minimum_version = ssl.TLSVersion.TLSv1_3
-    server = start(COMPLETED, GOOD, tls=tls)
-    assert gate.run({"api-url": server.url, "job-ids": "a", "ca-bundle": pem(OWN)}, environ).exit_code == 0
+    server = start(GOOD, tls=tls)
+    inputs = {"api-url": server.url, "job-ids": "a", "ca-bundle": pem(OWN)}
+    assert gate.end(gate.start(inputs, environ)).exit_code == 0
     assert not keys.exists()
     # Both have an effect on other programs.
     program = "import ssl; print(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).maximum_version.name)"

@@ -6,9 +6,8 @@ import os
 import socket
 import time
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -16,34 +15,18 @@ import pytest
 from fini_gate.client.failures import Failure
 from fini_gate.client.status_route import STATUS_ROUTE
 from fini_gate.client.transport import MAX_BODY_BYTES, Response, Transport
+from tests.integration.clients import wait_until
 from tests.integration.sending import KEY, LONG, SHORT, TIMED_OUT, TOLERANCE, is_good, post, submit, transport_to
-from tests.integration.servers import (
-    CLOSE,
-    GOOD,
-    HANG,
-    OK,
-    RESET,
-    Received,
-    Script,
-    Start,
-    Step,
-    chunked,
-    drip,
-    head,
-    sending,
-    whole,
-)
+from tests.integration.servers import CLOSE, GOOD, HANG, OK, RESET, Script, Start, chunked, drip, head, whole
 
 GZIP: Final = gzip.compress(OK)
 MEGABYTE: Final = b" " * 1_000_000
 BOMB: Final = gzip.compress(MEGABYTE * 100, 1)
 
 
-def test_request__is_what_the_api_expects(start: Start, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_request__is_what_the_api_expects(start: Start) -> None:
     """It is JSON for its route below the base URL, with the key in one header; no cookie or .netrc adds anything."""
-    (tmp_path / ".netrc").write_text("default login someone password else\n")
-    monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
-    server = start(sending(whole(Set_Cookie="a=1; Path=/")))
+    server = start([whole(Set_Cookie="a=1; Path=/")])
     transport = transport_to(f"{server.url}/prefix")
     assert is_good(post(transport, "a", "b ü"))
     other = transport.submit("/other", {"ids": [1]}, timeout_seconds=LONG)
@@ -68,7 +51,7 @@ def test_response__may_have_any_status(start: Start, status: int, location: str)
     elsewhere = start(GOOD)
     location = location.format(elsewhere.url)
     body = b"" if status == 204 else b"<html>\xff"
-    server = start(sending(whole(body, f"{status} Some", LOCATION=location)))
+    server = start([whole(body, f"{status} Some", LOCATION=location)])
     response = post(transport_to(server.url))
     assert isinstance(response, Response)
     assert (response.status, response.body, response.headers["Location"]) == (status, body, location)
@@ -76,13 +59,13 @@ def test_response__may_have_any_status(start: Start, status: int, location: str)
 
 
 WHOLE: Final[Mapping[str, Script]] = {
-    "in chunks": sending(chunked(OK[:10], OK[10:])),
-    "until the connection ends": sending(head() + OK, CLOSE),
-    "HTTP/1.0": sending(b"HTTP/1.0 200 OK\r\n\r\n" + OK, CLOSE),
-    "gzip": sending(whole(GZIP, Content_Encoding="gzip")),
-    "gzip in chunks": sending(chunked(GZIP[:5], GZIP[5:12], GZIP[12:], Content_Encoding="gzip")),
-    "deflate": sending(whole(zlib.compress(OK), Content_Encoding="deflate")),
-    "after an interim response": sending(b"HTTP/1.1 100 Continue\r\n\r\n" + whole()),
+    "in chunks": [chunked(OK[:10], OK[10:])],
+    "until the connection ends": [head() + OK, CLOSE],
+    "HTTP/1.0": [b"HTTP/1.0 200 OK\r\n\r\n" + OK, CLOSE],
+    "gzip": [whole(GZIP, Content_Encoding="gzip")],
+    "gzip in chunks": [chunked(GZIP[:5], GZIP[5:12], GZIP[12:], Content_Encoding="gzip")],
+    "deflate": [whole(zlib.compress(OK), Content_Encoding="deflate")],
+    "after an interim response": [b"HTTP/1.1 100 Continue\r\n\r\n" + whole()],
     "byte by byte": drip(whole(), seconds=0.001),
     "gzip, byte by byte": drip(whole(GZIP, Content_Encoding="gzip"), seconds=0.001),
     "in chunks, byte by byte": drip(chunked(OK[:10], OK[10:]), seconds=0.001),
@@ -96,21 +79,21 @@ def test_response__may_arrive_in_any_form(start: Start, case: str) -> None:
 
 
 BROKEN: Final[Mapping[str, Script]] = {
-    "Connection reset by peer": sending(RESET),
-    "RemoteDisconnected": sending(CLOSE),
-    "IncompleteRead": sending(head(Content_Length="100") + OK, CLOSE),
-    "BadStatusLine": sending(b"SSH-2.0-OpenSSH_9.6\r\n", CLOSE),
-    "(closed in the status line)": sending(b"HTTP/1.1 2", CLOSE),
-    "(closed before the body)": sending(head(Content_Length="100"), CLOSE),
-    "(reset in the body)": sending(head(Content_Length="100") + OK, RESET),
-    "(closed in a chunk)": sending(chunked(OK)[:-20], CLOSE),
-    "(closed between chunks)": sending(chunked(OK)[:-5], CLOSE),
-    "(no chunk size)": sending(head(Transfer_Encoding="chunked") + b"what?\r\n", CLOSE),
-    "(no status)": sending(b"HTTP/1.1 abc OK\r\n\r\n", CLOSE),
-    "(endless status line)": sending(b"HTTP/1.1 200 " + b"x" * 100_000, CLOSE),
-    "(endless headers)": sending(b"HTTP/1.1 200 OK\r\n" + b"X-A: b\r\n" * 10_000, CLOSE),
-    "(no gzip)": sending(whole(OK, Content_Encoding="gzip")),
-    "(no deflate)": sending(whole(b"\xff" * 20, Content_Encoding="deflate")),
+    "Connection reset by peer": [RESET],
+    "RemoteDisconnected": [CLOSE],
+    "IncompleteRead": [head(Content_Length="100") + OK, CLOSE],
+    "BadStatusLine": [b"SSH-2.0-OpenSSH_9.6\r\n", CLOSE],
+    "(closed in the status line)": [b"HTTP/1.1 2", CLOSE],
+    "(closed before the body)": [head(Content_Length="100"), CLOSE],
+    "(reset in the body)": [head(Content_Length="100") + OK, RESET],
+    "(closed in a chunk)": [chunked(OK)[:-20], CLOSE],
+    "(closed between chunks)": [chunked(OK)[:-5], CLOSE],
+    "(no chunk size)": [head(Transfer_Encoding="chunked") + b"what?\r\n", CLOSE],
+    "(no status)": [b"HTTP/1.1 abc OK\r\n\r\n", CLOSE],
+    "(endless status line)": [b"HTTP/1.1 200 " + b"x" * 100_000, CLOSE],
+    "(endless headers)": [b"HTTP/1.1 200 OK\r\n" + b"X-A: b\r\n" * 10_000, CLOSE],
+    "(no gzip)": [whole(OK, Content_Encoding="gzip")],
+    "(no deflate)": [whole(b"\xff" * 20, Content_Encoding="deflate")],
 }
 
 
@@ -128,7 +111,7 @@ def test_response__that_is_broken_is_a_failure(start: Start, case: str) -> None:
 
 def test_connection__that_breaks_between_requests_fails_once(start: Start) -> None:
     """After a connection breaks at its next use, the transport opens a new one."""
-    server = start(GOOD, sending(CLOSE), GOOD)
+    server = start(GOOD, [CLOSE], GOOD)
     transport = transport_to(server.url)
     assert [is_good(post(transport)) for _ in range(3)] == [True, False, True]
     assert server.connection_count == 2
@@ -136,7 +119,7 @@ def test_connection__that_breaks_between_requests_fails_once(start: Start) -> No
 
 def test_connection__that_was_closed_properly_is_replaced(start: Start) -> None:
     """A request does not fail because the server has closed an idle connection."""
-    server = start(sending(whole(), CLOSE), GOOD)
+    server = start([whole(), CLOSE], GOOD)
     transport = transport_to(server.url)
     assert is_good(post(transport))
     assert server.ended.acquire(timeout=TOLERANCE)
@@ -144,15 +127,15 @@ def test_connection__that_was_closed_properly_is_replaced(start: Start) -> None:
 
 
 SLOW: Final[Mapping[str, Script]] = {
-    "nothing": sending(HANG),
+    "nothing": [HANG],
     "slow status line": drip(b"HTTP/1.1 200 " + b"x" * 10_000),
     "slow headers": drip(head(X_Long="x" * 10_000)),
-    "endless header": sending(b"HTTP/1.1 200 OK\r\nX-Long: ", *drip(b" " * 10_000)),
-    "endless interim responses": sending(*drip(b"HTTP/1.1 100 Continue\r\n\r\n" * 10_000, size=25)),
+    "endless header": [b"HTTP/1.1 200 OK\r\nX-Long: ", *drip(b" " * 10_000)],
+    "endless interim responses": drip(b"HTTP/1.1 100 Continue\r\n\r\n" * 10_000, size=25),
     "slow body": drip(whole(b"x" * 10_000)),
-    "body that stops": sending(head(Content_Length="100") + OK, HANG),
-    "white space after the rows": sending(head() + OK, *drip(b" " * 10_000)),
-    "endless chunks": sending(head(Transfer_Encoding="chunked"), *drip(b"1\r\n \r\n" * 10_000, size=6)),
+    "body that stops": [head(Content_Length="100") + OK, HANG],
+    "white space after the rows": [head() + OK, *drip(b" " * 10_000)],
+    "endless chunks": [head(Transfer_Encoding="chunked"), *drip(b"1\r\n \r\n" * 10_000, size=6)],
     "slow gzip": drip(whole(os.urandom(10_000), Content_Encoding="gzip")),
 }
 
@@ -163,10 +146,7 @@ def test_limit__ends_every_slow_response(start: Start, case: str) -> None:
     server = start(SLOW[case], GOOD)
     transport = transport_to(server.url)
     assert post(transport, seconds=SHORT) == TIMED_OUT
-    if case in (
-        "nothing",
-        "white space after the rows",
-    ):  # only in these is the thread free to act
+    if case in ("nothing", "white space after the rows"):  # only in these is the thread free to act
         assert server.ended.acquire(timeout=TOLERANCE)
     assert is_good(post(transport))
     assert server.connection_count == 2
@@ -187,13 +167,10 @@ def test_limit__includes_the_name_look_up(monkeypatch: pytest.MonkeyPatch, secon
 
 def test_wait__returns_the_first_response(start: Start) -> None:
     """Requests run side by side; a later one uses the connection of a finished one."""
-
-    def script(received: Received) -> Iterable[Step]:
-        return (HANG,) if json.loads(received.body)["jobIds"] == ["slow"] else (whole(),)
-
-    server = start(script)
+    server = start(lambda received: [HANG] if json.loads(received.body)["jobIds"] == ["slow"] else [whole()])
     transport = transport_to(server.url)
     slow = submit(transport, "slow")
+    wait_until(lambda: server.requests)
     for job_id in ("a", "b"):
         quick = submit(transport, job_id)
         assert transport.wait_any([slow, quick], time.monotonic() + LONG) is quick
@@ -227,13 +204,13 @@ def test_wait__ends_with_the_first_deadline(limits: Sequence[float], until: floa
 
 
 LARGE: Final[Mapping[str, Script]] = {
-    "100 MB": sending(head(Content_Length="100000000"), *[MEGABYTE] * 100),
-    "without a length": sending(head(), *[MEGABYTE] * 100),
-    "in chunks": sending(head(Transfer_Encoding="chunked"), *[b"f4240\r\n%b\r\n" % MEGABYTE] * 100),
-    "gzip": sending(whole(BOMB, Content_Encoding="gzip")),
-    "gzip in one chunk": sending(chunked(BOMB, Content_Encoding="gzip")),
-    "gzip of a redirect": sending(whole(BOMB, "302 Found", Location="/", Content_Encoding="gzip")),
-    "one byte too much": sending(whole(b" " * (MAX_BODY_BYTES + 1))),
+    "100 MB": [head(Content_Length="100000000"), *[MEGABYTE] * 100],
+    "without a length": [head(), *[MEGABYTE] * 100],
+    "in chunks": [head(Transfer_Encoding="chunked"), *[b"f4240\r\n%b\r\n" % MEGABYTE] * 100],
+    "gzip": [whole(BOMB, Content_Encoding="gzip")],
+    "gzip in one chunk": [chunked(BOMB, Content_Encoding="gzip")],
+    "gzip of a redirect": [whole(BOMB, "302 Found", Location="/", Content_Encoding="gzip")],
+    "one byte too much": [whole(b" " * (MAX_BODY_BYTES + 1))],
 }
 
 
@@ -249,7 +226,7 @@ def test_size__of_a_body_is_limited(start: Start, case: str) -> None:
 
 def test_size__up_to_the_limit_is_accepted(start: Start) -> None:
     """A body of exactly 16 MiB arrives."""
-    response = post(transport_to(start(sending(whole(b" " * MAX_BODY_BYTES))).url))
+    response = post(transport_to(start([whole(b" " * MAX_BODY_BYTES)]).url))
     assert isinstance(response, Response)
     assert len(response.body) == MAX_BODY_BYTES
 
