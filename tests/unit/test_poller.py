@@ -273,17 +273,6 @@ def test_fail_fast__ends_a_poll_at_a_failure(*, require_articles: bool) -> None:
 # --- Errors ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("api", "problem"), [("silent", "HTTP 429"), ("500 | 500", "HTTP 500")])
-def test_outage__says_what_happened_and_what_to_do(api: str, problem: str) -> None:
-    """The error names the tolerance and the problem, and suggests what to check."""
-    run = wait(api, tolerance=90)
-    assert isinstance(run.verdict.error, OutageError)
-    assert str(run.verdict.error) == (
-        f"The API gave no usable response for 1m30s: {problem}. Check api-url, the network and the API's status, or"
-        " raise outage-tolerance."
-    )
-
-
 @pytest.mark.parametrize(
     ("error", "result", "exit_code"),
     [
