@@ -48,13 +48,6 @@ def run(*command: str | Path, **environ: str) -> subprocess.CompletedProcess[str
     )
 
 
-def program(path: Path, script: str) -> Path:
-    """Write a shell script that can be run."""
-    path.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
-    path.chmod(0o755)
-    return path
-
-
 # --- workflows -------------------------------------------------------------------------------------------------------
 
 
