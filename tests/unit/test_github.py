@@ -40,11 +40,6 @@ def _printed(write: Callable[[Runner], None], **environ: str) -> str:
     return log.getvalue().removeprefix(f"::add-mask::{KEY}\n")
 
 
-def _commands(log: str) -> list[str]:
-    """Return the lines that a runner obeys."""
-    return [line for line in re.split(r"\r\n|\r|\n", log) if line.lstrip().startswith("::") or "##[" in line]
-
-
 # --- The key
 
 
@@ -146,7 +141,8 @@ def test_log__never_obeys_foreign_text(text: str) -> None:
 
     log = _printed(write, GITHUB_OUTPUT="")
     assert log.replace("\n", "").isprintable()
-    assert [re.sub("[ :].*", "", line.removeprefix("::")) for line in _commands(log)] == ["warning", "error"]
+    commands = [line for line in re.split(r"\r\n|\r|\n", log) if line.lstrip().startswith("::") or "##[" in line]
+    assert [re.sub("[ :].*", "", line.removeprefix("::")) for line in commands] == ["warning", "error"]
     assert log.count("\n") == 4
 
 

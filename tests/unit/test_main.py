@@ -132,6 +132,7 @@ CASES = {
     # No file system takes a name of this length.
     "no-results-file": Case(verdict(COMPLETED), inputs={"results-file": "results" * 100}),
     "invalid-input": Case(inputs={"timeout": "soon", "results-file": "results.json"}),
+    "outside-the-workspace": Case(inputs={"results-file": "../results.json"}),
     "no-key": Case(inputs={"api-key": " "}, environ={"FINI_API_KEY": "\n"}),
     "password": Case(inputs={"api-url": "https://reader:hunter2@fini.example"}),
     "poll-interval-above-the-maximum": Case(inputs={"poll-interval": "1m"}),

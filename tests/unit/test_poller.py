@@ -276,7 +276,6 @@ def test_fail_fast__ends_a_poll_at_a_failure(*, require_articles: bool) -> None:
 @pytest.mark.parametrize(
     ("error", "result", "exit_code"),
     [
-        (CancelledError(2), "cancelled", 130),
         (CancelledError(15), "cancelled", 143),
         (RequestRefusedError("The key was revoked."), "error", 4),
     ],
