@@ -32,7 +32,7 @@ GOLDEN = Path(__file__).parent / "golden"
 UNKNOWN_STATUS = RUNNING._replace(status="PONDERING")
 NO_STATUS = Job(id="blank", status="")
 # Missing and unreadable times, times in the wrong order, and a time without a zone, which is UTC.
-ODD_TIMES: list[dict[str, str | None]] = [
+ODD_TIMES: list[dict[str, Any]] = [
     {},
     {"created_at": None},
     {"started_at": None},

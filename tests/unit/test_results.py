@@ -20,7 +20,7 @@ def test_document__has_every_job_once(count: int) -> None:
     assert [job["id"] for job in document["jobs"]] == [job.id for job in jobs]
 
 
-@given(st.lists(st.sampled_from(["..", ".", "a", "in", "out", "loop", "", "\udcff", "\0"]), max_size=6).map("/".join))
+@given(st.lists(st.sampled_from(["..", ".", "a", "in", "out", "", "\udcff", "é"]), max_size=6).map("/".join))
 @example("loop/../../x")
 @example("a\0b")
 def test_results_file__at_any_path_stays_inside_or_is_rejected(
