@@ -142,6 +142,7 @@ def test_rows__need_only_the_documented_shape(body: object) -> None:
         *((body, "no list of jobs") for body in ({"jobs": None}, {"jobs": {"a": DONE}}, {"jobs": "a"}, [DONE])),
         *(({"jobs": [DONE, row]}, "a row without an ID") for row in (None, ["a"], {}, {"id": 5}, {"id": None})),
         (SHAPED % ("1," * 499_998 + "1"), "more than 500000 values"),
+        *((SHAPED % ("1," * 499_996 + more), "more than 500000 values") for more in ("{}", "[]")),
         ('{"jobs": [' + "[" * 500_000 + "]" * 500_000 + "]}", "more than 500000 values"),
     ],
 )
@@ -152,11 +153,9 @@ def test_rows__of_another_shape_make_the_response_unusable(body: object, flaw: s
     assert parsed.problem == f"HTTP 200 (request ID r1) with {flaw}"
 
 
-@pytest.mark.parametrize(("more", "is_ok"), [("1", True), ("{}", False), ("[]", False)])
-def test_rows__come_with_a_limited_number_of_values(more: str, is_ok: bool) -> None:  # noqa: FBT001 - a case
+def test_rows__may_come_with_half_a_million_values() -> None:
     """500,000 values are the maximum, lists and objects included."""
-    body = (SHAPED % ("1," * 499_996 + more)).encode()
-    assert (parse(200, body).kind is ResponseKind.OK) is is_ok
+    assert parse(200, (SHAPED % ("1," * 499_996 + "1")).encode()).kind is ResponseKind.OK
 
 
 @pytest.mark.parametrize(
