@@ -79,11 +79,8 @@ def test_ca_bundle__outside_the_workspace_is_rejected(read: Read, given: str) ->
     )
 
 
-def test_ca_bundle__must_be_a_file_of_limited_size(read: Read, workspace: Path) -> None:
-    """What is not a file, or is larger than the limit, is an error that names it."""
-    assert message_of(read, "MIIBszCCAVmgAw=").startswith(
-        "Input ca-bundle names 'MIIBszCCAVmgAw=', which is not a file"
-    )
+def test_ca_bundle__has_a_limited_size(read: Read, workspace: Path) -> None:
+    """A file that is larger than the limit is an error that names it."""
     (workspace / "a.pem").write_bytes(PEM.encode().ljust(MAX_BUNDLE_BYTES))
     assert count_authorities(read("a.pem")) == 1
     (workspace / "a.pem").write_bytes(PEM.encode().ljust(MAX_BUNDLE_BYTES + 1))

@@ -44,12 +44,24 @@ def test_retries__end_at_the_first_limit(
     assert limits.retry_until == pytest.approx(STARTED_AT + retry_until)
 
 
-def test_outage__of_a_poll_without_any_reason() -> None:
-    """The error says so if nothing is known about what went wrong."""
-    deadlines = make_deadlines(tolerance=20)
+@pytest.mark.parametrize(
+    ("result", "problem"),
+    [
+        (PollResult(incomplete_reason="HTTP 429"), "HTTP 429"),
+        (PollResult(server_errors={"a": "HTTP 500"}), "HTTP 500"),
+        (PollResult(), "no response"),
+    ],
+)
+def test_outage__says_what_happened_and_what_to_do(result: PollResult, problem: str) -> None:
+    """The error names the tolerance and the problem, and suggests what to check."""
+    deadlines = make_deadlines(tolerance=90)
     deadlines.start_poll(STARTED_AT)
-    with pytest.raises(OutageError, match=r"^The API gave no usable response for 20s: no response\. Check "):
-        deadlines.reached(PollResult(), now=STARTED_AT + 20)
+    with pytest.raises(OutageError) as error:
+        deadlines.reached(result, now=STARTED_AT + 90)
+    assert str(error.value) == (
+        f"The API gave no usable response for 1m30s: {problem}. Check api-url, the network and the API's status, or"
+        " raise outage-tolerance."
+    )
 
 
 @pytest.mark.parametrize(("now", "timeout", "end_at"), [(40, 100, 50), (95, 100, 103.5), (0, 0, 3.5)])

@@ -3,7 +3,7 @@ import re
 from decimal import Decimal
 
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fini_gate.durations import format_duration, parse_duration
@@ -39,6 +39,7 @@ def test_parse_duration__adds_up_the_parts(parts: list[tuple[Decimal, str]]) -> 
             for text in ("", "-1", "+1", "1 s", "1d", "1H", "1h30", ".5s", "1.", "1e3", "1_0s", "\u0661s")
         ),
         *((text, "at most 100000h") for text in ("100000h1ms", "9" * 40, "1" * 100_000, "1" * 100_000 + "s")),
+        (f"1{'0' * 308}s" * 2, "at most 100000h"),
     ],
     ids=lambda text: text[:12],
 )
@@ -46,18 +47,6 @@ def test_parse_duration__rejects_what_is_not_allowed(text: str, allowed: str) ->
     """The error says what is allowed, at once even for a very long text."""
     with pytest.raises(ValueError, match=f"^{re.escape(allowed)}$"):
         parse_duration(text)
-
-
-@given(st.text() | st.text("0123456789.smh"))
-@example(f"1{'0' * 308}s" * 2)
-def test_parse_duration__accepts_or_rejects_any_text(text: str) -> None:
-    """Any text is either a duration within the limit or a ValueError."""
-    try:
-        seconds = parse_duration(text)
-    except ValueError as error:
-        assert str(error) in {ALLOWED, "at most 100000h"}  # noqa: PT017 - either outcome is fine
-    else:
-        assert 0 <= seconds <= MAX_SECONDS
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,12 +37,10 @@ def read(
     return read_job_ids(Inputs.from_environ({**variables, "GITHUB_WORKSPACE": str(workspace)}))
 
 
-def message_of(
-    workspace: Path, text: str = "", files: Mapping[str, bytes | str] | None = None, *, paths: str | None = None
-) -> str:
+def message_of(*given: Any, **named: Any) -> str:  # noqa: ANN401 - the arguments of `read`
     """Return the message with which job IDs are rejected."""
     with pytest.raises(UsageError) as error:
-        read(workspace, text, files, paths=paths)
+        read(*given, **named)
     return str(error.value)
 
 
@@ -51,6 +50,8 @@ def message_of(
 @pytest.mark.parametrize(
     ("name", "content", "ids"),
     [
+        *((None, text, "a") for text in ('["a"]', '\ufeff \n["a"]', ' {"jobIds": ["a"]}', '"a"')),
+        *((None, "a #b\nc", "ac"), (None, "", ""), (None, "\ufeffa", "a")),
         *(
             ("ids.txt", text, "abc")
             for text in ("a b c", "a,b,c", "a\r\nb\rc", "a, b,\n\t c", ",a,,b , c,", "a\x0bb c")
@@ -73,21 +74,10 @@ def message_of(
         *(("ids.yaml", text, "abc") for text in ("- &x [a, b]\n- *x\n- c", "[&x a, *x, b, c]")),
     ],
 )
-def test_file__is_parsed(tmp_path: Path, name: str, content: str, ids: str | list[str]) -> None:
-    """A file is parsed by its suffix, or else as JSON if it looks like that, or else as text with comments."""
-    assert list(read(tmp_path, files={name: content})) == list(ids)
-
-
-@pytest.mark.parametrize(
-    ("text", "ids"),
-    [
-        *((text, "a") for text in ('["a"]', '\ufeff \n["a"]', ' {"jobIds": ["a"]}', '"a"')),
-        *(("a #b\nc", "ac"), ("", ""), ("\ufeffa", "a")),
-    ],
-)
-def test_input__is_json_or_text(tmp_path: Path, text: str, ids: str) -> None:
-    """The input is JSON if it starts with a bracket, a brace or a quote, and text otherwise."""
-    assert list(read(tmp_path, text)) == list(ids)
+def test_input_and_file__are_parsed(tmp_path: Path, name: str | None, content: str, ids: str | list[str]) -> None:
+    """A file is parsed by its suffix. Without one, and in the input, JSON is recognized; other text has comments."""
+    found = read(tmp_path, content) if name is None else read(tmp_path, files={name: content})
+    assert list(found) == list(ids)
 
 
 @pytest.mark.parametrize(
@@ -197,11 +187,7 @@ def test_input__is_rejected_with_the_place(tmp_path: Path, text: str, expected: 
         ("ids.yaml", b"jobIds: [a]\njobs: [{id: b}]\njobIds: ['']\n", "3, at jobIds[0]: a job ID is empty"),
         ("ids.yaml", b"a\n---\n- b\n- {}\n", "4, at [1]: found an empty object"),
         ("ids.yaml", b"- {}\n---\n- *b\n", "1, at [0]: found an empty object"),
-        (
-            "ids.yaml",
-            b"- a\n- b: c: d\n",
-            "2: this is not valid YAML (mapping values are not allowed in this context).",
-        ),
+        ("ids.yaml", b"- a\n- b: c: d\n", "2: this is not valid YAML (mapping values are not allowed"),
         ("ids.yaml", b"- a\n- ? [b]\n  : c\n", "2: this is not valid YAML (found unhashable key)."),
         ("ids.yaml", b"&a [b, *a]\n", "1: this is not valid YAML (found unconstructable recursive node)."),
         ("ids.yaml", "- é\n- b\x00\n- c", "2: this is not valid YAML (control characters are not allowed)."),

@@ -26,11 +26,24 @@ from fini_gate.poller import Progress, Timing
 from fini_gate.verdict import Limit, Verdict
 from tests.integration.gates import KEY, Gate, Run
 from tests.unit import verdicts
-from tests.unit.verdicts import COMPLETED, ERRORS, FAILED, HOSTILE, QUEUED, RUNNING, many, verdict
+from tests.unit.verdicts import COMPLETED, ERRORS, FAILED, HOSTILE, QUEUED, RUNNING, at, many, verdict
 
 GOLDEN = Path(__file__).parent / "golden"
 UNKNOWN_STATUS = RUNNING._replace(status="PONDERING")
 NO_STATUS = Job(id="blank", status="")
+# Missing and unreadable times, times in the wrong order, and a time without a zone, which is UTC.
+ODD_TIMES: list[dict[str, Any]] = [
+    {},
+    {"created_at": None},
+    {"started_at": None},
+    {"completed_at": at(1)},
+    {"completed_at": at(0.5)},
+    {"created_at": at(1)},
+    {"created_at": "1970-01-01T00:00:00Z"},
+    {"created_at": None, "started_at": None},
+    {"created_at": "yesterday", "started_at": "", "completed_at": "9999999"},
+    {"created_at": "2026-06-11T12:00:00", "started_at": "2026-06-11T14:00:01+02:00"},
+]
 
 
 def _poll(*jobs: Job, at: float, eta: float | None = None, changed: tuple[Job, ...] = (), reason: str = "") -> Progress:
@@ -84,6 +97,16 @@ CASES = {
             _poll(*many(FAILED, 21), at=5, changed=many(FAILED, 4)),
         ),
     ),
+    # In reverse: the slowest job is the last.
+    "slowest-fifty": Case(
+        verdict(
+            *(
+                COMPLETED._replace(id=f"{60 - n} s", created_at=at(n), started_at=at(n), completed_at=at(60))
+                for n in reversed(range(60))
+            )
+        )
+    ),
+    "odd-times": Case(verdict(*(COMPLETED._replace(id=f"odd-{n}", **times) for n, times in enumerate(ODD_TIMES)))),
     "unreadable": Case(verdict(verdicts.UNREADABLE)),
     "stalled": Case(verdict(QUEUED, limit=Limit("stall-timeout", 90, incomplete_reason="HTTP 502"))),
     "polled-once": Case(verdict(QUEUED, limit=Limit("timeout", 0))),
@@ -109,6 +132,10 @@ CASES = {
     # No file system takes a name of this length.
     "no-results-file": Case(verdict(COMPLETED), inputs={"results-file": "results" * 100}),
     "invalid-input": Case(inputs={"timeout": "soon", "results-file": "results.json"}),
+    "outside-the-workspace": Case(inputs={"results-file": "../results.json"}),
+    "no-key": Case(inputs={"api-key": " "}, environ={"FINI_API_KEY": "\n"}),
+    "password": Case(inputs={"api-url": "https://reader:hunter2@fini.example"}),
+    "poll-interval-above-the-maximum": Case(inputs={"poll-interval": "1m"}),
     "no-jobs": Case(inputs={"job-ids": ""}),
     "no-jobs-warn": Case(inputs={"job-ids": "", "if-no-jobs": "warn", "results-file": "results.json"}),
     "no-jobs-ignore": Case(inputs={"job-ids": "", "if-no-jobs": "ignore"}),

@@ -38,13 +38,6 @@ def test_interval__is_a_fraction_of_the_remaining_or_overdue_time(eta: float, el
     assert interval_seconds(eta, elapsed, min_seconds=1, max_seconds=30, jitter=0) == pytest.approx(interval)
 
 
-@pytest.mark.parametrize(("eta", "intervals"), [(0, (1, 1.05, 1.1)), (50, (14, 14.7, 15.4)), (100, (28, 29.4, 30))])
-def test_interval__has_jitter(eta: float, intervals: Sequence[float]) -> None:
-    """Jitter adds up to a tenth, but never exceeds the maximum."""
-    found = [interval_seconds(eta, 1000, min_seconds=1, max_seconds=30, jitter=jitter) for jitter in (0, 0.5, 1)]
-    assert found == pytest.approx(intervals)
-
-
 @given(st.floats(-1e6, 1e6), ELAPSED, LIMITS, JITTER)
 def test_interval__stays_within_the_limits(eta: float, elapsed: float, limits: Sequence[float], jitter: float) -> None:
     """Whatever the ETA, elapsed time and jitter, the interval is between its limits, and fixed if they are equal."""

@@ -55,12 +55,6 @@ def test_kind__follows_from_the_status(kind: ResponseKind, statuses: Sequence[in
     assert not any(each.retry_immediately for each in parsed)
 
 
-@given(st.integers(0, 999), st.binary(max_size=20) | st.just(b'{"jobs": []}'))
-def test_kind__exists_for_any_response(status: int, body: bytes) -> None:
-    """Whatever the status and the body, there is a kind, and OK means 200."""
-    assert parse(status, body).kind is not ResponseKind.OK or status == 200
-
-
 @pytest.mark.parametrize("is_broken_connection", [True, False])
 def test_kind__of_a_failure_is_retryable(*, is_broken_connection: bool) -> None:
     """A failure describes itself. Only a broken connection is retried immediately."""
@@ -142,6 +136,7 @@ def test_rows__need_only_the_documented_shape(body: object) -> None:
         *((body, "no list of jobs") for body in ({"jobs": None}, {"jobs": {"a": DONE}}, {"jobs": "a"}, [DONE])),
         *(({"jobs": [DONE, row]}, "a row without an ID") for row in (None, ["a"], {}, {"id": 5}, {"id": None})),
         (SHAPED % ("1," * 499_998 + "1"), "more than 500000 values"),
+        *((SHAPED % ("1," * 499_996 + more), "more than 500000 values") for more in ("{}", "[]")),
         ('{"jobs": [' + "[" * 500_000 + "]" * 500_000 + "]}", "more than 500000 values"),
     ],
 )
@@ -152,11 +147,9 @@ def test_rows__of_another_shape_make_the_response_unusable(body: object, flaw: s
     assert parsed.problem == f"HTTP 200 (request ID r1) with {flaw}"
 
 
-@pytest.mark.parametrize(("more", "is_ok"), [("1", True), ("{}", False), ("[]", False)])
-def test_rows__come_with_a_limited_number_of_values(more: str, is_ok: bool) -> None:  # noqa: FBT001 - a case
+def test_rows__may_come_with_half_a_million_values() -> None:
     """500,000 values are the maximum, lists and objects included."""
-    body = (SHAPED % ("1," * 499_996 + more)).encode()
-    assert (parse(200, body).kind is ResponseKind.OK) is is_ok
+    assert parse(200, (SHAPED % ("1," * 499_996 + "1")).encode()).kind is ResponseKind.OK
 
 
 @pytest.mark.parametrize(
@@ -211,15 +204,8 @@ def http_date(seconds: float) -> str:
 @pytest.mark.parametrize(
     ("value", "seconds"),
     [
-        *(
-            ("0", 0),
-            ("1", 1),
-            (" 17 ", 17),
-            ("0017", 17),
-            ("86400", 86_400),
-            ("9" * 18, 10**18),
-            ("9" * 400, float("inf")),
-        ),
+        *((str(number), number) for number in (0, 1, 86_400)),
+        *((" 17 ", 17), ("0017", 17), ("9" * 18, 10**18), ("9" * 400, float("inf"))),
         *((text, 0) for text in ("", " ", "-5", "+5", "1.5", "1e3", "5s", "5, 6", "soon", "inf", "nan", "٣", "²")),
         ("Thu, 99 Jun 2026 12:00:00 GMT", 0),
         ("Thu, 11 Jun 2026 25:00:00 GMT", 0),
@@ -243,15 +229,6 @@ def test_retry_after__falls_back_to_the_local_clock(headers: Mapping[str, str]) 
     """Without a usable Date, the machine's own clock counts."""
     until = format_datetime(datetime.now(UTC) + timedelta(minutes=10), usegmt=True)
     assert 500 < parse(429, b"", Retry_After=until, **headers).retry_after_seconds <= 600
-
-
-@given(
-    st.text(st.characters(max_codepoint=255), max_size=40) | st.from_regex(r"[A-Za-z0-9 ,:+\-()\"]{0,40}"),
-    st.text(st.characters(max_codepoint=255), max_size=40),
-)
-def test_retry_after__of_any_text_is_a_time(value: str, date: str) -> None:
-    """No header, however odd, breaks the classification or asks for a negative delay."""
-    assert parse(429, b"", Retry_After=value, Date=date).retry_after_seconds >= 0
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
+import contextlib
 import json
-from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fini_gate.errors import UsageError
@@ -20,19 +20,9 @@ def test_document__has_every_job_once(count: int) -> None:
     assert [job["id"] for job in document["jobs"]] == [job.id for job in jobs]
 
 
-@pytest.mark.parametrize("path", ["../results.json", ".", "out/new/results.json", "loop/../../x", "a\0b"])
-def test_results_file__outside_the_workspace_is_rejected(tmp_path: Path, path: str) -> None:
-    """A path that leads out of the workspace, by itself or through links, is a usage error."""
-    (tmp_path / "out").symlink_to("..")
-    (tmp_path / "loop").symlink_to("loop")
-    with pytest.raises(UsageError) as rejection:
-        check_results_file(tmp_path, path)
-    assert str(rejection.value) == (
-        f"Input results-file is {path!r}: it must be a path inside the workspace, relative to it."
-    )
-
-
 @given(st.lists(st.sampled_from(["..", ".", "a", "in", "out", "", "\udcff", "é"]), max_size=6).map("/".join))
+@example("loop/../../x")
+@example("a\0b")
 def test_results_file__at_any_path_stays_inside_or_is_rejected(
     tmp_path_factory: pytest.TempPathFactory, path: str
 ) -> None:
@@ -42,12 +32,13 @@ def test_results_file__at_any_path_stays_inside_or_is_rejected(
     (workspace / "a").mkdir(parents=True)
     (workspace / "in").symlink_to("a")
     (workspace / "out").symlink_to("..")
-    is_written = True
-    try:
+    (workspace / "loop").symlink_to("loop")
+    is_written = False
+    with contextlib.suppress(UsageError):
         check_results_file(workspace, path)
-        write_results_file(workspace, path, VERDICT)
-    except (UsageError, OSError):
-        is_written = False
+        with contextlib.suppress(OSError):
+            write_results_file(workspace, path, VERDICT)
+            is_written = True
     files = [file for file in base.rglob("*") if file.is_file() and not file.is_symlink()]
     assert [file.read_text() for file in files] == (["".join(results_json(VERDICT))] if is_written else [])
     assert all(workspace in file.parents for file in files)

@@ -8,13 +8,11 @@ from hypothesis import strategies as st
 
 from fini_gate.models import Job
 from fini_gate.output.summary import render_summary
-from fini_gate.output.summary.chart import MAX_CHART_JOBS
 from fini_gate.output.summary.page import MAX_SUMMARY_BYTES
-from tests.unit.verdicts import ALL, COMPLETED, FAILED, HOSTILE, QUEUED, at, many, verdict
+from tests.unit.verdicts import ALL, COMPLETED, FAILED, HOSTILE, many, verdict
 
 # A cell ends at a bar without a backslash of its own.
 BAR = re.compile(r"(?<!\\)(?:\\\\)*\|")
-AXIS = r"axisFormat [^\n]*\n(?:tickInterval [^\n]*\n)?"
 
 
 ARTICLES = [job._replace(article_id=f"{'z' * 90}{job.id}") for job in many(COMPLETED, 8000)]
@@ -34,25 +32,16 @@ def _rows(text: str) -> list[list[str]]:
     return [[cell.strip() for cell in BAR.split(line)[1:-1]] for line in lines]
 
 
-def _chart(text: str) -> list[str]:
-    """Return the lines of the chart after its axis."""
-    found = re.search(rf"^```mermaid\n.*?{AXIS}(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    return found[1].splitlines() if found else []
-
-
-@pytest.mark.parametrize(
-    ("results_file", "hint"), [("out/r.json", "all are in out/r\\.json"), ("", "set `results-file` to get all")]
-)
-def test_summary__of_thousands_keeps_what_needs_attention(results_file: str, hint: str) -> None:
+def test_summary__of_thousands_keeps_what_needs_attention() -> None:
     """With 5,000 jobs it stays within GitHub's limit, names each failure, and counts the rows that are not shown."""
     failed = many(FAILED._replace(reason="x" * 500), 1000)
-    text = _summary(*many(COMPLETED._replace(id="y" * 150), 4000), *failed, results_file=results_file)
+    text = _summary(*many(COMPLETED._replace(id="y" * 150), 4000), *failed, results_file="out/r.json")
     assert len(text.encode()) < MAX_SUMMARY_BYTES < 1024**2
     assert all(f"**{job.id}**" in text for job in failed)
     omitted = re.search(r"(\d+) more not shown; (.*)\.", text)
     assert omitted is not None
     assert len(_rows(text)) - 1 + int(omitted[1]) == 5000
-    assert omitted[2] == hint
+    assert omitted[2] == r"all are in out/r\.json"
 
 
 @pytest.mark.parametrize(
@@ -97,16 +86,6 @@ def test_table__has_a_row_with_all_cells_for_each_job(texts: list[tuple[str, str
     assert {len(row) for row in rows} == {5 + any(job.document_id for job in jobs)}
 
 
-def test_chart__shows_the_slowest_fifty() -> None:
-    """Of more jobs the slowest are shown, in the order in which they were queued."""
-    job = COMPLETED._replace(completed_at=at(60))
-    starts = [at(60 - number) for number in range(MAX_CHART_JOBS + 10)]
-    text = _summary(*(job._replace(id=start, created_at=start, started_at=start) for start in starts))
-    assert "<summary>The slowest 50 jobs over time: queued (grey), running (+: not finished)</summary>" in text
-    sections = [line for line in _chart(text) if line.startswith("section")]
-    assert [int(section.split()[1]) for section in sections] == [*range(MAX_CHART_JOBS + 10, 10, -1)]
-
-
 @pytest.mark.parametrize(
     ("end", "axis"),
     [
@@ -130,45 +109,12 @@ def test_chart__has_a_readable_axis(end: str, axis: list[str]) -> None:
     assert "\n".join(axis) in _summary(COMPLETED._replace(completed_at=end))
 
 
-@pytest.mark.parametrize(
-    ("times", "bars"),
-    [
-        ({}, ["· :done, 1781179200000, 1000ms", "3s :1781179201000, 3000ms"]),
-        # A time without a zone is UTC.
-        (
-            {"created_at": "2026-06-11T12:00:00", "started_at": "2026-06-11T14:00:01+02:00"},
-            ["· :done, 1781179200000, 1000ms", "3s :1781179201000, 3000ms"],
-        ),
-        ({"created_at": None}, ["3s :1781179201000, 3000ms"]),
-        ({"started_at": None}, ["4s :1781179200000, 4000ms"]),
-        ({"completed_at": at(1)}, ["· :done, 1781179200000, 1000ms", "0s :1781179201000, 1ms"]),
-        ({"completed_at": at(0.5)}, ["· :done, 1781179200000, 1000ms", "0s :1781179201000, 1ms"]),
-        ({"created_at": at(1)}, ["3s :1781179201000, 3000ms"]),
-        ({"created_at": "1970-01-01T00:00:00Z"}, ["3s :1781179201000, 3000ms"]),
-        ({"created_at": None, "started_at": None}, None),
-        ({"created_at": "yesterday", "started_at": "", "completed_at": "9999999"}, None),
-    ],
-)
-def test_chart__shows_what_is_known(times: dict[str, Any], bars: list[str] | None) -> None:
-    """Missing or unreadable times, and times in the wrong order, never make a bar of negative length."""
-    expected = [] if bars is None else ["section 1 done", *bars]
-    assert _chart(_summary(COMPLETED._replace(**times))) == expected
-
-
 @given(st.text(min_size=1))
 def test_chart__has_harmless_labels(text: str) -> None:
     """A label is short and contains nothing with a meaning in Mermaid."""
-    (label, *_) = _chart(_summary(COMPLETED._replace(id=text)))
-    assert re.fullmatch(r"section 1 [\w .,/+=@()…-]{0,16}", label)
+    (label,) = re.findall("(?m)^section (.*)$", _summary(COMPLETED._replace(id=text)))
+    assert re.fullmatch(r"1 [\w .,/+=@()…-]{0,16}", label)
     assert "--" not in label
-
-
-def test_statistics__show_median_and_extremes() -> None:
-    """A line tells how long jobs ran; without any that ran there is none."""
-    jobs = (COMPLETED._replace(id=f"job-{seconds}", completed_at=at(1 + seconds)) for seconds in range(1, 41))
-    text = _summary(*jobs)
-    assert "Running time: median 20s, 95th percentile 38s, maximum 40s (job-40)." in text.splitlines()
-    assert "Running time" not in _summary(QUEUED)
 
 
 @given(st.sampled_from(ALL), st.sampled_from(["id", "document_id", "article_id", "article_title", "reason", "status"]))

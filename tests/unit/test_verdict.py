@@ -1,20 +1,11 @@
-import signal
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fini_gate.errors import (
-    ApiError,
-    CancelledError,
-    GateError,
-    InternalError,
-    OutageError,
-    RequestRefusedError,
-    UsageError,
-)
+from fini_gate.errors import GateError
 from fini_gate.models import Job, JobState
 from fini_gate.verdict import decide
+from tests.unit.verdicts import ERRORS
 
 STATES = {state[0]: state for state in JobState}
 
@@ -40,23 +31,13 @@ def test_verdict__is_the_first_result_that_applies(result: str, exit_code: int, 
         assert (verdict.result, verdict.exit_code) == (result, exit_code), each
 
 
-@pytest.mark.parametrize(
-    ("error", "result", "exit_code"),
-    [
-        (CancelledError(signal.SIGINT), "cancelled", 130),
-        (CancelledError(signal.SIGTERM), "cancelled", 143),
-        (UsageError("a wrong input"), "error", 2),
-        (RequestRefusedError("a refused key"), "error", 4),
-        (OutageError("an outage"), "error", 4),
-        (ApiError("another problem"), "error", 4),
-        (InternalError("a bug"), "error", 4),
-    ],
-)
-def test_verdict__of_an_error_ignores_the_jobs(error: GateError, result: str, exit_code: int) -> None:
-    """An error decides, whatever the jobs."""
-    for states in ("", "c", "f", "p", "cpumf"):
+@pytest.mark.parametrize("error", ERRORS.values(), ids=ERRORS)
+def test_verdict__of_an_error_ignores_the_jobs(error: GateError) -> None:
+    """An error decides, whatever the jobs. The golden files of test_main show the result and the exit code of each."""
+    alone = decide((), elapsed_seconds=1, error=error)
+    for states in ("c", "f", "p", "cpumf"):
         verdict = decide(make_jobs(states), elapsed_seconds=1, error=error)
-        assert (verdict.result, verdict.exit_code, verdict.error) == (result, exit_code, error)
+        assert (verdict.result, verdict.exit_code, verdict.error) == (alone.result, error.exit_code, error)
         assert verdict.jobs == make_jobs(states)
 
 
