@@ -20,7 +20,7 @@ def test_document__has_every_job_once(count: int) -> None:
     assert [job["id"] for job in document["jobs"]] == [job.id for job in jobs]
 
 
-@given(st.lists(st.sampled_from(["..", ".", "a", "in", "out", "", "\udcff", "é"]), max_size=6).map("/".join))
+@given(st.lists(st.sampled_from(["..", ".", "a", "in", "out", "loop", "", "\udcff", "é"]), max_size=6).map("/".join))
 @example("loop/../../x")
 @example("a\0b")
 def test_results_file__at_any_path_stays_inside_or_is_rejected(
@@ -36,7 +36,7 @@ def test_results_file__at_any_path_stays_inside_or_is_rejected(
     is_written = False
     with contextlib.suppress(UsageError):
         check_results_file(workspace, path)
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):
             write_results_file(workspace, path, VERDICT)
             is_written = True
     files = [file for file in base.rglob("*") if file.is_file() and not file.is_symlink()]
