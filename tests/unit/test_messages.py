@@ -19,6 +19,7 @@ def test_errors__end_with_the_advice_however_long_the_texts_are(kind: Job) -> No
     assert "; and 5 more. " in text
     assert text.endswith(advice(verdict(*jobs)))
     assert len(of_jobs) == 9
+    assert "more" not in errors(verdict(*jobs[:5]))[0][1]
 
 
 def test_warnings__say_what_is_known() -> None:

@@ -32,11 +32,11 @@ COMPLETED: Final = Job(
     started_at=at(1),
     completed_at=at(4),
 )
-NO_ARTICLE: Final = Job(id="nothing", state=JobState.COMPLETED, status="COMPLETED")
+NO_ARTICLE: Final = COMPLETED._replace(id="nothing", article_id=None, document_id=None, completed_at=at(9))
 FAILED: Final = COMPLETED._replace(
     id="bad", state=JobState.FAILED, status="FAILED", reason="no text", article_id="article-2", document_id="doc-2"
 )
-RUNNING: Final = Job(id="slow", status="IN_PROGRESS", created_at=at(0), started_at=at(2))
+RUNNING: Final = Job(id="slow", status="IN_PROGRESS", created_at=at(0), started_at=at(5))
 QUEUED: Final = Job(id="new", status="PENDING", created_at=at(1))
 MISSING: Final = Job(id="gone", state=JobState.MISSING, reason="the API does not know the ID (404)")
 UNREADABLE: Final = Job(id="dark", state=JobState.UNREADABLE, reason="HTTP 500")
