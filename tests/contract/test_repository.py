@@ -35,13 +35,14 @@ def variable(name: str) -> list[str]:
 
 
 def run(*command: str | Path, **environ: str) -> subprocess.CompletedProcess[str]:
-    """Run a command of the repository with extra environment variables."""
+    """Run a command of the repository with extra environment variables, as if it were not run by make."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "VENV"))}
     return subprocess.run(  # noqa: S603 - a list of our own
         command,
         capture_output=True,
         check=False,
         cwd=ROOT,
-        env={**os.environ, **environ},
+        env={**inherited, **environ},
         stdin=subprocess.DEVNULL,
         text=True,
         timeout=30,
