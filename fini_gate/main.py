@@ -136,7 +136,8 @@ class GateRun:
             return verdict
         if problem is not None:
             self._runner.warning(messages.no_titles_warning(problem))
-        return replace(verdict, jobs=tuple(_with_article(job, articles) for job in verdict.jobs))
+        jobs = tuple(_with_article(job, articles) for job in verdict.jobs)
+        return replace(verdict, jobs=jobs, elapsed_seconds=self._clock() - self._started_at)
 
     def _without_jobs(self, inputs: Inputs) -> Verdict:
         if inputs.if_no_jobs is IfNoJobs.ERROR:

@@ -102,14 +102,14 @@ def test_run__reads_a_saved_bulk_response(
 @pytest.mark.parametrize(
     ("fault", "title", "cell"),
     [
-        (None, "How *refunds* work", "How \\*refunds\\* work<br>article-1"),
+        ({"delay": "300ms"}, "How *refunds* work", "How \\*refunds\\* work<br>article-1"),
         ({"status": 500}, None, "article-1"),
     ],
 )
 def test_run__looks_up_article_titles(gate: Gate, serve: Serve, fault: object, title: str | None, cell: str) -> None:
-    """Titles are in the summary and the results file; a failed look-up is a warning and nothing more."""
-    faults = [{"do": fault, "route": "articles"}] if fault else []
+    """Titles are in summary and results file, and count in the elapsed time; a failed look-up is only a warning."""
     no_article = {"id": "no-article", "article-id": None}
+    faults = [{"do": fault, "route": "articles"}]
     api = serve({**DONE, "title": "How *refunds* work"}, no_article, faults=faults)
     inputs = inputs_for(api, "done", "no-article", article_details="true", results_file="results.json")
     run = gate.run_here(inputs)
@@ -119,3 +119,4 @@ def test_run__looks_up_article_titles(gate: Gate, serve: Serve, fault: object, t
     assert [job["articleTitle"] for job in results["jobs"]] == [title, None]
     warning = "::warning title=fini-gate::Not all article titles could be looked up (HTTP 500)"
     assert (warning in run.log) is (title is None)
+    assert title is None or float(run.outputs["elapsed-seconds"]) >= 0.3
