@@ -12,6 +12,9 @@ from tests.chaos.written import Kind
 from . import command
 from .targets import TARGETS
 
+# Unit and integration tests cover every branch; measuring it here as well would double the time.
+pytestmark = pytest.mark.no_cover
+
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_fuzz__finds_nothing(target: str) -> None:
