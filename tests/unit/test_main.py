@@ -15,10 +15,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
+from fini_gate.errors import CancelledError
 from fini_gate.executor import InterruptibleExecutor
 from fini_gate.main import main
 from fini_gate.models import Job
@@ -196,6 +197,19 @@ def test_signal__after_the_last_wait_still_counts(gate: Gate) -> None:
     assert run.ids("completed") == ["done", "nothing"]
     assert json.loads((gate.workspace / "out/results.json").read_text())["result"] == "cancelled"
     assert run.log.endswith("cancelled: Cancelled by SIGTERM. 2 of 2 jobs completed, after 1s.\n")
+
+
+def test_signal__while_titles_are_looked_up_keeps_what_is_known(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The gate is cancelled, and the outputs still contain every job's state."""
+    executor = SimpleNamespace(signal_number=None)
+
+    def find(*_: object, **__: object) -> NoReturn:
+        executor.signal_number = signal.SIGTERM
+        raise CancelledError(signal.SIGTERM)
+
+    monkeypatch.setattr("fini_gate.main.ArticleLookup.find", find)
+    run = _run(gate, Case(verdict(COMPLETED), inputs={"article-details": "true"}), executor)
+    assert (run.exit_code, run.ids("completed")) == (143, ["done"])
 
 
 def test_outputs__that_are_too_large_are_a_warning(gate: Gate) -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from fini_gate.models import Job
 from fini_gate.output.summary import render_summary
+from fini_gate.output.summary.markdown import size_bytes, take_fitting
 from fini_gate.output.summary.page import MAX_SUMMARY_BYTES
 from tests.unit.verdicts import ALL, COMPLETED, FAILED, HOSTILE, many, verdict
 
@@ -38,7 +39,7 @@ def test_summary__of_thousands_keeps_what_needs_attention() -> None:
     text = _summary(*many(COMPLETED._replace(id="y" * 150), 4000), *failed, results_file="out/r.json")
     assert len(text.encode()) < MAX_SUMMARY_BYTES < 1024**2
     assert all(f"**{job.id}**" in text for job in failed)
-    omitted = re.search(r"(\d+) more not shown; (.*)\.", text)
+    omitted = re.search(r"\n\n(\d+) more not shown; (.*)\.", text)
     assert omitted is not None
     assert len(_rows(text)) - 1 + int(omitted[1]) == 5000
     assert omitted[2] == r"all are in out/r\.json"
@@ -61,6 +62,13 @@ def test_summary__of_any_size_fits(jobs: Sequence[Job], omissions: int) -> None:
     text = _summary(*jobs)
     assert len(text.encode()) < MAX_SUMMARY_BYTES
     assert text.count(" more not shown; set `results-file` to get all.") == omissions
+
+
+@pytest.mark.parametrize(("max_bytes", "expected"), [(5, ["é", "b"]), (4, ["é"]), (3, ["é"]), (2, [])])
+def test_lines__are_taken_while_they_fit(max_bytes: int, expected: list[str]) -> None:
+    """Each line takes its bytes in UTF-8 and one more."""
+    assert take_fitting(["é", "b"], max_bytes) == expected
+    assert size_bytes(["é", "b"]) == 5
 
 
 def test_summary__shortens_endless_names() -> None:
