@@ -33,9 +33,12 @@ endif
 demo: $(VENV)/runtime/.ready ## gate about 20 jobs of a local stand-in API, or real jobs if FINI_API_KEY and JOB_IDS are set
 	$(VENV)/runtime/bin/python -m demo
 
-COVERAGE := --cov --cov-report=term
+TEST := $(VENV)/test/bin
 test: $(VENV)/test/.ready ## run all tests that need no Docker engine, in parallel (ARGS='-n 0': in one process)
-	$(VENV)/test/bin/python -m pytest -m 'not e2e' --numprocesses auto $(COVERAGE) $(ARGS)
+	@$(TEST)/coverage erase
+	$(TEST)/coverage run -m pytest -m 'not e2e' --numprocesses auto $(ARGS)
+	@$(TEST)/coverage combine --quiet
+	$(TEST)/coverage report
 
 # find-python VERSION: the first on the path or in pyenv that can create virtual environments (Debian's may not).
 find-python = $(firstword $(foreach python,python$1 $(wildcard $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions/$1.*/bin/python),\

@@ -1,8 +1,9 @@
 """When the gate may send which requests, by the contract."""
 
 import math
-from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Iterator
+from itertools import accumulate, pairwise
+from operator import or_
 
 from .model import Request
 from .replies import Meaning
@@ -15,20 +16,23 @@ MAX_OVERRUN_SECONDS = 5.0
 
 def check_requests(evidence: Evidence) -> Iterator[Finding]:
     """Check each request against the inputs and the responses that had arrived before."""
-    options, finished_by = evidence.scenario.options, _finished_by(evidence)
+    options, finished_by, responses = evidence.scenario.options, _finished_by(evidence), evidence.responses
+    # Each list: what is known after 0, 1, 2, ... responses.
+    is_slowed = [False, *accumulate((each.status == 429 for each in responses), or_)]
+    is_refused = [False, *accumulate((each.is_refusal for each in responses), or_)]
+    not_before = [-math.inf, *accumulate((each.retry_not_before for each in responses), max)]
+    batch_size = [*accumulate(map(_acceptable_size, responses), min, initial=options.batch_size)]
     for number, request in enumerate(evidence.requests, start=1):
-        known, ids = evidence.responses[: request.responses_before], request.job_ids
-        is_slowed = any(each.status == 429 for each in known)
-        concurrency = max(1, options.max_parallel // 2) if is_slowed else options.max_parallel
-        not_before = max((each.retry_not_before for each in known), default=-math.inf)
+        known, ids = request.responses_before, request.job_ids
+        concurrency = max(1, options.max_parallel // 2) if is_slowed[known] else options.max_parallel
         latest_end = request.began_at + request.timeout_seconds
         rules = {
             "each ID is given, once": 0 < len(ids) == len(set(ids) & set(evidence.scenario.unique_ids)),
-            "no finished job": all(len(known) <= finished_by.get(job_id.lower(), math.inf) for job_id in ids),
-            "batch-size, halved by a 413": len(ids) <= _batch_size(evidence, known),
+            "no finished job": all(known <= finished_by.get(job_id.lower(), math.inf) for job_id in ids),
+            "batch-size, halved by a 413": len(ids) <= batch_size[known],
             "max-parallel, halved by a 429": request.in_flight <= concurrency,
-            "Retry-After": request.began_at >= min(not_before, evidence.timeout_at) - EPSILON,
-            "nothing after a refusal": not any(each.is_refusal for each in known),
+            "Retry-After": request.began_at >= min(not_before[known], evidence.timeout_at) - EPSILON,
+            "nothing after a refusal": not is_refused[known],
         }
         limits = {
             "request-timeout": request.timeout_seconds <= options.request_timeout + EPSILON,
@@ -38,10 +42,9 @@ def check_requests(evidence: Evidence) -> Iterator[Finding]:
             yield from (Finding(kind, f"request {number}: {rule}") for rule, holds in claims.items() if not holds)
 
 
-def _batch_size(evidence: Evidence, known: Sequence[Request]) -> int:
-    """Return how many IDs a request may have: `batch-size`, or half of what was too large."""
-    halves = (max(1, len(each.job_ids) // 2) for each in known if each.meaning is Meaning.TOO_LARGE)
-    return min([evidence.scenario.options.batch_size, *halves])
+def _acceptable_size(response: Request) -> float:
+    """Return how many IDs a later request may have: half of what was too large."""
+    return max(1, len(response.job_ids) // 2) if response.meaning is Meaning.TOO_LARGE else math.inf
 
 
 def _finished_by(evidence: Evidence) -> dict[str, int]:
@@ -75,8 +78,8 @@ def _max_requests(evidence: Evidence, poll: Poll) -> int:
     if not job_ids:
         return 0
     known = [each for each in evidence.responses if each.began_at <= poll.ended_at]
-    size, max_ids = _batch_size(evidence, known), evidence.scenario.behaviour.max_ids
-    batches = math.ceil(len(job_ids) / size)
+    size = int(min([evidence.scenario.options.batch_size, *map(_acceptable_size, known)]))
+    batches, max_ids = math.ceil(len(job_ids) / size), evidence.scenario.behaviour.max_ids
     if all(each.meaning is Meaning.OK for each in known):
         return batches
     start, end = (at - evidence.started_at for at in (poll.began_at - EPSILON, poll.ended_at + EPSILON))

@@ -23,8 +23,7 @@ from .scenario import Options, Scenario, make_scenario
 from .simulation import STARTED_AT, WaitForJobs, simulate
 from .written import Finding, Kind
 
-# Unit and integration tests cover every branch; measuring it here as well would double the time.
-pytestmark = pytest.mark.no_cover
+pytestmark = pytest.mark.campaign
 
 # A refusal, a pass, a cancellation and a failure, none of which takes long.
 SOCKET_SEEDS = (1, 4, 5, 13)

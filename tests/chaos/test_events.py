@@ -19,9 +19,6 @@ from .replies import FAULTS, OUTAGES, TEXTS
 from .scenario import ERROR_FIELDS, Options, Scenario
 from .simulation import STARTED_AT, Evidence, simulate
 
-# Unit and integration tests cover every branch; measuring it here as well would double the time.
-pytestmark = pytest.mark.no_cover
-
 
 def row(status: str, **others: object) -> Mapping[str, Any]:
     """Make the fields of a row with this status."""

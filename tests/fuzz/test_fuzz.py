@@ -12,8 +12,7 @@ from tests.chaos.written import Kind
 from . import command
 from .targets import TARGETS
 
-# Unit and integration tests cover every branch; measuring it here as well would double the time.
-pytestmark = pytest.mark.no_cover
+pytestmark = pytest.mark.campaign
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -18,8 +18,6 @@ from fini_gate.main import GateRun
 
 ENTRYPOINT = Path(__file__).resolve().parents[2] / "entrypoint.py"
 COMMAND = (sys.executable, "-I", "-u", str(ENTRYPOINT))
-# Lets coverage measure the process, too.
-COVERAGE = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
 Serve = Callable[..., FakeFini]
 DONE = {"id": "done", "article-id": "article-1"}
 FAILED = {"id": "failed", "ends-as": "FAILED", "error": "The source is empty."}
@@ -79,7 +77,7 @@ class Gate:
         return subprocess.Popen(  # noqa: S603 - our own program
             command,
             cwd=self.workspace,
-            env={**COVERAGE, **self.environ(inputs, environ)},
+            env=self.environ(inputs, environ),
             stdin=subprocess.DEVNULL,
             stdout=stdout,
             stderr=subprocess.STDOUT,

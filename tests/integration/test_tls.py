@@ -16,7 +16,7 @@ import trustme
 from fini_gate.client.failures import Failure
 from fini_gate.client.status_route import STATUS_ROUTE
 from fini_gate.errors import UsageError
-from tests.integration.gates import COVERAGE, Gate
+from tests.integration.gates import Gate
 from tests.integration.sending import KEY, SHORT, TIMED_OUT, is_good, pem, post, transport_to
 from tests.integration.servers import CLOSE, GOOD, HANG, Script, Start, drip, tunnelling, whole
 
@@ -239,7 +239,7 @@ def test_gate__ignores_what_configures_openssl(start: Start, gate: Gate, monkeyp
         "openssl_conf = all\n[all]\nssl_conf = ssl\n[ssl]\nsystem_default = old\n[old]\nMaxProtocol = TLSv1.2\n"
     )
     # Coverage would load OpenSSL before the gate starts.
-    environ = {"OPENSSL_CONF": str(configuration), "SSLKEYLOGFILE": str(keys), **dict.fromkeys(COVERAGE, "")}
+    environ = {"OPENSSL_CONF": str(configuration), "SSLKEYLOGFILE": str(keys)}
     tls = tls_of(OWN)
     tls.minimum_version = ssl.TLSVersion.TLSv1_3
     server = start(GOOD, tls=tls)

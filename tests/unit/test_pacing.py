@@ -77,6 +77,7 @@ def test_rate__gives_the_expected_end(polls: list[tuple[float, int]], pending: i
     assert rate_of(*polls).expected_end(pending) == pytest.approx(end)
 
 
+@pytest.mark.campaign
 def test_intervals__meet_the_goals_of_the_bench() -> None:
     """On seeded traces verdicts are much earlier than with fixed intervals, for about as few polls."""
     for goal in goals(outcomes(seed=5, traces_per_class=300)):

@@ -1,4 +1,5 @@
 import io
+import re
 import sys
 
 import pytest
@@ -31,3 +32,17 @@ def test_live_line__needs_rich(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "rich.live", None)
     with live_line() as show_line:
         assert show_line is None
+
+
+def test_live_line__is_redrawn_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each line erases the one before."""
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    with live_line() as show_line:
+        assert show_line is not None
+        show_line("first")
+        show_line("second")
+    erase = r"\r\x1b\[2K"
+    assert re.search(f"first{erase}second", terminal.getvalue())
