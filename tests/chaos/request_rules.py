@@ -21,7 +21,7 @@ def check_requests(evidence: Evidence) -> Iterator[Finding]:
     is_slowed = [False, *accumulate((each.status == 429 for each in responses), or_)]
     is_refused = [False, *accumulate((each.is_refusal for each in responses), or_)]
     not_before = [-math.inf, *accumulate((each.retry_not_before for each in responses), max)]
-    batch_size = [*accumulate(map(_acceptable_size, responses), min, initial=options.batch_size)]
+    batch_size = [*accumulate(map(_acceptable_size, responses), min, initial=float(options.batch_size))]
     for number, request in enumerate(evidence.requests, start=1):
         known, ids = request.responses_before, request.job_ids
         concurrency = max(1, options.max_parallel // 2) if is_slowed[known] else options.max_parallel

@@ -10,13 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from fake_fini import FakeFini, Scenario
+from fake_fini import FakeFini
 from tests.e2e.act import ACTION_IMAGES
 from tests.e2e.machine import IMAGE, LABEL, ROOT, Images, build_image, call
 from tests.e2e.runner import Runner
 from tests.e2e.workflows import ActResult, ActRun, run_workflows
-
-API_KEY = "fini_demo_key"
+from tests.integration.clients import KEY, serving
 
 # A fresh machine installs an engine and makes the base image; this limit only ends a hang.
 PROVIDE_TIMEOUT_SECONDS = 1500
@@ -78,12 +77,7 @@ def runner(image: str, tmp_path: Path) -> Iterator[Runner]:
 def serve() -> Iterator[Callable[..., FakeFini]]:
     """Serve jobs (and faults) at stand-in APIs."""
     with ExitStack() as stack:
-
-        def start(*jobs: Mapping[str, object], **more: object) -> FakeFini:
-            scenario = {"api-keys": {API_KEY: ["read"]}, "jobs": list(jobs), **more}
-            return stack.enter_context(FakeFini(Scenario.from_mapping(scenario)))
-
-        yield start
+        yield lambda *jobs, **more: stack.enter_context(serving(*jobs, api_keys={KEY: ["read"]}, **more))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -8,24 +8,16 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import yaml
 
 from tests.e2e.machine import LABEL, ROOT, call
+from tests.integration.gates import Run, read_outputs
 
 ACTION: Final[Mapping[str, Any]] = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
 ENTRYPOINT: Final[str] = ACTION["runs"]["entrypoint"]
 HARDENED: Final = ("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
-
-
-class StepResult(NamedTuple):
-    """What a step left behind."""
-
-    exit_code: int
-    log: str
-    outputs: Mapping[str, str]
-    summary: str
 
 
 @dataclass
@@ -44,10 +36,10 @@ class Runner:
             (self.folder / name).mkdir(parents=True)
         self.workspace = self.folder / "workspace"
         self.home = self.folder / "home"
-        self._output = self.folder / "file_commands" / "set_output"
+        self.output = self.folder / "file_commands" / "set_output"
         self.summary = self.folder / "file_commands" / "step_summary"
 
-    def run(self, inputs: Mapping[str, str], **more: Any) -> StepResult:  # noqa: ANN401 - what start() takes
+    def run(self, inputs: Mapping[str, str], **more: Any) -> Run:  # noqa: ANN401 - what start() takes
         """Run the action to its end."""
         return self.start(inputs, **more).wait()
 
@@ -81,7 +73,7 @@ class Runner:
     def environ(self, inputs: Mapping[str, str]) -> dict[str, str]:
         """Return the variables that the runner sets for a step with these inputs, and empty the step's files."""
         assert inputs.keys() <= ACTION["inputs"].keys()
-        for path in (self._output, self.summary):
+        for path in (self.output, self.summary):
             path.write_bytes(b"")
         defaults = {name: declared["default"] for name, declared in ACTION["inputs"].items()}
         return {
@@ -95,21 +87,6 @@ class Runner:
             "GITHUB_STEP_SUMMARY": "/github/file_commands/step_summary",
             "RUNNER_TEMP": "/github/runner_temp",
         }
-
-    def read_outputs(self) -> dict[str, str]:
-        """Read the outputs more strictly than GitHub does: each one as name<<DELIMITER, once, without blank lines."""
-        outputs: dict[str, str] = {}
-        *lines, end = self._output.read_bytes().decode().split("\n")
-        assert end == "", "the last line has no line break"
-        while lines:
-            name, _, delimiter = lines[0].partition("<<")
-            assert name
-            assert delimiter, f"not the start of an output: {lines[0]!r}"
-            assert name not in outputs
-            end_index = lines.index(delimiter, 1)
-            outputs[name] = "\n".join(lines[1:end_index])
-            lines = lines[end_index + 1 :]
-        return outputs
 
     def remaining_containers(self) -> list[str]:
         """Return the IDs of this runner's containers that still exist, running or not."""
@@ -140,11 +117,11 @@ class Step:
         """Interrupt the docker client, as the runner does when a job is cancelled."""
         self.process.send_signal(signal.SIGINT)
 
-    def wait(self, timeout_seconds: float = 60) -> StepResult:
+    def wait(self, timeout_seconds: float = 60) -> Run:
         """Wait for the container to end."""
         exit_code = self.process.wait(timeout_seconds)
         log = self.log.read_bytes().decode()
         # The runner shows standard error before standard output, whichever was written first.
         assert self.errors.read_bytes() == b"", log
         summary = self.runner.summary.read_bytes().decode()
-        return StepResult(exit_code, log, self.runner.read_outputs(), summary)
+        return Run(exit_code, log, read_outputs(self.runner.output), summary)

@@ -12,6 +12,7 @@ import trustme
 from fake_fini import FakeFini
 from tests.e2e.machine import LABEL, call
 from tests.e2e.runner import ACTION, HARDENED, Runner, Step
+from tests.integration.clients import KEY
 from tests.integration.servers import Server, tunnelling, whole
 
 # The image is built in a fixture: only a test's own time counts.
@@ -19,7 +20,6 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120, func_only=True)]
 
 Serve = Callable[..., FakeFini]
 
-KEY = "fini_demo_key"
 FIXED_INTERVAL = {"api-key": KEY, "poll-interval": "200ms", "max-poll-interval": "200ms", "not-found-grace": "0s"}
 
 # The slower job comes first: outputs keep the order of the job IDs, not the order in which jobs finish.
@@ -92,8 +92,7 @@ def test_container__stops_at_once(runner: Runner, serve: Serve, stop: Callable[[
     ended = step.wait(timeout_seconds=5)
     assert ended.exit_code == exit_code, ended.log
     assert ended.outputs["result"] == "cancelled"
-    assert json.loads(ended.outputs["completed-job-ids"]) == ["quick"]
-    assert json.loads(ended.outputs["pending-job-ids"]) == ["endless"]
+    assert (ended.ids("completed"), ended.ids("pending")) == (["quick"], ["endless"])
     assert ended.outputs.keys() == ACTION["outputs"].keys()
     assert ended.summary.strip()
     assert "::error" in ended.log

@@ -13,6 +13,7 @@ import pytest
 from fake_fini import FakeFini
 from tests.e2e.machine import Images, build_image, call, run
 from tests.e2e.runner import ENTRYPOINT, Runner
+from tests.integration.gates import read_outputs
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120, func_only=True)]
 
@@ -177,7 +178,7 @@ def test_image__writes_nothing_of_its_own_in_kubernetes(runner: Runner, serve: C
         ended = run("docker", "exec", container, "sh", "-e", "/github/runner_temp/step.sh")
         assert ended.returncode == exit_code, ended.stdout + ended.stderr
         assert "Traceback" not in ended.stdout
-        assert runner.read_outputs()["result"] == result
+        assert read_outputs(runner.output)["result"] == result
     # The runner calls these to copy files in and out.
     tools = ("sh", "env", "tail", "tar", "find", "stat", "mv", "rm", "chmod")
     assert len(call("docker", "exec", container, "which", *tools).split()) == len(tools)

@@ -1,18 +1,12 @@
 """What a scenario may say, and how a wrong one is refused."""
 
 import re
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from fake_fini import Scenario, ScenarioError
-from fake_fini.faults import KINDS
-from fake_fini.jobs import Job
-from fake_fini.scenario import FaultRule
 
 
 def test_scenario__can_be_empty() -> None:
@@ -140,29 +134,3 @@ def test_generate__makes_jobs() -> None:
     assert sum(job.ends_as == "COMPLETED" and job.article is None for job in jobs) == 2
     assert all(job.queued_for == 1 and 2 <= job.runs_for <= 4 for job in jobs)
     assert [job.document_id for job in jobs][:2] == ["source-1", "source-2"]
-
-
-JSON_LIKE = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
-    max_leaves=6,
-)
-
-
-def mappings(*keys: str) -> st.SearchStrategy[dict[str, Any]]:
-    """Return mappings with some of these keys and any values."""
-    return st.dictionaries(st.sampled_from([key.replace("_", "-") for key in keys]), JSON_LIKE, max_size=3)
-
-
-@given(
-    mappings(*(field.name for field in fields(Scenario)))
-    | mappings(*(field.name for field in fields(Job))).map(lambda keys: job(**keys))
-    | mappings(*(field.name for field in fields(FaultRule))).map(lambda rule: {"faults": [rule]})
-    | mappings(*KINDS, "headers", "endless").map(fault)
-)
-def test_scenario__is_read_or_refused(mapping: dict[str, Any]) -> None:
-    """Any value makes a scenario or a `ScenarioError`."""
-    try:
-        assert isinstance(Scenario.from_mapping(mapping), Scenario)
-    except ScenarioError as error:
-        assert str(error)  # noqa: PT017 - either is fine, another exception is not

@@ -6,7 +6,6 @@ import os
 import pty
 import resource
 import signal
-import sys
 from collections.abc import Mapping
 
 import pytest
@@ -33,21 +32,6 @@ def test_signal__ends_the_gate(gate: Gate, serve: Serve, fault: object, number: 
     assert (run.ids("completed"), run.ids("pending")) == (["done"], ["pending"])
     assert len(run.errors) == 1
     assert f"Cancelled by {number.name}" in run.errors[0]
-
-
-def test_checkout__that_is_hostile_changes_nothing(gate: Gate, serve: Serve) -> None:
-    """Modules planted in the checkout, or through the environment by an earlier step, are not imported."""
-    for name in ("yaml", "requests", "json", "sitecustomize", "usercustomize", "fini_gate", "backoff", "signal"):
-        (gate.workspace / f"{name}.py").write_text("print('planted'); raise SystemExit(0)", encoding="utf-8")
-    packages = gate.workspace / ".local" / "lib" / f"python3.{sys.version_info.minor}" / "site-packages"
-    packages.mkdir(parents=True)
-    (packages / "planted.pth").write_text("import sys; print('planted')\n", encoding="utf-8")
-    (gate.workspace / "ids.yaml").write_text("- failed", encoding="utf-8")
-    environ = {"PYTHONSTARTUP": str(gate.workspace / "yaml.py"), "PYTHONINSPECT": "1"}
-    environ |= dict.fromkeys(("PYTHONPATH", "PYTHONHOME", "HOME"), str(gate.workspace))
-    run = gate.end(gate.start(inputs_for(serve(FAILED), job_ids_file="ids.yaml"), environ))
-    assert run.exit_code == 1
-    assert "planted" not in run.log
 
 
 @pytest.mark.parametrize(

@@ -765,28 +765,3 @@ def test_poll__classifies_every_id_correctly(
     is_all_broken = set(truths) == {"server error"}
     assert is_all_broken or states(result) == truth
     assert is_all_broken or not truths or result.last_response_at is not None
-
-
-RESPONSES: Sequence[Response | Failure | None] = (
-    *(None, HUNG_UP, TOO_SLOW, respond(404), respond(400), respond(413), respond(429, Retry_After="3"), respond(500)),
-    *(respond(503), respond(200, {"jobs": None}), respond(200, {"jobs": []})),
-)
-
-
-@given(TRUTH_LISTS, st.lists(st.sampled_from(RESPONSES), max_size=30), st.data())
-def test_poll__holds_its_limits_whatever_happens(
-    truths: Sequence[str], script: Sequence[Response | Failure | None], data: st.DataObject
-) -> None:
-    """Whatever the API responds, no limit is broken, no bad ID has a row, and no job is lost without a reason."""
-    batch_size, max_parallel = data.draw(st.integers(1, 50)), data.draw(st.integers(1, 4))
-    client, truth = client_of(truths, [400, 404, 500], batch_size=batch_size, max_parallel=max_parallel)
-    client.api.script = [*script]
-    client.api.request_seconds = data.draw(st.floats(0, 10))
-    retry_for = data.draw(st.floats(0, 60))
-    end_in = retry_for + data.draw(st.floats(0, 5))
-    result = client.poll(list(truth), retry_for=retry_for, end_in=end_in)
-    assert result.error is None or "413" in str(result.error)
-    assert client.elapsed <= end_in + 1e-6
-    assert client.api.max_in_flight <= max_parallel
-    assert all(truth[job_id] == "row" for job_id in result.rows)
-    assert states(result).keys() == truth.keys() or result.incomplete_reason is not None or result.error is not None

@@ -16,11 +16,6 @@ UNKNOWN += ["FÄILED", "\u017fUCCE\u017f\u017f", "DONE\u00a0"]
 NOTHING: list[Any] = [None, "", [], {}]
 NOT_TEXT = [*NOTHING, 7, True, ["COMPLETED"], {"status": "COMPLETED"}]
 END = "2026-06-11T12:00:05.000Z"
-JSON_VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=5,
-)
 
 
 def job_from(*, require_article: bool = False, **fields: Any) -> Job:  # noqa: ANN401 - each may have any type
@@ -134,21 +129,6 @@ def test_row__needs_an_id(row: object) -> None:
     """Anything but an object with an ID is refused."""
     with pytest.raises(ValueError, match=r"^a row without an ID$"):
         StatusRow.from_json(row)
-
-
-@given(
-    st.dictionaries(
-        st.sampled_from(["jobStatus", "createdAt", "startedAt", "completedAt", "hcArticleId", "error", "message"]),
-        JSON_VALUES,
-    )
-)
-def test_row__of_any_values_makes_a_job_of_texts(row: dict[str, Any]) -> None:
-    """Whatever the fields hold, the job has texts or nothing, and an article only if the API gave one."""
-    job = job_from(**row)
-    texts = (job.status, job.article_id, job.created_at, job.started_at, job.completed_at, job.reason)
-    assert all(isinstance(text, str | None) for text in texts)
-    assert job.article_id in {None, row.get("hcArticleId") if isinstance(row.get("hcArticleId"), str) else None}
-    assert job.state in {JobState.COMPLETED, JobState.FAILED, JobState.PENDING}
 
 
 @pytest.mark.parametrize(

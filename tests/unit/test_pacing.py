@@ -1,20 +1,12 @@
-from collections.abc import Sequence
 from random import Random
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from bench.interval import fini_gate, goals, outcomes, simulate
 from bench.traces import traces
 from fini_gate.pacing import CompletionRate, interval_seconds
 
 from .fake_client import FakeClient, FakeClock, make_inputs, run_gate
-
-SECONDS = st.floats(0.1, 3600)
-LIMITS = st.tuples(SECONDS, SECONDS).map(sorted)
-ELAPSED = st.floats(0, 1e6)
-JITTER = st.floats(0, 1)
 
 
 def rate_of(*polls: tuple[float, int]) -> CompletionRate:
@@ -36,27 +28,6 @@ def rate_of(*polls: tuple[float, int]) -> CompletionRate:
 def test_interval__is_a_fraction_of_the_remaining_or_overdue_time(eta: float, elapsed: float, interval: float) -> None:
     """Intervals shrink towards the expected end and grow after it; the elapsed time bounds trust in the ETA."""
     assert interval_seconds(eta, elapsed, min_seconds=1, max_seconds=30, jitter=0) == pytest.approx(interval)
-
-
-@given(st.floats(-1e6, 1e6), ELAPSED, LIMITS, JITTER)
-def test_interval__stays_within_the_limits(eta: float, elapsed: float, limits: Sequence[float], jitter: float) -> None:
-    """Whatever the ETA, elapsed time and jitter, the interval is between its limits, and fixed if they are equal."""
-    shortest, longest = limits
-    interval = interval_seconds(eta, elapsed, min_seconds=shortest, max_seconds=longest, jitter=jitter)
-    assert shortest <= interval <= longest
-    assert interval_seconds(eta, elapsed, min_seconds=shortest, max_seconds=shortest, jitter=jitter) == shortest
-
-
-@given(st.tuples(ELAPSED, ELAPSED).map(sorted), st.sampled_from((1, -1)), ELAPSED, LIMITS)
-def test_interval__is_shorter_near_the_end(
-    distances: Sequence[float], side: int, elapsed: float, limits: Sequence[float]
-) -> None:
-    """On either side of the expected end, the interval of the nearer poll is no longer."""
-    near, far = (
-        interval_seconds(side * distance, elapsed, min_seconds=limits[0], max_seconds=limits[1], jitter=0)
-        for distance in distances
-    )
-    assert near <= far
 
 
 @pytest.mark.parametrize(

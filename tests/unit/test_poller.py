@@ -1,17 +1,14 @@
 import math
 from collections.abc import Iterator
-from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from fini_gate.errors import CancelledError, GateError, OutageError, RequestRefusedError
-from fini_gate.models import Job, JobState, PollResult, StatusRow
+from fini_gate.errors import CancelledError, GateError, RequestRefusedError
+from fini_gate.models import PollResult, StatusRow
 from fini_gate.verdict import Result
 
-from .fake_client import ROWS, FakeClient, FakeClock, Run, Timeline, make_inputs, parse_timeline, run_gate
+from .fake_client import ROWS, FakeClient, FakeClock, Run, make_inputs, parse_timeline, run_gate
 
 # The gate must end within this time after its deadline, and needs some of it to write the outputs.
 MAX_OVERRUN_SECONDS = 5.0
@@ -293,83 +290,3 @@ def test_error__keeps_what_polls_have_seen(error: GateError, result: str, exit_c
         ("pending", "IN_PROGRESS"),
     ]
     assert len(run.progress) == len(client.polls) == 3
-
-
-# --- For any timelines ---------------------------------------------------------------------------------------------
-
-TIMES = st.integers(0, 200).map(lambda halves: halves / 2)
-INTERIM = st.sampled_from(["pending", "running", "done+pending", "odd", "404", "omitted", "500", "silent"])
-FINAL = st.sampled_from(["done", "done", "done", "failed", "done+failed", "odd-end", "400"])
-# The states that a job may be in by what the API said last, if that depends on the time.
-POSSIBLE = {
-    "404": {JobState.PENDING, JobState.MISSING},
-    "omitted": {JobState.PENDING, JobState.MISSING},
-    "500": {JobState.PENDING, JobState.MISSING, JobState.UNREADABLE},
-    "400": {JobState.MISSING},
-    None: {JobState.PENDING},
-}
-
-
-@st.composite
-def timelines(draw: st.DrawFn) -> Timeline:
-    """Make a timeline; what is final stays."""
-    interim = {0.0: draw(INTERIM), **draw(st.dictionaries(TIMES, INTERIM, max_size=4))}
-    end_at = draw(st.none() | TIMES)
-    if end_at is None:
-        return interim
-    return {**{at: said for at, said in interim.items() if at < end_at}, 0.0: draw(INTERIM), end_at: draw(FINAL)}
-
-
-def possible_states(said: str | None) -> set[JobState]:
-    """Return the states that a job may be in if this is what the API said last."""
-    if said in POSSIBLE:
-        return POSSIBLE[said]
-    states = [Job(id="any").updated_from(ROWS[row], require_article=False).state for row in str(said).split("+")]
-    return {next(state for state in (JobState.FAILED, JobState.PENDING, JobState.COMPLETED) if state in states)}
-
-
-def check_progress(run: Run) -> None:
-    """Check that finished jobs keep their state and are never polled again."""
-    for poll, (before, after) in zip(run.client.polls[1:], pairwise(run.progress), strict=True):
-        assert set(poll.job_ids) == {job.id for job in before.jobs if not job.is_finished}
-        assert all(new == old for old, new in zip(before.jobs, after.jobs, strict=True) if old.is_finished)
-
-
-@given(data=st.data())
-def test_verdict__is_true(data: st.DataObject) -> None:
-    """For any timelines, limits and outages, each job has a state that fits what the API said, in time."""
-    client = FakeClient(
-        FakeClock(),
-        {
-            f"job-{number}": timeline
-            for number, timeline in enumerate(data.draw(st.lists(timelines(), min_size=1, max_size=6)))
-        },
-        poll_seconds=data.draw(st.sampled_from([0.0, 0.0, 0.3, 4.0, 50.0])),
-        down=[(begin, begin + seconds) for begin, seconds in data.draw(st.lists(st.tuples(TIMES, TIMES), max_size=3))],
-        retry_after=data.draw(st.sampled_from([0.0, 0.0, 7.0, math.inf])),
-    )
-    inputs = make_inputs(
-        timeout_seconds=data.draw(st.sampled_from([0.0, 1.0, 10.0, 60.0, 90.5])),
-        stall_timeout_seconds=data.draw(st.sampled_from([None, None, 20.0])),
-        not_found_grace_seconds=data.draw(st.sampled_from([0.0, 10.0, 50.0])),
-        outage_tolerance_seconds=data.draw(st.sampled_from([0.0, 15.0, 300.0])),
-        max_poll_interval_seconds=data.draw(st.sampled_from([1.0, 30.0])),
-        fail_fast=data.draw(st.booleans()),
-    )
-    run = run_gate(client, inputs)
-    verdict, last = run.verdict, client.polls[-1]
-    states = {job.state for job in verdict.jobs}
-    check_progress(run)
-    assert [job.id for job in verdict.jobs] == list(client.timelines)
-    assert verdict.elapsed_seconds <= inputs.timeout_seconds + MAX_OVERRUN_SECONDS
-    assert all(poll.limits.end_at < inputs.timeout_seconds + MAX_OVERRUN_SECONDS for poll in client.polls)
-    assert all(job.state in possible_states(client.last_said.get(job.id)) for job in verdict.jobs)
-    if verdict.error is not None:
-        assert isinstance(verdict.error, OutageError)
-        assert client.is_down(last.at) or {client.says(job_id, last.at) for job_id in last.job_ids} & {"500", "silent"}
-    elif verdict.limit is None:
-        assert JobState.PENDING not in states or (inputs.fail_fast and states & {JobState.FAILED, JobState.MISSING})
-    elif verdict.limit.input_name == "timeout":
-        assert last.at >= inputs.timeout_seconds
-    if verdict.result is Result.SUCCESS:
-        assert all(client.says(job.id, client.clock.elapsed) == "done" for job in verdict.jobs)
