@@ -36,7 +36,7 @@ class Deadlines:
         self._stall_timeout_seconds = math.inf if inputs.stall_timeout_seconds is None else inputs.stall_timeout_seconds
         self._outage_tolerance_seconds = inputs.outage_tolerance_seconds
         self._min_interval_seconds = inputs.poll_interval_seconds
-        self._reporting_seconds = REPORTING_SECONDS_PER_JOB * job_count
+        self._job_count = job_count
         self._changed_at = started_at
         self._outage_started_at = math.inf
         self.timeout_at = started_at + inputs.timeout_seconds
@@ -53,15 +53,15 @@ class Deadlines:
 
     def start_poll(self, now: float) -> PollLimits:
         """Return the time limits of a poll that begins now."""
-        # An outage cannot start between polls: while nothing is asked, nothing fails.
+        # An outage cannot start between polls: while no request is sent, none fails.
         self._outage_started_at = min(self._outage_started_at, now)
         self.is_final_poll = now >= self.timeout_at
         grace_seconds = FINAL_POLL_GRACE_SECONDS if self.is_final_poll else IN_FLIGHT_GRACE_SECONDS
-        end_at = self.timeout_at + grace_seconds - self._reporting_seconds
+        end_at = self.timeout_at + _shorten_grace(grace_seconds, self._job_count)
         if end_at <= now:
             # The machine was suspended past the deadline. The final poll is late, but still useful.
             end_at = now + FINAL_POLL_GRACE_SECONDS
-        retry_until = min(self.timeout_at, self._stall_at, self._outage_at, end_at)
+        retry_until = min(self.timeout_at, self._stall_at, self._outage_at)
         return PollLimits(retry_until=retry_until, end_at=end_at)
 
     def finish_poll(self, result: PollResult) -> None:
@@ -99,6 +99,11 @@ class Deadlines:
         return max(0.0, min(seconds, self.timeout_at - now))
 
 
-def lookup_end_at(inputs: Inputs, *, started_at: float, now: float) -> float:
+def lookup_end_at(inputs: Inputs, *, started_at: float, job_count: int, now: float) -> float:
     """Return when looking up articles must end if it begins now."""
-    return min(now + MAX_LOOKUP_SECONDS, started_at + inputs.timeout_seconds + FINAL_POLL_GRACE_SECONDS)
+    grace_seconds = _shorten_grace(FINAL_POLL_GRACE_SECONDS, job_count)
+    return min(now + MAX_LOOKUP_SECONDS, started_at + inputs.timeout_seconds + grace_seconds)
+
+
+def _shorten_grace(seconds: float, job_count: int) -> float:
+    return max(0.0, seconds - REPORTING_SECONDS_PER_JOB * job_count)

@@ -129,7 +129,7 @@ class GateRun:
             request_timeout_seconds=inputs.request_timeout_seconds,
             clock=self._clock,
         )
-        end_at = lookup_end_at(inputs, started_at=self._started_at, now=self._clock())
+        end_at = lookup_end_at(inputs, started_at=self._started_at, job_count=len(verdict.jobs), now=self._clock())
         try:
             articles, problem = lookup.find(verdict.article_ids, end_at=end_at)
         except CancelledError:  # the jobs' states are complete; _report finds the signal

@@ -78,8 +78,8 @@ class StatusRow(NamedTuple):
             case JobState.FAILED:
                 return JobState.FAILED, self.error or self.status
             case None if self.completed_at is not None:
-                unknown = f"finished with the unknown status {self.status}"
-                return JobState.FAILED, self.error or unknown[:_MAX_REASON_CHARACTERS]
+                status = f"with the unknown status {self.status}" if self.status else "without a status"
+                return JobState.FAILED, self.error or f"finished {status}"[:_MAX_REASON_CHARACTERS]
             case _:
                 return JobState.PENDING, None
 

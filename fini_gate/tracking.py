@@ -9,6 +9,7 @@ from fini_gate.models import Job, JobState, PollResult, StatusRow, worse_of
 
 # The number of responses that must omit a job's row before the job counts as missing.
 MIN_OMISSIONS: Final = 3
+OMITTED: Final = "the API's responses omit the job"
 
 
 class PollTimes(NamedTuple):
@@ -49,7 +50,7 @@ class TrackedJob:
         elif job_id in result.omitted:
             absent_seconds = self.record_absence(times, is_not_found=False)
             if absent_seconds >= inputs.not_found_grace_seconds and self.omission_count >= MIN_OMISSIONS:
-                self._set_state(JobState.MISSING, "the API's responses omit the job")
+                self._set_state(JobState.MISSING, OMITTED)
         elif problem := result.server_errors.get(job_id):
             self.record_server_error(problem, times, tolerance_seconds=inputs.outage_tolerance_seconds)
 
@@ -65,6 +66,7 @@ class TrackedJob:
         Returns:
             The seconds for which the job has certainly been absent.
         """
+        self._set_state(JobState.PENDING, None)
         self.responded_at, self.is_not_found, self.server_errors_since = times.ended_at, is_not_found, None
         if not is_not_found:
             self.omission_count += 1
@@ -85,7 +87,8 @@ class TrackedJob:
         """Give up on the job if the API does not know its ID at the deadline, or has always omitted it."""
         was_always_omitted = self.omission_count >= MIN_OMISSIONS and not self.has_had_row
         if self.job.state is JobState.PENDING and (self.is_not_found or was_always_omitted):
-            self._set_state(JobState.MISSING, "the API still did not know the ID at the timeout")
+            reason = "the API still did not know the ID at the timeout" if self.is_not_found else OMITTED
+            self._set_state(JobState.MISSING, reason)
 
-    def _set_state(self, state: JobState, reason: str) -> None:
+    def _set_state(self, state: JobState, reason: str | None) -> None:
         self.job = self.job._replace(state=state, reason=reason)

@@ -94,6 +94,7 @@ def test_job__needs_an_article_if_one_is_required(fields: dict[str, Any], state:
         *(({"error": other, "failureReason": "why"}, "why") for other in (*NOTHING, 5, {"message": ["list"]})),
         ({"error": {"code": 7}}, "FAILED"),
         ({"error": "x" * 501}, "x" * 500),
+        ({"jobStatus": None, "completedAt": END}, "finished without a status"),
         ({"jobStatus": "HALTED", "completedAt": END}, "finished with the unknown status HALTED"),
         ({"jobStatus": "x" * 501, "completedAt": END}, f"finished with the unknown status {'x' * 467}"),
         ({"jobStatus": "HALTED", "error": "power cut", "completedAt": END}, "power cut"),

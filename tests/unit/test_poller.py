@@ -12,6 +12,7 @@ from .fake_client import ROWS, FakeClient, FakeClock, Run, make_inputs, parse_ti
 
 # The gate must end within this time after its deadline, and needs some of it to write the outputs.
 MAX_OVERRUN_SECONDS = 5.0
+OMITTED = "the API's responses omit the job"
 UNKNOWN_AT_TIMEOUT = "the API still did not know the ID at the timeout"
 INPUT_FIELDS = {
     "timeout": "timeout_seconds",
@@ -99,7 +100,7 @@ SCENARIOS = [
     scenario("a slow poll does not count", "404 12.5:done", "success at 20: completed", poll_seconds=6),
     scenario("malformed", "400", "failure at 0: missing", reason="the API rejects the ID as malformed (HTTP 400)"),
     # Jobs that the API omits
-    scenario("omitted", "omitted", "failure at 10: missing", reason="the API's responses omit the job"),
+    scenario("omitted", "omitted", "failure at 10: missing", reason=OMITTED),
     scenario("omitted, no grace", "omitted", "failure at 2: missing", grace=0),
     scenario("omitted, long interval", "omitted", "failure at 60: missing", grace=1, every=30),
     scenario("a row restarts the count", "omitted 2:running 3:omitted 5:done", "success at 5: completed", grace=0),
@@ -107,7 +108,8 @@ SCENARIOS = [
     scenario("omitted is no outage", "omitted 50:done", "success at 50: completed", grace=60, tolerance=10),
     # At the deadline the grace is over for an ID that the API does not know, and for a job that it always omitted
     scenario("timeout, not found", "404", "failure at 60: missing", timeout=60, grace=99, reason=UNKNOWN_AT_TIMEOUT),
-    scenario("timeout, omitted", "omitted", "failure at 60: missing", timeout=60, grace=99, every=30),
+    scenario("timeout, omitted", "omitted", "failure at 2: missing", timeout=2, reason=OMITTED),
+    scenario("a new reason", "500 7:omitted", "timed_out by timeout at 8: pending", timeout=8, reason=None),
     scenario("omitted twice", "omitted", "timed_out by timeout at 60: pending", timeout=60, grace=99, every=60),
     scenario("late 404", "running 50:404", "failure at 60: missing", timeout=60, grace=99),
     scenario("late omission", "running 50:omitted", "timed_out by timeout at 60: pending", timeout=60, grace=99),
