@@ -114,7 +114,7 @@ format: $(VENV)/lint/.ready ## format all Python code
 	$(LINT)/ruff format .
 	$(LINT)/ruff check --fix .
 
-hooks: $(VENV)/lint/.ready ## have git run the linters that concern a commit before it is made
+hooks: $(VENV)/lint/.ready ## run the relevant linters before each commit
 	$(LINT)/pre-commit install
 
 COMPILE = $(VENV)/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \

@@ -16,7 +16,7 @@ if __name__ == "__main__":
     for name in ("OPENSSL_CONF", "SSLKEYLOGFILE"):
         os.environ.pop(name, None)
 
-    # The gate creates very many jobs that live until it ends, so that collecting garbage rarely finds any.
+    # The gate creates very many jobs that live until it ends, so collecting garbage rarely frees anything.
     gc.set_threshold(100_000)
     # Before the remaining imports, which take a while: without handlers a SIGTERM would be ignored.
     executor = InterruptibleExecutor()

@@ -69,8 +69,8 @@ def _find_certificates(text: str, name: str) -> Sequence[str]:
         )
     if len(certificates) < count:
         raise UsageError(
-            f"Input ca-bundle is {name}, with {count} certificates of which {len(certificates)} are complete: copy it"
-            " again, to the last line."
+            f"Input ca-bundle is {name}, with {len(certificates)} of {count} certificates complete: copy it again, to"
+            " the last line."
         )
     return certificates
 

@@ -17,13 +17,13 @@ import signal
 
 
 class GateError(Exception):
-    """The gate ends before every job has finished."""
+    """Base class of the errors that decide the result."""
 
     exit_code: int
 
 
 class UsageError(GateError):
-    """The workflow asked for something impossible."""
+    """An input or a file is invalid, or there are no job IDs."""
 
     exit_code = 2
 
@@ -54,3 +54,8 @@ class CancelledError(GateError):
     def __init__(self, signal_number: int) -> None:
         super().__init__(f"Cancelled by {signal.Signals(signal_number).name}.")
         self.exit_code = 128 + signal_number
+
+
+def reason_of(error: Exception) -> str:
+    """Return why an error happened, in the operating system's words if it has any."""
+    return getattr(error, "strerror", None) or str(error)

@@ -1,4 +1,4 @@
-"""Files in the workspace: paths that stay inside it, reads of limited size, and writes that are whole or nothing.
+"""Files in the workspace: paths that stay inside it, reads of limited size, and atomic writes.
 
 The workspace is a checkout, and its author may be hostile: links are followed, and must not lead outside.
 """
@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from fini_gate.errors import UsageError
+from fini_gate.errors import UsageError, reason_of
 
 
 def resolve(workspace: Path, given: str) -> Path:
@@ -43,7 +43,7 @@ def read_bytes(path: Path, max_bytes: int, *, name: str, input_name: str) -> byt
         with path.open("rb") as file:
             content = file.read(max_bytes + 1)
     except OSError as error:
-        raise UsageError(f"File {name} (input {input_name}) cannot be read: {error.strerror}.") from None
+        raise UsageError(f"File {name} (input {input_name}) cannot be read: {reason_of(error)}.") from None
     if len(content) > max_bytes:
         raise UsageError(
             f"File {name} (input {input_name}) is larger than {max_bytes // 1024**2} MiB: use a smaller file."

@@ -42,7 +42,7 @@ def _parse_api_key(text: str) -> str:
     if not text:
         raise UsageError(
             "Input api-key is empty, and so is the environment variable FINI_API_KEY: pass a Fini API key with the read"
-            " scope, such as ${{ secrets.FINI_API_KEY }}. Workflows that run for a fork get no secrets."
+            " scope, such as ${{ secrets.FINI_API_KEY }}. Workflows triggered from forks get no secrets."
         )
     if not is_api_key(text):
         raise UsageError(

@@ -20,7 +20,7 @@ class Result(StrEnum):
     CANCELLED = "cancelled"
 
 
-# The first row with a state that any job is in decides the result.
+# The first of these states that any job is in decides the result.
 _RESULT_BY_STATE: Final = {
     JobState.FAILED: Result.FAILURE,
     JobState.MISSING: Result.FAILURE,
@@ -77,7 +77,7 @@ class Verdict:
 def decide(
     jobs: Iterable[Job], *, elapsed_seconds: float, error: GateError | None = None, limit: Limit | None = None
 ) -> Verdict:
-    """Decide the result by the contract's table: an error first, then the worst state of any job.
+    """Decide the result: an error comes first, then the worst state of any job.
 
     Without jobs the result is success; whether there may be none is up to the caller.
     """

@@ -44,7 +44,7 @@ class FiniClient:
             throttle=self._throttle,
             on_request=self.on_request,
         )
-        # IDs that failed alone when last polled, the longest ago first.
+        # IDs that failed alone when last polled, oldest first.
         self._suspect_ids: dict[str, None] = {}
 
     def poll(

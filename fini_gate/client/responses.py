@@ -112,15 +112,16 @@ def _fatal_message(problem: str, response: Response, secret: str) -> str:
     match response.status:
         case HTTPStatus.UNAUTHORIZED:
             return (
-                f"The API rejected the key: {problem}. It is missing, revoked or belongs to another workspace. Create a"
+                f"The API rejected the key: {problem}. It may be invalid, revoked or from another workspace. Create a"
                 " key under Deploy → API Keys in the workspace that queued the jobs."
             )
         case HTTPStatus.FORBIDDEN:
             return f"The API rejected the key: {problem}. Use a key with the read scope."
         case status if status // 100 == 3:  # noqa: PLR2004 - 3xx
-            target = _clean(response.headers.get("location", "nowhere"), secret)[:_MAX_MESSAGE_CHARACTERS]
+            location = _clean(response.headers.get("location", ""), secret)[:_MAX_MESSAGE_CHARACTERS]
+            target = f"to {location}" if location else "without a Location"
             return (
-                f"The API redirected the request: {problem}, to {target}. Redirects are not followed, so that the key"
+                f"The API redirected the request: {problem}, {target}. Redirects are not followed, so that the key"
                 " reaches no other host. Set api-url to the API's own address."
             )
         case _:

@@ -80,7 +80,7 @@ def _max_retries(response: ParsedResponse, *, retry_server_errors: bool) -> floa
 
 
 def _backoff_delays() -> Iterator[float]:
-    """Return the delays in seconds: 0.5, 1, 2, … up to 30, the second half of each random."""
+    """Return the delays in seconds: 0.5, 1, 2, … up to 30, the upper half of each random."""
     import backoff  # noqa: PLC0415 - it imports asyncio, which is slow, and most runs never retry
 
     delays = backoff.expo(base=2, factor=INITIAL_BACKOFF_SECONDS, max_value=MAX_BACKOFF_SECONDS)

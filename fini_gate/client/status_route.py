@@ -44,7 +44,7 @@ class StatusRoute:
     """Receives the number of jobs in a request, what came back, and the seconds that it took."""
 
     def submit(self, job_ids: Sequence[str], *, end_at: float) -> StatusRequest:
-        """Send a request that ends by `end_at`, which must be in the future, or earlier by its own timeout."""
+        """Send a request. It ends at `end_at`, which must be in the future, or at its own timeout if earlier."""
         now = self.clock()
         timeout_seconds = min(self.request_timeout_seconds, end_at - now)
         request = self.transport.submit(STATUS_ROUTE, {"jobIds": list(job_ids)}, timeout_seconds=timeout_seconds)

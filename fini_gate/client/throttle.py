@@ -22,7 +22,7 @@ class Throttle:
     not_before: float = -math.inf
     """Send nothing before this time: the latest Retry-After of all responses."""
     _latency_concurrency: float = math.inf
-    """How many requests the latest response was slow enough for."""
+    """How many concurrent requests are useful, given how long the latest response took."""
     _rejected_sizes: set[int] = field(default_factory=set)
 
     @property

@@ -39,7 +39,7 @@ def _merge(inputs: Inputs) -> JobIds:
             job_ids[known] = job_ids.get(known) or document_id
             if len(job_ids) > MAX_JOBS:
                 raise UsageError(
-                    f"{source.name}: there are more than {MAX_JOBS} job IDs, the limit of one gate; use several gates."
+                    f"{source.name}: there are more than {MAX_JOBS} job IDs, the maximum for one gate: use several."
                 )
     return job_ids
 

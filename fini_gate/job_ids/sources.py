@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from fini_gate.errors import UsageError
+from fini_gate.errors import UsageError, reason_of
 from fini_gate.files import read_bytes, resolve
 from fini_gate.inputs import Inputs, quote
 from fini_gate.job_ids.parsers import PARSER_BY_SUFFIX, Parser, guess_parser, parse_yaml
@@ -68,9 +68,8 @@ def _expand_glob(workspace: Path, pattern: str) -> Sequence[Path]:
         found = sorted(path for path in root.glob(f"{tail}/*" if tail.endswith("**") else tail) if path.is_file())
     # IndexError comes from "." in a folder that does not exist, RecursionError from hundreds of folders.
     except (OSError, ValueError, IndexError, RecursionError) as error:
-        problem = error.strerror if isinstance(error, OSError) else error
         raise UsageError(
-            f"Input job-ids-file names {quote(pattern)}, which is not a valid path or glob: {problem}."
+            f"Input job-ids-file names {quote(pattern)}, which is not a valid path or glob: {reason_of(error)}."
         ) from None
     if not found:
         raise UsageError(
@@ -100,8 +99,8 @@ def _check_confined(workspace: Path, path: Path, name: str) -> None:
             resolve(workspace, str(path))
         except (OSError, ValueError):
             raise UsageError(
-                f"Input job-ids-file names {name}, which leads outside the workspace through a link: name a file inside"
-                " it, or give the full path of one elsewhere."
+                f"Input job-ids-file names {name}, which leads outside the workspace through a link: use a file inside"
+                " it, or an absolute path."
             ) from None
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from fini_gate.durations import format_duration
-from fini_gate.errors import UsageError
+from fini_gate.errors import UsageError, reason_of
 from fini_gate.escaping import escape_control
 from fini_gate.models import Job, JobState
 from fini_gate.verdict import Limit, Result, Verdict
@@ -70,7 +70,7 @@ def advice(verdict: Verdict) -> str:
         )
     if verdict.in_state(JobState.UNREADABLE):
         sentences.append("For unreadable jobs, run another gate later or contact Fini's support.")
-    if verdict.result in {Result.TIMED_OUT, Result.CANCELLED}:
+    if verdict.result in {Result.TIMED_OUT, Result.CANCELLED} and verdict.in_state(JobState.PENDING):
         raise_limit = f" or raise {verdict.limit.input_name}" if verdict.limit is not None else ""
         sentences.append(f"To keep waiting, pass pending-job-ids to another gate{raise_limit}.")
     return " ".join(sentences)
@@ -127,13 +127,12 @@ def unknown_status_warning(job: Job) -> str:
 def dropped_outputs_warning(names: Sequence[str], results_file: str) -> str:
     """Return the warning about outputs that were left empty."""
     where = f"The results file {results_file} contains them" if results_file else "Set results-file to get them"
-    return f"The outputs exceed GitHub's size limit, so these are left empty: {', '.join(names)}. {where}."
+    return f"The outputs are too large for GitHub, so these are left empty: {', '.join(names)}. {where}."
 
 
 def results_file_warning(path: str, error: OSError | ValueError) -> str:
     """Return the warning about a results file that could not be written."""
-    reason = getattr(error, "strerror", None) or error
-    return f"The results file {path} could not be written ({reason}): use the outputs instead."
+    return f"The results file {path} could not be written ({reason_of(error)}): use the outputs instead."
 
 
 def counts_text(jobs: Sequence[Job]) -> str:

@@ -26,9 +26,7 @@ def check_results_file(workspace: Path, path: str) -> None:
     try:
         resolve(workspace, path)
     except (OSError, ValueError):
-        raise UsageError(
-            f"Input results-file is {quote(path)}: it must be a path inside the workspace, relative to it."
-        ) from None
+        raise UsageError(f"Input results-file is {quote(path)}: it must be a path inside the workspace.") from None
 
 
 def write_results_file(workspace: Path, path: str, verdict: Verdict) -> None:

@@ -14,6 +14,7 @@ from typing import Final
 from actions_toolkit import core
 
 from fini_gate import escaping
+from fini_gate.errors import reason_of
 from fini_gate.escaping import escape_control, redact
 from fini_gate.inputs import is_api_key
 from fini_gate.platforms.terminal import is_terminal
@@ -92,7 +93,7 @@ class Runner:
                 # The runner rejects a whole file in which one value is cut off.
                 with contextlib.suppress(OSError):
                     os.truncate(path, size_bytes)
-            self._log_outputs(outputs, f"the outputs could not be written ({_reason(error)})")
+            self._log_outputs(outputs, f"the outputs could not be written ({reason_of(error)})")
 
     def append_summary(self, markdown: str) -> None:
         """Add to the job summary, if the runner has one."""
@@ -106,7 +107,7 @@ class Runner:
             with Path(path).open("a", encoding="utf-8") as file:
                 file.write(markdown)
         except (OSError, ValueError) as error:
-            self.warning(f"The job summary could not be written ({_reason(error)}): this run's page shows none.")
+            self.warning(f"The job summary could not be written ({reason_of(error)}). The result is not affected.")
 
     def _log_outputs(self, outputs: Mapping[str, str], problem: str) -> None:
         self.warning(f"Later steps cannot read this step's outputs: {problem}. They are in the log instead.")
@@ -132,7 +133,3 @@ class Runner:
         with contextlib.suppress(OSError, ValueError):
             write(*arguments)
             sys.stdout.flush()
-
-
-def _reason(error: Exception) -> str:
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)

@@ -26,7 +26,7 @@ LAYERS = {
     "poller": {"deadlines", "errors", "inputs", "models", "pacing", "tracking", "verdict"},
     "client": {"addresses", "durations", "errors", "escaping", "models"},
     "output": {"durations", "errors", "escaping", "files", "inputs", "models", "poller", "verdict"},
-    "platforms": {"escaping", "inputs"},
+    "platforms": {"errors", "escaping", "inputs"},
 }
 
 # Library → the only file that imports it.

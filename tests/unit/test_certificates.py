@@ -115,7 +115,7 @@ def test_ca_bundle__must_contain_a_certificate(read: Read, workspace: Path, cont
 def test_ca_bundle__must_be_complete(read: Read, cut: str) -> None:
     """A certificate without its end is an error that says how many are complete."""
     assert message_of(read, OTHER_PEM + cut) == (
-        f"Input ca-bundle is '{BEGIN}…', with 2 certificates of which 1 are complete: copy it again, to the last line."
+        f"Input ca-bundle is '{BEGIN}…', with 1 of 2 certificates complete: copy it again, to the last line."
     )
 
 

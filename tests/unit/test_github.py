@@ -231,5 +231,5 @@ def test_outputs__are_logged_if_they_cannot_be_written(
 def test_summary__that_cannot_be_written_is_a_warning(path: str, text: str, expected: str) -> None:
     """A warning says why; a runner without summaries gets none, and no warning."""
     log = _printed(lambda runner: runner.append_summary(text), GITHUB_STEP_SUMMARY=path)
-    warning = f"The job summary could not be written ({expected}): this run's page shows none."
+    warning = f"The job summary could not be written ({expected}). The result is not affected."
     assert log == (f"::warning title=fini-gate::{warning}\n" if expected else "")

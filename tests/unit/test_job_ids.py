@@ -273,7 +273,7 @@ def test_ids__have_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(load, "MAX_JOBS", 3)
     assert len(read(tmp_path, "a b c A", {"ids.txt": "B C"})) == 3
     assert message_of(tmp_path, "a b c", {"ids.txt": "d"}) == (
-        "File 'ids.txt' (input job-ids-file): there are more than 3 job IDs, the limit of one gate; use several gates."
+        "File 'ids.txt' (input job-ids-file): there are more than 3 job IDs, the maximum for one gate: use several."
     )
 
 
@@ -336,8 +336,8 @@ def test_file__outside_the_workspace_is_rejected_if_a_link_leads_there(tmp_path:
     (workspace / "link.txt").symlink_to("../ids.txt")
     (workspace / "folder").symlink_to("..")
     assert re.fullmatch(
-        r"Input job-ids-file names '(link|folder/ids)\.txt', which leads outside the workspace through a link: name a"
-        r" file inside it, or give the full path of one elsewhere\.",
+        r"Input job-ids-file names '(link|folder/ids)\.txt', which leads outside the workspace through a link: use a"
+        r" file inside it, or an absolute path\.",
         message_of(workspace, paths=path.format(workspace=workspace)),
     )
 

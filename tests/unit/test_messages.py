@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fini_gate.errors import OutageError, UsageError
+from fini_gate.errors import CancelledError, OutageError, UsageError
 from fini_gate.models import Job
 from fini_gate.output import messages
 from fini_gate.output.messages import advice, describe_job, errors, message
@@ -20,6 +20,12 @@ def test_errors__end_with_the_advice_however_long_the_texts_are(kind: Job) -> No
     assert text.endswith(advice(verdict(*jobs)))
     assert len(of_jobs) == 9
     assert "more" not in errors(verdict(*jobs[:5]))[0][1]
+
+
+def test_advice__needs_something_to_do() -> None:
+    """A gate that was cancelled once every job had completed has nothing left to wait for."""
+    assert "pending-job-ids" in advice(verdict(COMPLETED, QUEUED, error=CancelledError(15)))
+    assert advice(verdict(COMPLETED, error=CancelledError(15))) == ""
 
 
 def test_warnings__say_what_is_known() -> None:

@@ -69,7 +69,7 @@ def test_kind__of_a_failure_is_retryable(*, is_broken_connection: bool) -> None:
     [
         (
             401,
-            "The API rejected the key: {}. It is missing, revoked or belongs to another workspace.",
+            "The API rejected the key: {}. It may be invalid, revoked or from another workspace.",
             "Create a key under Deploy → API Keys in the workspace that queued the jobs.",
         ),
         (403, "The API rejected the key: {}.", "Use a key with the read scope."),
@@ -88,9 +88,9 @@ def test_fatal__says_what_happened_and_what_to_do(status: int, beginning: str, a
     assert parsed.problem == f"{beginning.format(f'HTTP {status}: why (request ID r1)')} {advice}"
 
 
-def test_fatal__redirect_may_lead_nowhere() -> None:
+def test_fatal__redirect_may_lack_a_target() -> None:
     """A redirect without a target says so."""
-    assert parse(302).problem.startswith("The API redirected the request: HTTP 302, to nowhere. ")
+    assert parse(302).problem.startswith("The API redirected the request: HTTP 302, without a Location. ")
 
 
 # --- Rows ----------------------------------------------------------------------------------------------------------
