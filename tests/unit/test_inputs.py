@@ -1,5 +1,4 @@
 from collections.abc import Callable, Mapping
-from dataclasses import FrozenInstanceError
 from pathlib import Path
 from typing import TypeAlias
 
@@ -109,12 +108,6 @@ def test_inputs__reject(read_inputs: ReadInputs, name: str, value: str, allowed:
         read_inputs({name: value})
     must = "must" if allowed.startswith("not ") else "must be"
     assert str(error.value) == f"Input {name} is {quote(value)}: it {must} {allowed}."
-
-
-def test_inputs__are_frozen(read_inputs: ReadInputs) -> None:
-    """Validated inputs cannot be changed."""
-    with pytest.raises(FrozenInstanceError):
-        read_inputs({}).batch_size = 5  # type: ignore[misc]
 
 
 def test_workspace__defaults_to_the_current_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -125,13 +125,6 @@ def test_row__is_read() -> None:
     )
 
 
-@pytest.mark.parametrize("row", [None, "a", 5, [], ["id"], {}, {"jobStatus": "COMPLETED"}, {"id": None}, {"id": 5}])
-def test_row__needs_an_id(row: object) -> None:
-    """Anything but an object with an ID is refused."""
-    with pytest.raises(ValueError, match=r"^a row without an ID$"):
-        StatusRow.from_json(row)
-
-
 @pytest.mark.parametrize(
     ("fields", "is_progress"),
     [
