@@ -1,6 +1,8 @@
 """Shared by all tests: no network but loopback, and factories for the project's own types."""
 
+import os
 import socket
+import time
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +14,10 @@ from hypothesis import settings
 
 from fini_gate.addresses import is_loopback
 from fini_gate.inputs import Inputs, env_name
+
+# The machine is not on UTC.
+os.environ["TZ"] = "Asia/Kathmandu"
+time.tzset()
 
 settings.register_profile("fini-gate", deadline=None)
 settings.load_profile("fini-gate")

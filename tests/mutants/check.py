@@ -1,11 +1,10 @@
 """Changes fini_gate in thousands of small ways, one at a time, and reports the changes that no test notices.
 
-.venv/bin/python tests/mutants/check.py
-.venv/bin/python tests/mutants/check.py 'fini_gate.models.*'
+.venv/mutants/bin/python tests/mutants/check.py
+.venv/mutants/bin/python tests/mutants/check.py 'fini_gate.models.*'
 """
 
 import argparse
-import os
 import shutil
 import subprocess
 import sys
@@ -33,8 +32,7 @@ def main() -> int:
     shutil.rmtree(MUTANTS, ignore_errors=True)
     # Given a pattern, mutmut first runs each mutant's tests on the original, which have to pass.
     command = [Path(sys.executable).with_name("mutmut"), "run", *patterns]
-    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parent), "PYTEST_PLUGINS": "same_names"}
-    run = subprocess.run(command, env=environ, stdout=subprocess.PIPE, text=True, check=False)  # noqa: S603 - our own
+    run = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)  # noqa: S603 - our own
     if run.returncode != 0:
         sys.stdout.write(run.stdout[-3000:])
         return run.returncode

@@ -323,6 +323,7 @@ def test_bisection__finds_one_bad_id_in_a_batch(status: int, position: int) -> N
     result = client.poll(ids(100))
     assert states(result) == {job_id: STATE_BY_STATUS[status] if job_id == bad else "row" for job_id in ids(100)}
     assert result.incomplete_reason is None
+    assert len(client.retries) == {500: 1, 502: 3}.get(status, 0)
     # Down to the ID by halves, and at worst up again from single IDs by doubling.
     assert len(client.api.requests) <= 1 + len(client.retries) + 2 * math.log2(100) + 1
     assert {**result.malformed, **result.not_found, **result.server_errors} == {bad: f"HTTP {status}: It said why"}

@@ -75,6 +75,7 @@ def test_articles__found_before_a_failure_count(response: Response | Failure, pr
     [
         (8, [5, 4], "abcd", "no time left"),
         (7, [5, 3], "ab", TOO_SLOW.problem),
+        (4.5, [4.5, 0.5], "ab", TOO_SLOW.problem),
         (4, [4], "ab", "no time left"),
         (0, [], "", "no time left"),
     ],

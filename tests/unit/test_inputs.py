@@ -100,7 +100,7 @@ def test_inputs__parse(read_inputs: ReadInputs, name: str, value: str, field: st
         *(("results-file", text, ONE_PATH) for text in ("a\nb", "a\x1b[0m")),
         ("api-url", "fini.example", URL),
     ],
-    ids=lambda text: text[:20],
+    ids=lambda text: ascii(text[:20]).replace("\\", "/"),
 )
 def test_inputs__reject(read_inputs: ReadInputs, name: str, value: str, allowed: str) -> None:
     """An invalid value is an error that names the input, the value and what is allowed."""

@@ -318,7 +318,7 @@ def test_paths__name_files(tmp_path: Path, pattern: str, ids: list[str], *, is_l
         *((pattern, rf"({TOO_LONG}|{NO_MATCH})") for pattern in ("x" * 5000, "*" + "x" * 5000, "x/" * 5000)),
         *(("out", "is not a file"), ("/dev/zero", "is not a file")),
     ],
-    ids=lambda text: text[:30],
+    ids=lambda text: ascii(text[:30]).replace("\\", "/"),
 )
 def test_paths__without_a_file_are_rejected(tmp_path: Path, pattern: str, problem: str) -> None:
     """A path or glob without a file is an error that names it, shortened."""

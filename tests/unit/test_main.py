@@ -213,12 +213,13 @@ def test_signal__while_titles_are_looked_up_keeps_what_is_known(gate: Gate, monk
 
 
 def test_outputs__that_are_too_large_are_a_warning(gate: Gate) -> None:
-    """Lists that GitHub would not take are left empty, and the warning names them and the results file."""
-    jobs = many(COMPLETED._replace(id="x" * 180), 1500)
-    run = _run(gate, Case(verdict(*jobs), inputs={"results-file": "results.json", "job-summary": "false"}))
-    assert (run.exit_code, run.outputs["completed-job-ids"], run.outputs["completed-count"]) == (0, "", "1500")
+    """Lists that GitHub would not take are left empty; the warning and the summary name the results file."""
+    jobs = many(COMPLETED._replace(id="x" * 180), 2500)
+    run = _run(gate, Case(verdict(*jobs), inputs={"results-file": "results.json"}))
+    assert (run.exit_code, run.outputs["completed-job-ids"], run.outputs["completed-count"]) == (0, "", "2500")
     assert run.log.count("::warning ") == 1
-    assert "left empty: completed-job-ids. The results file results.json contains them." in run.log
+    assert "left empty: completed-job-ids, articles-by-job. The results file results.json contains them." in run.log
+    assert r"all are in results\.json" in run.summary
 
 
 def test_run__wires_its_parts(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,8 @@ VERDICT = verdict(*ALL, COMPLETED._replace(id=HOSTILE), elapsed_seconds=1.26)
 def test_document__has_every_job_once(count: int) -> None:
     """However many pieces it is written in, the document is JSON with every job in order."""
     jobs = many(COMPLETED, count)
-    document = json.loads("".join(results_json(verdict(*jobs))))
+    document = json.loads("".join(results_json(verdict(*jobs, elapsed_seconds=1.26))))
+    assert document["elapsedSeconds"] == 1.3
     assert [job["id"] for job in document["jobs"]] == [job.id for job in jobs]
 
 
