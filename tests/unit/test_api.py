@@ -576,6 +576,16 @@ def test_suspect__ids_recover_together_in_few_requests() -> None:
     assert client.api.sizes == [15]
 
 
+def test_suspect__is_no_id_that_met_a_rate_limit() -> None:
+    """An ID whose own request was only put off is polled with the others next time."""
+    client = Client()
+    client.api.script = [respond(404), None, respond(429)]
+    client.poll(ids(2), retry_for=0)
+    client.api.forget()
+    client.poll(ids(2))
+    assert client.api.sizes == [2]
+
+
 def test_suspect__that_is_no_longer_wanted_is_not_polled() -> None:
     """A poll sends only the jobs that it was given."""
     client = Client()
