@@ -152,6 +152,11 @@ def test_limit__ends_every_slow_response(start: Start, case: str) -> None:
     assert server.connection_count == 2
 
 
+def test_limit__is_named_by_the_library_too(start: Start) -> None:
+    """The request itself ends at its limit, even if nobody waits for it."""
+    assert submit(transport_to(start([HANG]).url), seconds=SHORT).future.result(LONG) == TIMED_OUT
+
+
 @pytest.mark.parametrize("seconds", [0, SHORT + 0.2])
 def test_limit__includes_the_name_look_up(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     """No socket timeout bounds a look-up; one that fails in time is reported without the name."""

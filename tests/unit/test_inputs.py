@@ -127,6 +127,7 @@ def test_workspace__defaults_to_the_current_folder(monkeypatch: pytest.MonkeyPat
 def test_api_key__comes_from_the_input_or_the_environment(environ: dict[str, str], expected: str) -> None:
     """The input comes first, then FINI_API_KEY, both without surrounding white space."""
     assert Inputs.from_environ(environ).api_key == api_key(environ) == expected
+    assert api_key({}) == ""
 
 
 @pytest.mark.parametrize("inside", [" ", "\n", "\r", "\t", "\x00", "\x1b", "é", "\u200b", "\udcff"])
