@@ -23,8 +23,6 @@ from .scenario import Options, Scenario, make_scenario
 from .simulation import STARTED_AT, WaitForJobs, simulate
 from .written import Finding, Kind
 
-pytestmark = pytest.mark.campaign
-
 # A refusal, a pass, a cancellation and a failure, none of which takes long.
 SOCKET_SEEDS = (1, 4, 5, 13)
 

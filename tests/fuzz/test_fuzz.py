@@ -12,8 +12,6 @@ from tests.chaos.written import Kind
 from . import command
 from .targets import TARGETS
 
-pytestmark = pytest.mark.campaign
-
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_fuzz__finds_nothing(target: str) -> None:

@@ -14,7 +14,7 @@ POISON = {"id": "poison", "broken": True}
 ODD = {"id": "odd", "runs-for": "never", "statuses": {"running": "PONDERING"}}
 LATER = {"id": "later", "runs-for": "250ms", "article-id": "article-2"}
 FORGEJO = dict.fromkeys(("FORGEJO_OUTPUT", "FORGEJO_STEP_SUMMARY", "FORGEJO_WORKSPACE", "FORGEJO_TOKEN"), "/nowhere")
-TOLERANCE = {"outage-tolerance": "1s"}
+TOLERANCE = {"outage-tolerance": "500ms"}
 UNKNOWN_KEY = "fini_unknown_0123456789"
 
 # Jobs and the states they end in; the exit code and the result; the message; more inputs; a fault.
@@ -24,7 +24,7 @@ CASES: Mapping[str, tuple[Mapping[str, str], str, str, Mapping[str, str], object
     "timed out": ({"pending": "pending", "done": "completed"}, "3 timed_out", "(timeout)", {"timeout": "400ms"}, None),
     "stalled": ({"odd": "pending"}, "3 timed_out", "(stall-timeout)", {"stall-timeout": "300ms"}, None),
     "unknown key": ({"done": "pending"}, "4 error", "HTTP 401", {"api-key": UNKNOWN_KEY}, None),
-    "outage": ({"done": "pending"}, "4 error", "for 1s", TOLERANCE, {"status": 503}),
+    "outage": ({"done": "pending"}, "4 error", "for 0.5s", TOLERANCE, {"status": 503}),
     "unreadable": ({"poison": "unreadable", "done": "completed"}, "4 error", "1 unreadable", TOLERANCE, None),
 }
 

@@ -224,7 +224,7 @@ def test_gate__trusts_no_unknown_authority(start: Start, gate: Gate, env_name: s
     """The error names the input that helps; OpenSSL's own variables do not."""
     (gate.workspace / "own.pem").write_text(pem(OWN))
     server = start(GOOD, tls=tls_of(OWN))
-    inputs = {"api-url": server.url, "job-ids": "a", "outage-tolerance": "300ms"}
+    inputs = {"api-url": server.url, "job-ids": "a", "outage-tolerance": "300ms", "poll-interval": "100ms"}
     run = gate.end(gate.start(inputs, {env_name: str(gate.workspace / path)} if env_name else {}))
     assert run.exit_code == 4
     assert [UNKNOWN_AUTHORITY in error for error in run.errors] == [True]
