@@ -238,7 +238,6 @@ def test_gate__ignores_what_configures_openssl(start: Start, gate: Gate, monkeyp
     configuration.write_text(
         "openssl_conf = all\n[all]\nssl_conf = ssl\n[ssl]\nsystem_default = old\n[old]\nMaxProtocol = TLSv1.2\n"
     )
-    # Coverage would load OpenSSL before the gate starts.
     environ = {"OPENSSL_CONF": str(configuration), "SSLKEYLOGFILE": str(keys)}
     tls = tls_of(OWN)
     tls.minimum_version = ssl.TLSVersion.TLSv1_3

@@ -8,7 +8,7 @@ from typing import Final
 from fini_gate.durations import format_duration
 from fini_gate.escaping import escape_control, escape_markdown
 from fini_gate.models import JobState
-from fini_gate.output.messages import RESULT_ICONS, advice, message, pluralize, title
+from fini_gate.output.messages import PROBLEM_STATES, RESULT_ICONS, advice, message, pluralize, title
 from fini_gate.output.summary.attention import render_attention
 from fini_gate.output.summary.chart import render_chart
 from fini_gate.output.summary.markdown import details, omitted_line, size_bytes, take_fitting
@@ -19,7 +19,7 @@ from fini_gate.verdict import Verdict
 # GitHub silently drops a summary larger than 1 MiB.
 MAX_SUMMARY_BYTES: Final = 1_000_000
 _MAX_ARTICLES_BYTES: Final = 200_000
-_STATE_ORDER: Final = (JobState.FAILED, JobState.MISSING, JobState.UNREADABLE, JobState.PENDING, JobState.COMPLETED)
+_STATE_ORDER: Final = (*PROBLEM_STATES, JobState.PENDING, JobState.COMPLETED)
 
 
 def render_summary(verdict: Verdict, *, results_file: str) -> str:
