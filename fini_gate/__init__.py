@@ -2,6 +2,7 @@
 
 Read the modules in this order, which is that of the data flow (helpers in parentheses):
 `inputs` (`addresses`, `durations`, `escaping`, `errors`) → `job_ids`, `certificates` (`files`) →
-`poller` (`models`, `tracking`, `deadlines`, `pacing`) ⇄ `client` (`executor`) → `verdict` → `output` → `platforms`.
+`poller` (`models`, `tracking`, `deadlines`, `pacing`) ⇄ `client` (`executor`) → `verdict` → `publication`, `details`
+(`records`) → `output` → `platforms`.
 `main` wires them.
 """

@@ -6,7 +6,7 @@ from typing import Final
 from fini_gate.durations import format_duration
 from fini_gate.errors import OutageError
 from fini_gate.inputs import Inputs
-from fini_gate.models import PollLimits, PollResult
+from fini_gate.models import PollLimits, RequestsResult
 from fini_gate.verdict import Limit
 
 # The gate must end within 5 s of its deadline. Requests in flight at the deadline may use the first part of that time,
@@ -15,12 +15,13 @@ IN_FLIGHT_GRACE_SECONDS: Final = 1.5
 FINAL_POLL_GRACE_SECONDS: Final = 3.5
 # Both parts shrink by the time that reporting the jobs takes, which is seconds for hundreds of thousands.
 REPORTING_SECONDS_PER_JOB: Final = 1.2e-5
-# How long looking up details of the articles may take once the verdict is known.
-MAX_LOOKUP_SECONDS: Final = 10.0
+# How long looking up details may take once the verdict is known, and for how long of that a request is sent again.
+MAX_DETAILS_SECONDS: Final = 10.0
+MAX_DETAILS_RETRY_SECONDS: Final = 2.0
 
 
 class Deadlines:
-    """When to stop waiting, by `timeout`, `stall-timeout` and `outage-tolerance`.
+    """When to stop waiting, by `timeout`, `stall-timeout` and `outage-tolerance`, and how long look-ups may take.
 
     Args:
         inputs: the limits.
@@ -40,6 +41,8 @@ class Deadlines:
         self._changed_at = started_at
         self._outage_started_at = math.inf
         self.timeout_at = started_at + inputs.timeout_seconds
+        # Later than the timeout if the machine was suspended past it.
+        self._final_poll_at = self.timeout_at
 
     @property
     def _stall_at(self) -> float:
@@ -55,16 +58,16 @@ class Deadlines:
         """Return the time limits of a poll that begins now."""
         # An outage cannot start between polls: while no request is sent, none fails.
         self._outage_started_at = min(self._outage_started_at, now)
-        self.is_final_poll = now >= self.timeout_at
-        grace_seconds = FINAL_POLL_GRACE_SECONDS if self.is_final_poll else IN_FLIGHT_GRACE_SECONDS
-        end_at = self.timeout_at + _shorten_grace(grace_seconds, self._job_count)
-        if end_at <= now:
+        was_final_poll, self.is_final_poll = self.is_final_poll, now >= self.timeout_at
+        end_at = self._end_at(FINAL_POLL_GRACE_SECONDS if self.is_final_poll else IN_FLIGHT_GRACE_SECONDS)
+        if end_at <= now and not was_final_poll:
             # The machine was suspended past the deadline. The final poll is late, but still useful.
-            end_at = now + FINAL_POLL_GRACE_SECONDS
+            self._final_poll_at = now
+            end_at = self._end_at(FINAL_POLL_GRACE_SECONDS)
         retry_until = min(self.timeout_at, self._stall_at, self._outage_at)
         return PollLimits(retry_until=retry_until, end_at=end_at)
 
-    def finish_poll(self, result: PollResult) -> None:
+    def finish_poll(self, result: RequestsResult) -> None:
         """Record when the API last sent a usable response."""
         if result.last_response_at is not None:
             is_complete = result.incomplete_reason is None
@@ -74,17 +77,16 @@ class Deadlines:
         """Record that a job has changed."""
         self._changed_at = now
 
-    def reached(self, result: PollResult, *, now: float) -> Limit | None:
+    def reached(self, result: RequestsResult, *, now: float) -> Limit | None:
         """Return the limit at which to stop after a poll, if one is reached.
 
         Raises:
             OutageError: the API has sent no usable response for `outage-tolerance`.
         """
         if result.last_response_at is None and now >= self._outage_at:
-            problem = result.incomplete_reason or next(iter(result.server_errors.values()), "no response")
             raise OutageError(
-                f"The API gave no usable response for {format_duration(self._outage_tolerance_seconds)}: {problem}."
-                " Check api-url, the network and the API's status, or raise outage-tolerance."
+                f"The API gave no usable response for {format_duration(self._outage_tolerance_seconds)}:"
+                f" {result.problem}. Check api-url, the network and the API's status, or raise outage-tolerance."
             )
         if self.is_final_poll:
             return Limit("timeout", self._timeout_seconds, result.incomplete_reason)
@@ -92,18 +94,22 @@ class Deadlines:
             return Limit("stall-timeout", self._stall_timeout_seconds, result.incomplete_reason)
         return None
 
-    def shorten_interval(self, seconds: float, result: PollResult, *, now: float) -> float:
+    def shorten_interval(self, seconds: float, result: RequestsResult, *, now: float) -> float:
         """Return the interval, cut short where a limit comes earlier."""
         limit_at = self._stall_at if result.last_response_at is not None else min(self._stall_at, self._outage_at)
         seconds = max(min(seconds, limit_at - now), self._min_interval_seconds)
         return max(0.0, min(seconds, self.timeout_at - now))
 
+    def start_lookup(self) -> None:
+        """Begin to look up articles: only `timeout` and `outage-tolerance` apply, the latter counted anew."""
+        self._stall_timeout_seconds = math.inf
+        self._outage_started_at = math.inf
 
-def lookup_end_at(inputs: Inputs, *, started_at: float, job_count: int, now: float) -> float:
-    """Return when looking up articles must end if it begins now."""
-    grace_seconds = _shorten_grace(FINAL_POLL_GRACE_SECONDS, job_count)
-    return min(now + MAX_LOOKUP_SECONDS, started_at + inputs.timeout_seconds + grace_seconds)
+    def start_details(self, now: float) -> PollLimits:
+        """Return the time limits of looking up details, which begins now."""
+        end_at = min(now + MAX_DETAILS_SECONDS, self._end_at(FINAL_POLL_GRACE_SECONDS))
+        return PollLimits(retry_until=min(now + MAX_DETAILS_RETRY_SECONDS, end_at), end_at=end_at)
 
-
-def _shorten_grace(seconds: float, job_count: int) -> float:
-    return max(0.0, seconds - REPORTING_SECONDS_PER_JOB * job_count)
+    def _end_at(self, grace_seconds: float) -> float:
+        """Return when requests must end that have this long after the deadline, less the time that reporting takes."""
+        return self._final_poll_at + max(0.0, grace_seconds - REPORTING_SECONDS_PER_JOB * self._job_count)

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from fini_gate.certificates import read_ca_bundle
-from fini_gate.client import Article, ArticleLookup, FiniClient, Transport
-from fini_gate.deadlines import lookup_end_at
+from fini_gate.client import FiniClient, Transport
+from fini_gate.deadlines import Deadlines
+from fini_gate.details import look_up_details
 from fini_gate.errors import CancelledError, GateError, InternalError, UsageError
 from fini_gate.executor import InterruptibleExecutor
 from fini_gate.inputs import IfNoJobs, Inputs, api_key
@@ -25,6 +26,7 @@ from fini_gate.output.summary import render_summary
 from fini_gate.platforms.github import Runner
 from fini_gate.platforms.terminal import live_line, prepare_stdout
 from fini_gate.poller import Timing, wait_for_jobs
+from fini_gate.publication import require_published
 from fini_gate.verdict import Result, Verdict, decide
 
 # The outputs cannot hold the IDs of more jobs, and the workflow would find out only at the end.
@@ -85,26 +87,31 @@ class GateRun:
     def _wait_for(self, jobs: tuple[Job, ...], inputs: Inputs, ca_certificates: str) -> Verdict:
         until = datetime.now(UTC) + timedelta(seconds=inputs.timeout_seconds)
         self._runner.info(opening_line(jobs, inputs, until=until))
-        transport = self._make_transport(
-            api_url=inputs.api_url,
-            api_key=inputs.api_key,
-            executor=self._executor,
+        client = self._client(inputs, ca_certificates)
+        timing = Timing(
+            started_at=self._started_at,
+            deadlines=Deadlines(inputs, started_at=self._started_at, job_count=len(jobs)),
             clock=self._clock,
-            ca_certificates=ca_certificates,
+            sleep=self._sleep,
+            random=random.random,
         )
         with live_line() as show_line:
             verdict = self._wait(
-                jobs,
-                self._client(inputs, transport),
-                inputs,
-                timing=Timing(started_at=self._started_at, clock=self._clock, sleep=self._sleep, random=random.random),
-                on_poll=ProgressLog(self._runner, show_line).report,
+                jobs, client, inputs, timing=timing, on_poll=ProgressLog(self._runner, show_line).report
             )
-        return self._with_article_details(verdict, inputs, transport)
+        if inputs.require_published:
+            verdict = require_published(verdict, client, timing)
+        return self._with_details(verdict, client, timing.deadlines) if inputs.article_details else verdict
 
-    def _client(self, inputs: Inputs, transport: Transport) -> FiniClient:
+    def _client(self, inputs: Inputs, ca_certificates: str) -> FiniClient:
         return FiniClient(
-            transport=transport,
+            transport=self._make_transport(
+                api_url=inputs.api_url,
+                api_key=inputs.api_key,
+                executor=self._executor,
+                clock=self._clock,
+                ca_certificates=ca_certificates,
+            ),
             api_key=inputs.api_key,
             batch_size=inputs.batch_size,
             max_parallel=inputs.max_parallel,
@@ -118,25 +125,13 @@ class GateRun:
         self._runner.debug(f"next poll in {seconds:.1f}s")
         self._executor.sleep(seconds)
 
-    def _with_article_details(self, verdict: Verdict, inputs: Inputs, transport: Transport) -> Verdict:
-        """Add titles and draft states to the jobs if the user wants them and the API returns them in time."""
-        if not inputs.article_details or not verdict.article_ids or verdict.result is Result.CANCELLED:
+    def _with_details(self, verdict: Verdict, client: FiniClient, deadlines: Deadlines) -> Verdict:
+        """Add what people want to know about the jobs, as far as the API returns it in time."""
+        if verdict.error is not None:
             return verdict
-        lookup = ArticleLookup(
-            transport=transport,
-            api_key=inputs.api_key,
-            batch_size=inputs.batch_size,
-            request_timeout_seconds=inputs.request_timeout_seconds,
-            clock=self._clock,
-        )
-        end_at = lookup_end_at(inputs, started_at=self._started_at, job_count=len(verdict.jobs), now=self._clock())
-        try:
-            articles, problem = lookup.find(verdict.article_ids, end_at=end_at)
-        except CancelledError:  # the jobs' states are complete; _report finds the signal
-            return verdict
-        if problem is not None:
-            self._runner.warning(messages.no_titles_warning(problem))
-        jobs = tuple(_with_article(job, articles) for job in verdict.jobs)
+        jobs, missing = look_up_details(verdict, client, deadlines, self._clock)
+        if missing and self._executor.signal_number is None:
+            self._runner.info(messages.missing_details_line(missing))
         return replace(verdict, jobs=jobs, elapsed_seconds=self._clock() - self._started_at)
 
     def _without_jobs(self, inputs: Inputs) -> Verdict:
@@ -200,11 +195,6 @@ def _read_jobs(inputs: Inputs) -> tuple[Job, ...]:
             " results-file to the path of a file for all results."
         )
     return jobs
-
-
-def _with_article(job: Job, articles: Mapping[str, Article]) -> Job:
-    article = articles.get(job.article_id or "")
-    return job if article is None else job._replace(article_title=article.title, article_is_draft=article.is_draft)
 
 
 def _internal_error(error: Exception) -> InternalError:

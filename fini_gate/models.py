@@ -33,6 +33,7 @@ STATE_BY_STATUS: Final[Mapping[str, JobState]] = {
 # Fields in which a failed row may give its reason. None of them is documented.
 _REASON_FIELDS: Final = ("error", "errorMessage", "message", "failureReason")
 _MAX_REASON_CHARACTERS: Final = 500
+_NO_ARTICLE: Final = "completed without an article, but require-articles is true"
 
 
 # Rows and jobs are named tuples because there may be hundreds of thousands, and frozen dataclasses are three times as
@@ -60,11 +61,11 @@ class StatusRow(NamedTuple):
         status = row.get("jobStatus")
         return cls(
             id=row["id"],
-            status=_text(status) or (json.dumps(status, default=str) if status else None),
-            created_at=_text(row.get("createdAt")),
-            started_at=_text(row.get("startedAt")),
-            completed_at=_text(row.get("completedAt")),
-            article_id=_text(row.get("hcArticleId")),
+            status=text_or_none(status) or (json.dumps(status, default=str) if status else None),
+            created_at=text_or_none(row.get("createdAt")),
+            started_at=text_or_none(row.get("startedAt")),
+            completed_at=text_or_none(row.get("completedAt")),
+            article_id=text_or_none(row.get("hcArticleId")),
             error=None if row.keys().isdisjoint(_REASON_FIELDS) else _find_reason(row),
         )
 
@@ -72,14 +73,13 @@ class StatusRow(NamedTuple):
         """Return the job's state by this row and, if it failed, the reason."""
         match _state_of(self.status):
             case JobState.COMPLETED if require_article and self.article_id is None:
-                return JobState.FAILED, "completed without an article, but require-articles is true"
+                return JobState.FAILED, _NO_ARTICLE
             case JobState.COMPLETED:
                 return JobState.COMPLETED, None
             case JobState.FAILED:
-                return JobState.FAILED, self.error or self.status
+                return JobState.FAILED, self.error or _status_as_reason(self.status)
             case None if self.completed_at is not None:
-                status = f"with the unknown status {self.status}" if self.status else "without a status"
-                return JobState.FAILED, self.error or f"finished {status}"[:_MAX_REASON_CHARACTERS]
+                return JobState.FAILED, self.error or _status_as_reason(self.status)
             case _:
                 return JobState.PENDING, None
 
@@ -95,7 +95,8 @@ class Job(NamedTuple):
     article_id: str | None = None
     article_title: str | None = None
     """The title, if it was looked up."""
-    article_is_draft: bool = False
+    article_is_draft: bool | None = None
+    """Whether the article is a draft, if that was looked up."""
     created_at: str | None = None
     started_at: str | None = None
     completed_at: str | None = None
@@ -105,6 +106,21 @@ class Job(NamedTuple):
     def is_finished(self) -> bool:
         """Whether the job has reached a state that it keeps. A finished job is never polled again."""
         return self.state is not JobState.PENDING
+
+    @property
+    def has_failed_in_fini(self) -> bool:
+        """Whether the job failed by its own status, and not because an input requires more."""
+        return self.state is JobState.FAILED and _state_of(self.status) is not JobState.COMPLETED
+
+    @property
+    def lacks_article(self) -> bool:
+        """Whether the job failed only because `require-articles` is set."""
+        return self.state is JobState.FAILED and self.reason == _NO_ARTICLE
+
+    @property
+    def lacks_reason(self) -> bool:
+        """Whether the job failed, and its row did not say why."""
+        return self.has_failed_in_fini and self.reason == _status_as_reason(self.status)
 
     @property
     def progress_key(self) -> tuple[object, ...]:
@@ -143,7 +159,26 @@ class PollLimits(NamedTuple):
 
 
 @dataclass(slots=True, kw_only=True)
-class PollResult:
+class RequestsResult:
+    """How a round of requests went."""
+
+    last_response_at: float | None = None
+    """When the last usable response arrived, on the gate's clock."""
+    incomplete_reason: str | None = None
+    """Why some IDs got no response."""
+    retry_not_before: float = -math.inf
+    """The latest time that a `Retry-After` asked to wait for, on the gate's clock."""
+    error: GateError | None = None
+    """The error that ended the round, and ends the gate."""
+
+    @property
+    def problem(self) -> str:
+        """What went wrong, if no response was usable."""
+        return self.incomplete_reason or "no response"
+
+
+@dataclass(slots=True, kw_only=True)
+class PollResult(RequestsResult):
     """What the API said about each job in one poll. A job in none of the collections got no response."""
 
     rows: dict[str, list[StatusRow]] = field(default_factory=dict)
@@ -156,14 +191,11 @@ class PollResult:
     """Job ID → the API's message, for a 400 to a request for that job alone."""
     server_errors: dict[str, str] = field(default_factory=dict)
     """Job ID → the API's message, for a 5xx to a request for that job alone."""
-    last_response_at: float | None = None
-    """When the last usable response arrived, on the gate's clock."""
-    incomplete_reason: str | None = None
-    """Why some jobs got no response."""
-    retry_not_before: float = -math.inf
-    """The latest time that a `Retry-After` asked to wait for, on the gate's clock."""
-    error: GateError | None = None
-    """The error that ended the poll, and ends the gate."""
+
+    @property
+    def problem(self) -> str:
+        """What went wrong, if no response was usable."""
+        return self.incomplete_reason or next(iter(self.server_errors.values()), "no response")
 
 
 def worse_of(first: Job, second: Job) -> Job:
@@ -183,17 +215,25 @@ def _state_of(status: str | None) -> JobState | None:
     return STATE_BY_STATUS.get(status.strip().upper())
 
 
-def _text(value: object) -> str | None:
+def text_or_none(value: object) -> str | None:
     """Return text, or a whole number as text; None for anything else and for empty text."""
     if isinstance(value, Decimal):
         return str(value)
     return value if isinstance(value, str) and value else None
 
 
+def _status_as_reason(status: str | None) -> str:
+    """Return the reason of a failure that its row does not explain."""
+    if status and _state_of(status) is not None:
+        return status
+    return f"finished {f'with the unknown status {status}' if status else 'without a status'}"[:_MAX_REASON_CHARACTERS]
+
+
 def _find_reason(row: Mapping[str, object]) -> str | None:
-    return next(filter(None, (_error_text(row.get(name)) for name in _REASON_FIELDS)), None)
+    return next(filter(None, (error_text(row.get(name)) for name in _REASON_FIELDS)), None)
 
 
-def _error_text(value: object) -> str | None:
-    text = _text(value.get("message") if isinstance(value, dict) else value)
+def error_text(value: object) -> str | None:
+    """Return what an error says: it is a text, or an object with a `message`. Long texts are cut."""
+    text = text_or_none(value.get("message") if isinstance(value, dict) else value)
     return text and text[:_MAX_REASON_CHARACTERS]

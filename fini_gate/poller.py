@@ -25,10 +25,11 @@ class StatusClient(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """How the gate reads time and waits."""
+    """How the gate reads time and waits, and for how long."""
 
     started_at: float
     """When the gate started, on the clock. All limits count from here."""
+    deadlines: Deadlines
     clock: Callable[[], float]
     """Returns monotonic seconds."""
     sleep: Callable[[float], None]
@@ -64,8 +65,8 @@ def wait_for_jobs(
     Args:
         jobs: the jobs to wait for, all pending.
         client: asks the API for their status.
-        inputs: the limits, and what counts as a failure.
-        timing: the clock, and how to wait.
+        inputs: the intervals, and what counts as a failure.
+        timing: the clock, the limits, and how to wait.
         on_poll: called after each poll.
     """
     poller = _Poller(jobs, client, inputs, timing)
@@ -90,7 +91,7 @@ class _Poller:
         self._client = client
         self._inputs = inputs
         self._timing = timing
-        self._deadlines = Deadlines(inputs, started_at=timing.started_at, job_count=len(self._tracked_jobs))
+        self._deadlines = timing.deadlines
         self._rate: CompletionRate | None = None
         self._expected_end = timing.started_at
         self._last_response_at: float | None = None

@@ -70,8 +70,17 @@ class Verdict:
     @cached_property
     def article_ids(self) -> tuple[str, ...]:
         """The articles of the completed jobs, each once, in the order of the job IDs."""
-        article_ids = (job.article_id for job in self.in_state(JobState.COMPLETED))
-        return tuple(dict.fromkeys(article_id for article_id in article_ids if article_id is not None))
+        return _unique(job.article_id for job in self.in_state(JobState.COMPLETED))
+
+    @cached_property
+    def draft_article_ids(self) -> tuple[str, ...]:
+        """The articles that are known to be drafts, each once, in the order of the job IDs."""
+        return _unique(job.article_id for job in self.jobs if job.article_is_draft)
+
+    @cached_property
+    def failed_document_ids(self) -> tuple[str, ...]:
+        """The sources of the jobs that failed in Fini, each once, in the order of the job IDs."""
+        return _unique(job.document_id for job in self.in_state(JobState.FAILED) if job.has_failed_in_fini)
 
 
 def decide(
@@ -92,3 +101,7 @@ def decide(
     return Verdict(
         result=result, exit_code=exit_code, jobs=jobs, elapsed_seconds=elapsed_seconds, error=error, limit=limit
     )
+
+
+def _unique(texts: Iterable[str | None]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(text for text in texts if text is not None))

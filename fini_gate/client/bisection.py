@@ -5,8 +5,9 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from fini_gate.client.responses import ParsedResponse, ResponseKind
+from fini_gate.client.responses import ParsedResponse
 from fini_gate.client.retry import Retry, RetryRun, Send
+from fini_gate.client.routes import ResponseKind
 from fini_gate.models import PollResult
 
 # If this many single IDs get server errors and no response has been usable, the API is down.

@@ -7,14 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from enum import Enum, auto
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 from fini_gate.client.failures import Failure
+from fini_gate.client.routes import ResponseKind, Route
 from fini_gate.client.transport import Response
 from fini_gate.escaping import redact
-from fini_gate.models import StatusRow
 
 _REQUEST_ID_HEADERS: Final = (
     *("x-request-id", "request-id", "x-correlation-id", "x-amzn-requestid", "x-amzn-trace-id"),
@@ -25,36 +24,6 @@ _MAX_MESSAGE_CHARACTERS: Final = 300
 MAX_VALUES: Final = 500_000
 
 
-class ResponseKind(Enum):
-    """What the client does with a response."""
-
-    OK = auto()
-    """200: take the rows."""
-    NOT_FOUND = auto()
-    """404: bisect."""
-    BAD_REQUEST = auto()
-    """400: bisect."""
-    TOO_LARGE = auto()
-    """413: halve the batch size."""
-    SERVER_ERROR = auto()
-    """5xx without Retry-After: retry a few times, then bisect."""
-    FATAL = auto()
-    """3xx and other 4xx: give up."""
-    RETRYABLE = auto()
-    """Everything else, a 503 with Retry-After included: retry."""
-
-
-_KIND_BY_STATUS: Final = {
-    200: ResponseKind.OK,
-    400: ResponseKind.BAD_REQUEST,
-    404: ResponseKind.NOT_FOUND,
-    408: ResponseKind.RETRYABLE,
-    413: ResponseKind.TOO_LARGE,
-    429: ResponseKind.RETRYABLE,
-}
-_KIND_BY_STATUS_CLASS: Final = {3: ResponseKind.FATAL, 4: ResponseKind.FATAL, 5: ResponseKind.SERVER_ERROR}
-
-
 @dataclass(frozen=True, kw_only=True)
 class ParsedResponse:
     """A response and what it means."""
@@ -62,8 +31,8 @@ class ParsedResponse:
     kind: ResponseKind
     problem: str = ""
     """What was wrong, for people. For FATAL, a whole message that says what to do."""
-    rows: Mapping[str, list[StatusRow]] = field(default_factory=dict)
-    """Job ID, as it was sent → its rows, nearly always one. An omitted job has no entry."""
+    rows: Mapping[str, list[Any]] = field(default_factory=dict)
+    """ID, as it was sent → the route's rows for it, nearly always one. An omitted ID has no entry."""
     status: int | None = None
     retry_after_seconds: float = 0
     retry_immediately: bool = False
@@ -71,16 +40,17 @@ class ParsedResponse:
 
     @property
     def is_usable(self) -> bool:
-        """Whether it describes the jobs, directly or after bisection."""
+        """Whether it describes what was asked for, directly or after bisection."""
         return self.kind in {ResponseKind.OK, ResponseKind.NOT_FOUND, ResponseKind.BAD_REQUEST}
 
 
-def classify(response: Response | Failure, job_ids: Sequence[str], *, secret: str) -> ParsedResponse:
-    """Return what a response to a request for these jobs means.
+def classify(response: Response | Failure, ids: Sequence[str], *, route: Route, secret: str) -> ParsedResponse:
+    """Return what a response to a request for these IDs means.
 
     Args:
         response: the response as it arrived.
-        job_ids: the jobs in the request.
+        ids: the IDs in the request.
+        route: where it was sent.
         secret: the API key, which is redacted from all text of the response.
     """
     if isinstance(response, Failure):
@@ -89,9 +59,7 @@ def classify(response: Response | Failure, job_ids: Sequence[str], *, secret: st
         )
     document, flaw = decode(response.body, secret)
     parsed = ParsedResponse(
-        kind=_KIND_BY_STATUS.get(response.status)
-        or _KIND_BY_STATUS_CLASS.get(response.status // 100)
-        or ResponseKind.RETRYABLE,
+        kind=route.kind_of(response.status),
         status=response.status,
         problem=_describe(response, document, secret),
         retry_after_seconds=_retry_after_seconds(response),
@@ -100,7 +68,7 @@ def classify(response: Response | Failure, job_ids: Sequence[str], *, secret: st
         case ResponseKind.FATAL:
             return replace(parsed, problem=_fatal_message(parsed.problem, response, secret))
         case ResponseKind.OK:
-            return _with_rows(parsed, document, flaw, job_ids)
+            return _with_rows(parsed, document, flaw, ids, route)
         case ResponseKind.SERVER_ERROR if parsed.retry_after_seconds:
             # Retry-After marks the error as temporary.
             return replace(parsed, kind=ResponseKind.RETRYABLE)
@@ -128,23 +96,19 @@ def _fatal_message(problem: str, response: Response, secret: str) -> str:
             return f"The API rejected the request: {problem}. Check api-url and any proxy in front of the API."
 
 
-def _with_rows(parsed: ParsedResponse, document: object, flaw: str | None, job_ids: Sequence[str]) -> ParsedResponse:
+def _with_rows(
+    parsed: ParsedResponse, document: object, flaw: str | None, ids: Sequence[str], route: Route
+) -> ParsedResponse:
     try:
-        status_rows = _status_rows(document)
+        received = route.read_rows(document)
     except ValueError as error:
         return replace(parsed, kind=ResponseKind.RETRYABLE, problem=f"{parsed.problem} with {flaw or error}")
-    sent = {job_id.lower(): job_id for job_id in job_ids}
-    rows: dict[str, list[StatusRow]] = {}
-    for row in status_rows:
-        if (job_id := sent.get(row.id.lower())) is not None:  # ignore rows for other jobs
-            rows.setdefault(job_id, []).append(row)
+    sent = {each.lower(): each for each in ids}
+    rows: dict[str, list[Any]] = {}
+    for row in received:
+        if (sent_id := sent.get(row.id.lower())) is not None:  # ignore rows that nobody asked for
+            rows.setdefault(sent_id, []).append(row)
     return replace(parsed, rows=rows)
-
-
-def _status_rows(document: object) -> list[StatusRow]:
-    if not isinstance(document, dict) or not isinstance(document.get("jobs"), list):
-        raise ValueError("no list of jobs")  # noqa: TRY004 - to the caller, a bad value like any other
-    return [StatusRow.from_json(row) for row in document["jobs"]]
 
 
 def _describe(response: Response, document: object, secret: str) -> str:

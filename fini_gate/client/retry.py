@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, NamedTuple, TypeAlias
 
-from fini_gate.client.responses import ParsedResponse, ResponseKind
+from fini_gate.client.responses import ParsedResponse
+from fini_gate.client.routes import ResponseKind
 from fini_gate.client.throttle import Throttle
 from fini_gate.models import PollLimits
 
@@ -20,7 +21,7 @@ MAX_BACKOFF_SECONDS: Final = 30.0
 class Send(NamedTuple):
     """A request to send. Whoever receives it sends it and returns the response."""
 
-    job_ids: Sequence[str]
+    ids: Sequence[str]
     not_before: float = -math.inf
     """The earliest time to send it, on the gate's clock."""
     attempt: int = 1
@@ -45,14 +46,14 @@ class Retry:
     on_retry: Callable[[str, float], None]
     """Receives what went wrong and the delay in seconds."""
 
-    def send(self, job_ids: Sequence[str], *, retry_server_errors: bool) -> RetryRun:
+    def send(self, ids: Sequence[str], *, retry_server_errors: bool) -> RetryRun:
         """Send a request until it gets a final response or no retry fits into the poll.
 
         Args:
-            job_ids: the jobs to ask for.
+            ids: what to ask for.
             retry_server_errors: False where an ID is already suspected: a retry would only delay the bisection.
         """
-        response = yield Send(job_ids)
+        response = yield Send(ids)
         delays: Iterator[float] | None = None
         retries = 0
         while retries < _max_retries(response, retry_server_errors=retry_server_errors):
@@ -66,7 +67,7 @@ class Retry:
             if delay_seconds and retry_at > self.limits.retry_until:
                 break
             self.on_retry(response.problem, retry_at - now)
-            response = yield Send(job_ids, not_before=retry_at, attempt=retries + 1)
+            response = yield Send(ids, not_before=retry_at, attempt=retries + 1)
         return response
 
 

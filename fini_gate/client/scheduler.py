@@ -7,13 +7,14 @@ from itertools import islice
 from typing import Final
 
 from fini_gate.client.bisection import BatchRun
-from fini_gate.client.responses import ParsedResponse, ResponseKind
+from fini_gate.client.responses import ParsedResponse
 from fini_gate.client.retry import Send
-from fini_gate.client.status_route import StatusRequest, StatusRoute
+from fini_gate.client.routes import ResponseKind
+from fini_gate.client.sender import Sender, SentRequest
 from fini_gate.errors import RequestRefusedError
-from fini_gate.models import PollLimits, PollResult
+from fini_gate.models import PollLimits, RequestsResult
 
-OUT_OF_TIME: Final = "time ran out before all jobs were polled"
+OUT_OF_TIME: Final = "time ran out before all requests were sent"
 # A batch that needs more attempts no longer keeps the next one from starting.
 MAX_ATTEMPTS_BEFORE_NEXT_BATCH: Final = 3
 # One batch may fail because of an ID in it. Two in a row, with no usable response in between, are an outage.
@@ -26,7 +27,7 @@ class _Batch:
 
     run: BatchRun
     send: Send
-    request: StatusRequest | None = None
+    request: SentRequest | None = None
     retried_response: ParsedResponse | None = None
     """The previous attempt's response, while the batch waits for a retry."""
 
@@ -41,9 +42,9 @@ class BatchScheduler:
     All of this happens in one thread, so that nothing needs a lock and simulated time can drive it.
     """
 
-    route: StatusRoute
+    sender: Sender
     limits: PollLimits
-    result: PollResult
+    result: RequestsResult
     should_stop: Callable[[], bool]
     """Whether the result is good enough to stop without waiting for what is in flight."""
     _active: list[_Batch] = field(default_factory=list)
@@ -66,22 +67,22 @@ class BatchScheduler:
             self._receive()
         while self._is_stopped and (awaited := [each for each in self._in_flight() if each.response is None]):
             # The API is still processing these, and their responses belong to the result.
-            self.route.wait_any(awaited, until=math.inf)
+            self.sender.wait_any(awaited, until=math.inf)
 
     def unfinished(self) -> Iterator[tuple[Sequence[str], ParsedResponse]]:
         """Yield the last response of each batch that did not complete."""
         for batch in self._active:
             if batch.retried_response is not None:
-                yield batch.send.job_ids, batch.retried_response
+                yield batch.send.ids, batch.retried_response
             elif batch.request is not None and (response := batch.request.response) is not None:
                 try:
-                    yield batch.send.job_ids, self.route.parse(batch.request, response)
+                    yield batch.send.ids, self.sender.parse(batch.request, response)
                 except RequestRefusedError as error:
                     self.result.error = self.result.error or error
 
     def _start(self, waiting: Iterator[BatchRun]) -> None:
         """Start as many batches as may be active."""
-        concurrency = self.route.throttle.concurrency
+        concurrency = self.sender.throttle.concurrency
         struggling = sum(batch.send.attempt > MAX_ATTEMPTS_BEFORE_NEXT_BATCH for batch in self._active)
         free_slots = concurrency + min(struggling, concurrency) - len(self._active)
         for batch_run in islice(waiting, max(0, free_slots)):
@@ -89,41 +90,41 @@ class BatchScheduler:
 
     def _send_due(self) -> None:
         """Send everything that is due, as far as the concurrency allows."""
-        now = self.route.clock()
+        now = self.sender.clock()
         for batch in self._active:
             if batch.request is None and self._due_at(batch) <= now and self._has_room():
                 if now >= self.limits.end_at:
                     self._stop(self.result.incomplete_reason or OUT_OF_TIME)
                     return
                 self._cut_to_size(batch)
-                batch.request = self.route.submit(batch.send.job_ids, end_at=self.limits.end_at)
+                batch.request = self.sender.submit(batch.send.ids, end_at=self.limits.end_at)
                 batch.retried_response = None
 
     def _cut_to_size(self, batch: _Batch) -> None:
         """Cut a batch smaller if the API has rejected another of its size since it was cut."""
-        while len(batch.send.job_ids) > self.route.throttle.batch_size:
+        while len(batch.send.ids) > self.sender.throttle.batch_size:
             batch.send = batch.run.send(ParsedResponse(kind=ResponseKind.TOO_LARGE))
 
     def _wait(self) -> None:
         """Wait until a response arrives or something is due."""
         due_at = min((self._due_at(batch) for batch in self._active if batch.request is None), default=math.inf)
-        self.route.wait_any(self._in_flight(), until=due_at if self._has_room() else math.inf)
+        self.sender.wait_any(self._in_flight(), until=due_at if self._has_room() else math.inf)
 
     def _receive(self) -> None:
         """Pass every response that has arrived to its batch."""
         for batch in list(self._active):
             if batch.request is not None and (response := batch.request.response) is not None and not self._is_stopped:
                 request, batch.request = batch.request, None
-                self._resume(batch, self.route.parse(request, response))
+                self._resume(batch, self.sender.parse(request, response))
 
-    def _in_flight(self) -> list[StatusRequest]:
+    def _in_flight(self) -> list[SentRequest]:
         return [batch.request for batch in self._active if batch.request is not None]
 
     def _has_room(self) -> bool:
-        return len(self._in_flight()) < self.route.throttle.usable_concurrency
+        return len(self._in_flight()) < self.sender.throttle.usable_concurrency
 
     def _due_at(self, batch: _Batch) -> float:
-        return max(batch.send.not_before, self.route.throttle.not_before)
+        return max(batch.send.not_before, self.sender.throttle.not_before)
 
     def _resume(self, batch: _Batch, response: ParsedResponse) -> None:
         """Pass a batch its response, and let it run until it wants to send again."""
@@ -136,7 +137,7 @@ class BatchScheduler:
             self._active.remove(batch)
             if end.value is not None:
                 self._abandon(end.value)
-        if self.route.throttle.not_before > self.limits.retry_until:
+        if self.sender.throttle.not_before > self.limits.retry_until:
             self._stop(response.problem)
 
     def _abandon(self, last_response: ParsedResponse) -> None:

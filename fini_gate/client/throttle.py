@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final
 
-from fini_gate.client.responses import ParsedResponse, ResponseKind
+from fini_gate.client.responses import ParsedResponse
+from fini_gate.client.routes import ResponseKind
 
 # About what one request costs on this side. If responses arrive faster than this, more concurrency gains nothing.
 MIN_RESPONSE_SECONDS_PER_REQUEST: Final = 0.005
@@ -16,7 +17,7 @@ class Throttle:
     """Limits on what is sent. Batch size and concurrency only ever shrink. Times are on the gate's clock."""
 
     batch_size: int
-    """Maximum number of job IDs in one request."""
+    """Maximum number of IDs in one request."""
     concurrency: int
     """Maximum number of requests in flight."""
     not_before: float = -math.inf

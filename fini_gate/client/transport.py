@@ -78,7 +78,7 @@ class Executor(Protocol):
 
 
 class Transport:
-    """Posts JSON to the API.
+    """Exchanges JSON with the API.
 
     Each request in flight has its own session, and so its own connection, which a later request uses again.
 
@@ -109,10 +109,13 @@ class Transport:
         # An abandoned request returns its session late, or never.
         self._idle_sessions: list[requests.Session] = []
 
-    def submit(self, route: str, document: object, *, timeout_seconds: float) -> Request:
-        """Send a document to a route. The limit counts from before the DNS lookup to the last byte of the body."""
+    def submit(self, path: str, document: object, *, timeout_seconds: float) -> Request:
+        """Post a document to a path, or get the path if the document is None.
+
+        The limit counts from before the DNS lookup to the last byte of the body.
+        """
         deadline = self._clock() + timeout_seconds
-        future = self._executor.submit(lambda: self._try(route, document, timeout_seconds, deadline))
+        future = self._executor.submit(lambda: self._try(path, document, timeout_seconds, deadline))
         return Request(future, timeout_seconds, deadline)
 
     def wait_any(self, requests_in_flight: Sequence[Request], until: float) -> Request | None:
@@ -131,17 +134,17 @@ class Transport:
             late.has_timed_out = True
         return late
 
-    def _try(self, route: str, document: object, timeout_seconds: float, deadline: float) -> Response | Failure:
+    def _try(self, path: str, document: object, timeout_seconds: float, deadline: float) -> Response | Failure:
         try:
-            return self._exchange(route, document, timeout_seconds, deadline)
+            return self._exchange(path, document, timeout_seconds, deadline)
         except Exception as error:  # noqa: BLE001 - requests, urllib3, http.client, ssl, socket and zlib raise their own
             return describe_failure(error, timeout_seconds)
 
-    def _exchange(self, route: str, document: object, timeout_seconds: float, deadline: float) -> Response | Failure:
+    def _exchange(self, path: str, document: object, timeout_seconds: float, deadline: float) -> Response | Failure:
         with (
             self._session() as session,
             session.send(
-                self._prepare(session, route, document), timeout=timeout_seconds, allow_redirects=False, stream=True
+                self._prepare(session, path, document), timeout=timeout_seconds, allow_redirects=False, stream=True
             ) as response,
         ):
             body = bytearray()
@@ -154,11 +157,13 @@ class Transport:
                     raise TimeoutError
             return Response(response.status_code, response.headers, bytes(body))
 
-    def _prepare(self, session: requests.Session, route: str, document: object) -> requests.PreparedRequest:
-        """Copy the route's template and set the body. Preparing from scratch is a third of the work of a request."""
-        if (template := self._request_templates.get(route)) is None:
-            template = session.prepare_request(requests.Request("POST", self._url + route))
-            self._request_templates[route] = template
+    def _prepare(self, session: requests.Session, path: str, document: object) -> requests.PreparedRequest:
+        """Copy the path's template and set the body. Preparing from scratch is a third of the work of a request."""
+        if document is None:
+            return session.prepare_request(requests.Request("GET", self._url + path))
+        if (template := self._request_templates.get(path)) is None:
+            template = session.prepare_request(requests.Request("POST", self._url + path))
+            self._request_templates[path] = template
         request = template.copy()
         request.prepare_body(None, None, json=document)
         return request
@@ -188,6 +193,7 @@ class Transport:
         session.proxies.update(self._proxies)
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         session.headers["Authorization"] = f"Bearer {self._api_key}"
+        session.headers["Content-Type"] = "application/json"
         session.headers["User-Agent"] = "fini-gate"
         return session
 

@@ -99,9 +99,9 @@ def progress_line(progress: Progress) -> str:
     return "; ".join(parts)
 
 
-def request_line(job_count: int, outcome: str, seconds: float) -> str:
+def request_line(noun: str, count: int, outcome: str, seconds: float) -> str:
     """Return the debug log's line for a request."""
-    return f"request for {pluralize(job_count, 'job')}: {outcome} after {seconds:.3f}s"
+    return f"request for {pluralize(count, noun)}: {outcome} after {seconds:.3f}s"
 
 
 def retry_line(problem: str, wait_seconds: float) -> str:

@@ -107,12 +107,9 @@ def closing_line(verdict: Verdict) -> str:
     return f"{RESULT_ICONS[verdict.result]} {verdict.result}: {message(verdict)}"
 
 
-def no_titles_warning(problem: str) -> str:
-    """Return the warning about articles whose titles could not be looked up."""
-    return (
-        f"Not all article titles could be looked up ({problem}): the summary shows IDs instead. The result is not"
-        " affected."
-    )
+def missing_details_line(missing: Sequence[str]) -> str:
+    """Return the line about details that could not be looked up, each with its reason."""
+    return f"Some details could not be looked up: {'; '.join(missing)}. The result is not affected."
 
 
 def unknown_status_warning(job: Job) -> str:

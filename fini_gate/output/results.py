@@ -54,13 +54,14 @@ def results_json(verdict: Verdict) -> Iterator[str]:
     yield "]}\n"
 
 
-def _job_document(job: Job) -> dict[str, str | None]:
+def _job_document(job: Job) -> dict[str, str | bool | None]:
     return {
         "id": job.id,
         "state": str(job.state),
         "jobStatus": job.status or None,
         "articleId": job.article_id,
         "articleTitle": job.article_title,
+        "articleIsDraft": job.article_is_draft,
         "documentId": job.document_id,
         "createdAt": job.created_at,
         "startedAt": job.started_at,

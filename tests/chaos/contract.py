@@ -1,5 +1,6 @@
-"""The contract's tables, written once more: which state a row means, and which result the states mean."""
+"""The contract's tables, written once more: what a response's rows are, what they mean, and which result follows."""
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -18,6 +19,31 @@ def text_of(value: object) -> str | None:
     """Return what a field says: a text that is not empty, or a whole number as a text."""
     is_text = isinstance(value, str | int | Decimal) and not isinstance(value, bool) and value != ""
     return str(value) if is_text else None
+
+
+def read_rows(route: str, body: bytes, ids: Sequence[str], key: str) -> dict[str, list[Mapping[str, Any]]] | None:
+    """Read the rows for some IDs, by ID as given; None where the body is not what the route returns."""
+
+    def refuse(constant: str) -> None:
+        raise ValueError(constant)
+
+    try:
+        document = json.loads(body.decode("utf-8-sig"), parse_int=Decimal, parse_constant=refuse)
+        rows = document["jobs"] if route == "status" else document if route == "articles" else [document]
+        # Only the ID of an article may be a number.
+        texts: list[Any] = [text_of(row["id"]) if route == "articles" else row["id"] for row in rows]
+        names = [text.replace(key, "***").encode("utf-8", "replace").decode().lower() for text in texts]
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return None
+    if not isinstance(rows, list):
+        return None
+    found = {each: [row for name, row in zip(names, rows, strict=True) if name == each.lower()] for each in ids}
+    return {each: rows for each, rows in found.items() if rows}
+
+
+def is_live(rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Return whether the rows for one article mean that it is live: it is returned, and no row says it is a draft."""
+    return bool(rows) and all(row.get("isDraftPublished") is not False for row in rows)
 
 
 def state_of(rows: Sequence[Mapping[str, Any]], *, require_articles: bool) -> str:

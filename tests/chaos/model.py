@@ -11,14 +11,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, TypeAlias
+from urllib.parse import unquote
+from zlib import crc32
 
 from fini_gate.client.failures import Failure
 from fini_gate.client.transport import Response
 from fini_gate.errors import CancelledError
 
-from .replies import FAULTS, Meaning, Reply, header_text
+from .contract import read_rows
+from .replies import FAULTS, KEY, OTHER_JOB, Meaning, Reply, body_text, header_text
 
 Word: TypeAlias = Mapping[str, Any] | int | None
+
+# An article by its kind: what the rows for it say of `isDraftPublished`.
+ARTICLES: Mapping[str, tuple[object, ...]] = {
+    "live": (None,),
+    "live and said so": (True,),
+    "draft": (False,),
+    "live and draft": (True, False),
+    "absent": (),
+}
 
 
 @dataclass
@@ -82,6 +94,7 @@ class Behaviour:
     fault_rate: float = 1.0
     outages: tuple[tuple[float, float, str], ...] = ()  # from and until when, in seconds after the start, and the fault
     refusal: tuple[int, str] | None = None  # the number of the request, from 1, and the fault
+    articles: tuple[str, ...] = ("live",)  # the kinds of articles that there are
 
 
 @dataclass(eq=False)
@@ -92,7 +105,7 @@ class Request:
     timeout_seconds: float
     in_flight: int  # how many requests were, with this one, when it began
     responses_before: int  # how many the gate had received by then
-    job_ids: tuple[str, ...] = field(repr=False)
+    job_ids: tuple[str, ...] = field(repr=False)  # of a look-up: the IDs of articles, or of a source
     reply: Reply = field(repr=False)
     fault: str | None = None
     ended_at: float = math.inf
@@ -104,14 +117,24 @@ class Request:
 
     def arrive(self, now: float) -> None:
         """Let the response arrive."""
-        self.ended_at, self.response, self.meaning = now, self.reply.response(), self.reply.meaning
+        self.ended_at, self.response = now, self.reply.response()
         if isinstance(self.response, Response):
             self.status, self.retry_not_before = self.response.status, now + self.reply.retry_after_seconds
-        if self.meaning is Meaning.OK:
+            if self.route != "status" and self.status == 200:
+                rows_by_id = read_rows(self.route, self.response.body, self.job_ids, KEY)
+                self.reply.is_readable = rows_by_id is not None
+                self.rows = {each.lower(): rows for each, rows in (rows_by_id or {}).items()}
+        self.meaning = self.reply.meaning
+        if self.meaning is Meaning.OK and self.route == "status":
             rows: dict[str, list[Mapping[str, Any]]] = {}
             for row in self.reply.rows:
                 rows.setdefault(row["id"].lower(), []).append(row)
             self.rows = rows
+
+    @property
+    def route(self) -> str:
+        """What was asked for: the status of jobs, articles, or a source."""
+        return self.reply.route
 
     @property
     def ends_at(self) -> float:
@@ -134,20 +157,23 @@ class Transport:
     """Stands in for the gate's transport."""
 
     clock: Clock
-    requests: list[Request] = field(default_factory=list)  # in the order in which they began
+    requests: list[Request] = field(default_factory=list)  # for the status of jobs, in the order in which they began
+    lookups: list[Request] = field(default_factory=list)  # for articles and sources
     responses: list[Request] = field(default_factory=list)  # in the order in which they arrived
     in_flight: list[Request] = field(default_factory=list)
 
-    def submit(self, _route: str, document: Mapping[str, Sequence[str]], *, timeout_seconds: float) -> Request:
+    def submit(self, path: str, document: Mapping[str, Sequence[str]] | None, *, timeout_seconds: float) -> Request:
         """Begin a request."""
-        now, job_ids = self.clock.now, tuple(document["jobIds"])
-        reply, fault = self.reply(job_ids)
+        now = self.clock.now
+        ((field_name, ids),) = (document or {"": [unquote(path.rpartition("/")[2])]}).items()
+        job_ids, route = tuple(ids), {"jobIds": "status", "articleIds": "articles", "": "source"}[field_name]
+        reply, fault = self.reply(job_ids) if route == "status" else self.lookup_reply(route, job_ids)
         if reply.seconds > timeout_seconds:
             reply.seconds, reply.failure = timeout_seconds, Failure("no whole response in time")
         self.in_flight = [each for each in self.in_flight if each.ends_at > now]
         numbers = len(self.in_flight) + 1, len(self.responses)
         request = Request(now, timeout_seconds, *numbers, job_ids, reply, fault)
-        self.requests.append(request)
+        (self.requests if route == "status" else self.lookups).append(request)
         self.in_flight.append(request)
         return request
 
@@ -160,11 +186,16 @@ class Transport:
             for request in in_order:
                 if request.response is None and request.ends_at <= self.clock.now:
                     request.arrive(self.clock.now)
-                    self.responses.append(request)
+                    if request.route == "status":
+                        self.responses.append(request)
         return next((request for request in in_order if request.response is not None), None)
 
     def reply(self, job_ids: Sequence[str]) -> tuple[Reply, str | None]:
         """Return the reply to a request, and the fault that spoiled it."""
+        raise NotImplementedError
+
+    def lookup_reply(self, route: str, ids: Sequence[str]) -> tuple[Reply, str | None]:
+        """Return the reply to a request for articles or a source, and the fault that spoiled it."""
         raise NotImplementedError
 
 
@@ -176,6 +207,7 @@ class Api(Transport):
     behaviour: Behaviour = Behaviour()
     rng: Random = field(default_factory=Random)
     injected: Counter[str] = field(default_factory=Counter)  # how often each fault happened
+    sources: Mapping[str, str] = field(default_factory=dict)  # source → the job that its record is about
 
     def __post_init__(self) -> None:
         """Start the jobs' time."""
@@ -183,7 +215,30 @@ class Api(Transport):
 
     def reply(self, job_ids: Sequence[str]) -> tuple[Reply, str | None]:
         """Reply with the truth, unless a fault spoils it."""
-        reply, fault = self._true_reply(job_ids), self._next_fault()
+        return self._spoiled(self._true_reply(job_ids))
+
+    def lookup_reply(self, route: str, ids: Sequence[str]) -> tuple[Reply, str | None]:
+        """Reply with the articles or the source, unless a fault spoils it."""
+        rows = [row for each in ids for row in (self._articles(each) if route == "articles" else [self._source(each)])]
+        return self._spoiled(Reply(200, rows, seconds=self.rng.uniform(*self.behaviour.seconds), route=route))
+
+    def _articles(self, article_id: str) -> list[dict[str, Any]]:
+        title = {"title": self.rng.choice((body_text(self.rng), "A title", None, 5))}
+        # The same article is always of the same kind.
+        kinds = self.behaviour.articles
+        kind = kinds[crc32(article_id.lower().encode("utf-8", "replace")) % len(kinds)]
+        rows = [{"id": article_id, "isDraftPublished": word, **title} for word in ARTICLES[kind]]
+        return [{name: value for name, value in row.items() if value is not None} for row in rows]
+
+    def _source(self, source_id: str) -> dict[str, Any]:
+        linked = self.sources.get(source_id, "")
+        about = f"{OTHER_JOB} " if self.rng.random() < 0.3 else ""
+        texts = (body_text(self.rng), "", None, 7)
+        reasons = {name: about + str(self.rng.choice(texts)) for name in ("error", "linkedReason")}
+        return {"id": source_id, "linkedJobId": f"not-{linked}" if about else linked, **reasons}
+
+    def _spoiled(self, reply: Reply) -> tuple[Reply, str | None]:
+        fault = self._next_fault()
         if fault is not None:
             FAULTS[fault](self.rng, reply)
             self.injected[fault] += 1

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from .contract import MIN_OMISSIONS, ending_of, text_of
+from .contract import MIN_OMISSIONS, ending_of, state_of, text_of
+from .lookups import Publication, check_lookups
 from .model import Request
 from .replies import KEY, Meaning
 from .request_rules import EPSILON, MAX_OVERRUN_SECONDS, check_pace, check_requests
@@ -33,6 +34,7 @@ def check(evidence: Evidence) -> list[Finding]:
         *evidence.written.check_text(),
         *check_requests(evidence),
         *check_pace(evidence),
+        *check_lookups(evidence),
         *referee.check_polls(),
         *referee.check_ending(),
     ]
@@ -64,6 +66,8 @@ class _Referee:
         self._outage_since: tuple[float | None, float | None] = None, None
         self._reasons: dict[str, bool] = {}
         """Why the gate may end after the last poll, and whether it has to."""
+        self._publication: Publication | None = None
+        """The look-up of the articles, if the gate has to make one."""
 
     def check_polls(self) -> Iterator[Finding]:
         """Check each job's state after each poll, and that the gate polled for as long as it had to, and no longer."""
@@ -170,10 +174,11 @@ class _Referee:
 
     def _allowed_endings(self, states: set[str]) -> set[tuple[str, int]]:
         """Return the results that the contract's table allows: the first that applies."""
-        evidence, reasons = self._evidence, self._reasons
+        evidence, reasons, publication = self._evidence, self._reasons, self._publication
         if evidence.api.clock.signalled_at is not None and evidence.scenario.signal is not None:
             return {("cancelled", 128 + evidence.scenario.signal[1])}
-        if any(response.is_refusal for response in evidence.responses):
+        is_refused = any(response.is_refusal for response in evidence.responses)
+        if is_refused or (publication is not None and not publication.is_complete):
             return {("error", 4)}
         is_over = not reasons.keys().isdisjoint({"no pending job", "fail-fast"})
         endings = {("error", 4)} if "outage" in reasons and not is_over else set()
@@ -185,12 +190,15 @@ class _Referee:
         evidence, written = self._evidence, self._evidence.written
         values, findings = written.check_outputs(evidence.scenario.unique_ids)
         yield from findings
+        self._publication = Publication.of(evidence)
+        if self._publication is not None:
+            yield from self._publication.check(evidence)
         if self._options.results_file and written.results is None:
             yield Finding(Kind.OUTPUTS, "no results file")
         if not values:
             return
         result, message = values["result"], values["message"]
-        is_refused = any(response.is_refusal for response in evidence.responses)
+        is_refused = any(each.is_refusal for each in [*evidence.responses, *evidence.api.lookups])
         yield from written.check_annotations(result, is_usage_or_refusal=is_refused)
         allowed = self._allowed_endings(set(values["states"].values()))
         if (result, evidence.exit_code) not in allowed:
@@ -210,13 +218,36 @@ class _Referee:
     def _check_jobs(self, values: Mapping[str, Any]) -> Iterator[Finding]:
         """Check that each job is reported as last seen, and completed only where a row says so, with its article."""
         for job_id, state in values["states"].items():
-            if state != self._jobs[job_id].state:
-                yield Finding(Kind.VERDICT, f"{job_id!r} is reported as {state}, last seen {self._jobs[job_id].state}")
+            allowed = {self._jobs[job_id].state}
+            if self._publication is not None and self._publication.fails(job_id):
+                # A signal may arrive before the gate has drawn the conclusion.
+                allowed = {"failed"} if values["result"] != "cancelled" else {"failed", *allowed}
+            if state not in allowed:
+                yield Finding(Kind.VERDICT, f"{job_id!r} is reported as {state}, not {' or '.join(sorted(allowed))}")
+        drafts = {article.lower() for article in values["draft-article-ids"]}
+        is_known = self._publication is not None and values["result"] in {"success", "failure"}
+        if is_known and self._publication is not None and drafts != self._publication.drafts:
+            yield Finding(Kind.OUTPUTS, f"draft-article-ids {drafts}, not {self._publication.drafts}")
+        yield from self._check_failures(values)
         for job_id, article in values["articles-by-job"].items():
             found = [response.rows.get(job_id.lower(), []) for response in self._evidence.responses]
             good = [rows for rows in found if rows and self._options.state_of(rows) == "completed"]
             if not good or article not in {_article(row) for row in good[-1]}:
                 yield Finding(Kind.VERDICT, f"no row says that {job_id!r} has completed with its article")
+
+    def _check_failures(self, values: Mapping[str, Any]) -> Iterator[Finding]:
+        """Check which sources are reported: of the jobs that failed by their own rows."""
+        rows_by_job: dict[str, Any] = {}
+        for response in self._evidence.responses:
+            rows_by_job |= response.rows
+        source_by_job = {job_id: source for source, job_id in self._evidence.scenario.sources.items()}
+        failed = [
+            job_id
+            for job_id in values["failed-job-ids"]
+            if state_of(rows_by_job.get(job_id.lower(), [{}]), require_articles=False) == "failed"
+        ]
+        if values["failed-document-ids"] != [source_by_job[job_id] for job_id in failed if job_id in source_by_job]:
+            yield Finding(Kind.OUTPUTS, f"failed-document-ids {values['failed-document-ids']}, of {failed}")
 
 
 def _words(poll: Poll) -> dict[str, tuple[str, Request]]:

@@ -16,6 +16,8 @@ from fini_gate.client.failures import Failure
 from fini_gate.client.transport import Response
 
 KEY = "fini_secret_0123456789abcdef"
+# Part of every text that a source has about a job other than the one asked about.
+OTHER_JOB = "about another job"
 TEXTS = (
     *("Something went wrong.", "The source is empty.", "", "ü", "a" * 2000),
     *(KEY, f"Bearer {KEY}", f"{'x' * 290}{KEY}", f"{'x' * 490}{KEY}{KEY}"),
@@ -61,9 +63,18 @@ MEANING_BY_STATUS = {
 MEANING_BY_CLASS = {3: Meaning.FATAL, 4: Meaning.FATAL, 5: Meaning.SERVER_ERROR}
 
 
-def meaning_of(status: int) -> Meaning:
+# Where the look-ups differ: an article that is not found is no error, and a source's error concerns that source alone.
+MEANINGS_OF_LOOKUPS = {
+    "articles": {400: Meaning.FATAL, 404: Meaning.FATAL, 5: Meaning.RETRYABLE},
+    "source": {400: Meaning.NOT_FOUND, 401: Meaning.FATAL, 4: Meaning.NOT_FOUND},
+}
+
+
+def meaning_of(status: int, route: str = "status") -> Meaning:
     """Return what a status means by the contract."""
-    return MEANING_BY_STATUS.get(status) or MEANING_BY_CLASS.get(status // 100, Meaning.RETRYABLE)
+    own, hundreds = MEANINGS_OF_LOOKUPS.get(route, {}), status // 100
+    by_status = own.get(status) or MEANING_BY_STATUS.get(status)
+    return by_status or own.get(hundreds) or MEANING_BY_CLASS.get(hundreds, Meaning.RETRYABLE)
 
 
 @dataclass
@@ -81,18 +92,25 @@ class Reply:
     is_readable: bool = True
     """Whether a 200 is a well-formed list of rows."""
     retry_after_seconds: float = 0.0
+    route: str = "status"
+
+    @property
+    def document(self) -> object:
+        """The rows in the shape of the route."""
+        source = self.rows[0] if self.rows else {}
+        return {"status": {"jobs": self.rows}, "articles": self.rows, "source": source}[self.route]
 
     @property
     def meaning(self) -> Meaning:
         """What the response means by the contract."""
-        meaning = meaning_of(self.status)
+        meaning = meaning_of(self.status, self.route)
         is_broken = self.failure is not None or (meaning is Meaning.OK and not self.is_readable)
         is_to_be_retried = meaning is Meaning.SERVER_ERROR and self.retry_after_seconds > 0
         return Meaning.RETRYABLE if is_broken or is_to_be_retried else meaning
 
     def response(self) -> Response | Failure:
         """Return it as the transport would."""
-        body = json.dumps({"jobs": self.rows}).encode() if self.body is None else self.body
+        body = json.dumps(self.document).encode() if self.body is None else self.body
         return self.failure or Response(self.status, CaseInsensitiveDict(self.headers), body)
 
 
@@ -121,7 +139,7 @@ def _rewrite(change: Callable[[bytes], bytes], *, is_readable: bool) -> Fault:
 
     def spoil(_: Random, reply: Reply) -> None:
         if reply.status == 200:
-            reply.body, reply.is_readable = change(json.dumps({"jobs": reply.rows}).encode()), is_readable
+            reply.body, reply.is_readable = change(json.dumps(reply.document).encode()), is_readable
 
     return spoil
 
@@ -164,7 +182,7 @@ def _respond(status: int) -> Fault:
         page = b"<html>" + header_text(rng).encode()
         reply.status, reply.rows, reply.body = status, [], rng.choice((json.dumps(document).encode(), b"", page))
         reply.headers["X-Request-Id"] = header_text(rng)
-        if meaning_of(status) is Meaning.FATAL:
+        if meaning_of(status, reply.route) is Meaning.FATAL:
             reply.headers["Location"] = f"https://evil.example/?{header_text(rng)}"
 
     return spoil

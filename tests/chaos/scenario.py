@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 from .contract import COMPLETED, FAILED, state_of
-from .model import Behaviour, Timeline, Word
+from .model import ARTICLES, Behaviour, Timeline, Word
 from .replies import KEY, OUTAGES, PASSING, REFUSALS, TEXTS, body_text
 
 # Even a gate that polls its jobs one by one needs no more requests, or the campaign would take too long.
@@ -42,6 +42,8 @@ class Options:
     max_poll_interval: float = 30.0
     fail_fast: bool = False
     require_articles: bool = False
+    require_published: bool = False
+    article_details: bool = True
     not_found_grace: float = 10.0
     outage_tolerance: float = 300.0
     request_timeout: float = 30.0
@@ -79,6 +81,8 @@ class Scenario:
     """As given, some of them twice."""
     timelines: dict[str, Timeline]
     """Job ID in lower case → timeline, in the order in which the IDs are first given."""
+    sources: dict[str, str] = field(default_factory=dict)
+    """Source → the job that was made from it."""
     behaviour: Behaviour = field(default_factory=Behaviour)
     jumps: tuple[tuple[float, float], ...] = ()
     """When the clock jumps, in seconds after the start, and by how much."""
@@ -92,7 +96,9 @@ class Scenario:
 
     def environ(self) -> dict[str, str]:
         """Return the inputs as environment variables."""
-        return {**self.options.environ(), "INPUT_JOB-IDS": json.dumps(self.job_ids)}
+        source_by_job = {job_id: source for source, job_id in self.sources.items()}
+        jobs = [{"id": job_id, "documentId": source_by_job.get(job_id)} for job_id in self.job_ids]
+        return {**self.options.environ(), "INPUT_JOB-IDS": json.dumps({"jobs": jobs})}
 
 
 def make_scenario(seed: int) -> Scenario:
@@ -109,6 +115,7 @@ def make_scenario(seed: int) -> Scenario:
         job_id = _job_id(rng, number)
         timelines[job_id.lower()] = Timeline(job_id, _words(rng, options, bad_rate, all_complete=all_complete))
     job_ids = [timeline.id for timeline in timelines.values()]
+    sources = {_source_id(rng, number): job_id for number, job_id in enumerate(job_ids) if rng.random() < 0.8}
     job_ids += [job_id.swapcase() for job_id in rng.sample(job_ids, min(count, rng.choice((0, 0, 3))))]
     jumps = sorted((rng.uniform(0, options.timeout), 2 ** rng.uniform(0, 12)) for _ in range(2))
     return Scenario(
@@ -116,6 +123,7 @@ def make_scenario(seed: int) -> Scenario:
         options=options,
         job_ids=tuple(job_id for job_id in job_ids if job_id.lower() in timelines),
         timelines=timelines,
+        sources=sources,
         behaviour=_behaviour(rng, options),
         jumps=tuple(jumps) if rng.random() < 0.05 else (),
         signal=(rng.uniform(0, options.timeout + 4) * rng.random(), rng.choice((signal.SIGINT, signal.SIGTERM)))
@@ -138,6 +146,8 @@ def _options(rng: Random) -> Options:
         max_poll_interval=rng.choice((poll_interval, round(poll_interval * 2 ** rng.uniform(0, 6), 3))),
         fail_fast=rng.random() < 0.25,
         require_articles=rng.random() < 0.25,
+        require_published=rng.random() < 0.25,
+        article_details=rng.random() < 0.7,
         not_found_grace=some_seconds(0.0, 10.0),
         outage_tolerance=some_seconds(300.0, 300.0, 30.0, 2.0, 0.0),
         request_timeout=rng.choice((30.0, 30.0, 1.0, 0.05, 100.0)),
@@ -154,6 +164,10 @@ def _job_id(rng: Random, number: int) -> str:
     text = rng.choice(TEXTS).replace(KEY, "key")
     allowed = (character for character in text if unicodedata.category(character) not in {"Cc", "Cs"})
     return f"{''.join(allowed)[:150]}-{number}".strip()
+
+
+def _source_id(rng: Random, number: int) -> str:
+    return f"source-{number}" if rng.random() < 0.9 else f"{rng.choice(TEXTS).replace(KEY, 'key')[:100]}/../{number}"
 
 
 def _words(rng: Random, options: Options, bad_rate: float, *, all_complete: bool) -> list[tuple[float, Word]]:
@@ -226,5 +240,6 @@ def _behaviour(rng: Random, options: Options) -> Behaviour:
         faults=rng.choice((names, tuple(rng.sample(names, 3)), (rng.choice(names),))),
         fault_rate=rng.choice((0.0, 0.0, 0.02, 0.1, 0.5, 1.0)),
         outages=tuple(outages),
+        articles=rng.choice((("live",), ("live",), ("live", "live and said so"), tuple(ARTICLES))),
         refusal=(rng.randint(1, 12), rng.choice(REFUSALS)) if rng.random() < 0.06 else None,
     )

@@ -72,7 +72,7 @@ class Evidence:
 
     def story(self) -> str:
         """Return the scenario, each request, and all that the gate printed."""
-        requests = (f"{len(request.job_ids):4} IDs {request}" for request in self.requests)
+        requests = (f"{len(each.job_ids):4} IDs {each.route} {each}" for each in [*self.requests, *self.api.lookups])
         lines = (self.scenario.options, self.scenario.behaviour, *requests, self.written.transcript)
         return "\n".join(map(str, lines))
 
@@ -108,7 +108,7 @@ def simulate(scenario: Scenario, wait: WaitForJobs = wait_for_jobs) -> Evidence:
     signal = scenario.signal and (STARTED_AT + scenario.signal[0], scenario.signal[1])
     clock = Clock(STARTED_AT, jumps=[(STARTED_AT + after, by) for after, by in scenario.jumps], signal=signal)
     rng = random.Random(scenario.seed)  # noqa: S311 - not a secret
-    api = Api(clock, timelines=scenario.timelines, behaviour=scenario.behaviour, rng=rng)
+    api = Api(clock, timelines=scenario.timelines, behaviour=scenario.behaviour, rng=rng, sources=scenario.sources)
     evidence = Evidence(scenario, api)
 
     def observed_wait(*arguments: Any, on_poll: Callable[[Progress], None], **parts: Any) -> Verdict:  # noqa: ANN401 - the loop's

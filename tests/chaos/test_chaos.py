@@ -1,5 +1,5 @@
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from random import Random
@@ -9,8 +9,12 @@ from typing import Any, TypeAlias
 import pytest
 
 from fini_gate.client import FiniClient
+from fini_gate.deadlines import Deadlines
+from fini_gate.errors import OutageError
+from fini_gate.inputs import Inputs
 from fini_gate.models import STATE_BY_STATUS, Job, JobState, PollResult
-from fini_gate.poller import wait_for_jobs
+from fini_gate.poller import Timing, wait_for_jobs
+from fini_gate.publication import require_published
 from fini_gate.verdict import Result, Verdict, decide
 
 from . import command, sockets
@@ -38,10 +42,10 @@ def _exits(tally: Tally) -> set[str]:
     return {name for name in tally.counts if name.startswith("exit ")}
 
 
-@pytest.mark.parametrize("first_seed", range(1, 241, 60))
+@pytest.mark.parametrize("first_seed", range(1, 241, 80))
 def test_gates__in_simulated_time_do_nothing_wrong(first_seed: int) -> None:
     """Whatever goes wrong in a seed's world, the gate does what the contract says."""
-    total = _total(map(command.simulated, range(first_seed, first_seed + 60)))
+    total = _total(map(command.simulated, range(first_seed, first_seed + 80)))
     assert total.findings == {}
     # Gates that all end alike, or meet few faults, would prove little.
     assert _exits(total) == {f"exit {code}" for code in (0, 1, 3, 4, 130, 143)}
@@ -79,6 +83,7 @@ def _world(
     jobs: Mapping[str, Mapping[float, Word]],
     signal: tuple[float, int] | None = None,
     outages: tuple[tuple[float, float, str], ...] = (),
+    articles: tuple[str, ...] = ("live",),
     **options: Any,  # noqa: ANN401 - each has its own type
 ) -> Scenario:
     """Make a scenario; a job is what the API says of it, by seconds after the start."""
@@ -87,7 +92,8 @@ def _world(
         options=Options(**{"max_poll_interval": 5.0, **options}),
         job_ids=tuple(jobs),
         timelines={job_id: Timeline(job_id, list(words.items())) for job_id, words in jobs.items()},
-        behaviour=Behaviour(outages=outages),
+        sources={f"source of {job_id}": job_id for job_id in jobs},
+        behaviour=Behaviour(seconds=(0.05, 0.05), outages=outages, articles=articles),
         signal=signal,
     )
 
@@ -103,6 +109,9 @@ IS_DOWN = _world({"a": {0: DONE}}, outages=((0, 99, "reset"),), outage_tolerance
 RATE_LIMITED = _world({"a": {0: DONE}}, outages=((0, 40, "retry-after-429"),))
 LEAKS_THE_KEY = _world({"a": {0: _failed(f"Bearer {KEY}")}})
 SENDS_A_COMMAND = _world({"a": {0: _failed("bad\n::error::pwned")}})
+IS_DRAFT = _world({"a": {0: DONE}}, articles=("draft",), require_published=True)
+LOSES_ARTICLES = _world({"a": {0: DONE}}, outages=((0.04, 999, "reset"),), outage_tolerance=9.0, require_published=True)
+FAILS_SILENTLY = _world({f"job-{number}": {0: {"jobStatus": "FAILED"}} for number in range(9)})
 GETS_A_SIGNAL = _world({"never": {0: RUNNING}}, signal=(7.5, 15))
 
 Sabotage: TypeAlias = Callable[[pytest.MonkeyPatch], WaitForJobs]
@@ -129,11 +138,15 @@ def _with_jobs(change: Callable[[list[Job]], list[Job]]) -> Sabotage:
     return lambda _: lambda jobs, *others, **parts: wait_for_jobs(change(list(jobs)), *others, **parts)
 
 
-def _with_inputs(**fields: object) -> Sabotage:
+def _with_inputs(**fields: Any) -> Sabotage:  # noqa: ANN401 - each has its own type
     """Wait by other inputs than given."""
-    return lambda _: (
-        lambda jobs, client, inputs, **parts: wait_for_jobs(jobs, client, replace(inputs, **fields), **parts)
-    )
+
+    def wait(jobs: Sequence[Job], client: FiniClient, inputs: Inputs, *, timing: Timing, **parts: Any) -> Verdict:  # noqa: ANN401 - the loop's
+        inputs = replace(inputs, **fields)
+        deadlines = Deadlines(inputs, started_at=timing.started_at, job_count=len(jobs))
+        return wait_for_jobs(jobs, client, inputs, timing=replace(timing, deadlines=deadlines), **parts)
+
+    return lambda _: wait
 
 
 def _with_verdict(change: Callable[[Verdict], Verdict]) -> Sabotage:
@@ -162,6 +175,10 @@ def _ignore_retry_after(monkeypatch: pytest.MonkeyPatch) -> WaitForJobs:
     respond = Reply.response
     monkeypatch.setattr(Reply, "response", lambda reply: respond(replace(reply, headers={})))
     return wait_for_jobs
+
+
+def _give_up_early(*_: object) -> None:
+    raise OutageError("Enough.")
 
 
 def _ignore(text: object, *_: object) -> object:
@@ -202,6 +219,16 @@ BROKEN: Mapping[Kind, Mapping[str, tuple[Scenario, Sabotage]]] = {
         "gives up before outage-tolerance": (IS_DOWN, _with_inputs(outage_tolerance_seconds=5)),
         "ignores not-found-grace": (FOUND_LATE, _with_inputs(not_found_grace_seconds=0)),
         "never gives up on a job that always fails": (POISONED, _with_inputs(outage_tolerance_seconds=100)),
+        "passes with a draft": (IS_DRAFT, _patch(lambda job, _: job, "publication._check_article")),
+        "passes without having looked up an article": (
+            LOSES_ARTICLES,
+            _patch(lambda verdict, *_: verdict, "main.require_published"),
+        ),
+        "gives up the articles early": (LOSES_ARTICLES, _patch(_give_up_early, "publication._wait")),
+        "gives the reason of another job": (
+            FAILS_SILENTLY,
+            _patch(lambda job, rows: job._replace(reason=rows[0].error), "details.with_source"),
+        ),
         "ignores a signal": (GETS_A_SIGNAL, _ignore_signal),
     },
     Kind.OVERRUN: {
@@ -209,6 +236,7 @@ BROKEN: Mapping[Kind, Mapping[str, tuple[Scenario, Sabotage]]] = {
         "waits past stall-timeout": (STALLS, _with_inputs(stall_timeout_seconds=30)),
         "waits past outage-tolerance": (IS_DOWN, _with_inputs(outage_tolerance_seconds=50)),
         "waits past request-timeout": (MANY, _with_client(request_timeout_seconds=60)),
+        "spends too long on details": (PASSES, _patch(60, "deadlines.MAX_DETAILS_SECONDS")),
         "goes on after a failure under fail-fast": (FAILS_FAST, _with_inputs(fail_fast=False)),
     },
     Kind.REQUESTS: {
@@ -220,6 +248,10 @@ BROKEN: Mapping[Kind, Mapping[str, tuple[Scenario, Sabotage]]] = {
         "polls too seldom": (NEVER_ENDS, _with_inputs(poll_interval_seconds=9, max_poll_interval_seconds=9)),
         "sends too many IDs at once": (MANY, _with_client(batch_size=100)),
         "sends too many requests at once": (MANY, _with_client(max_parallel=16)),
+        "asks for an article again": (
+            IS_DRAFT,
+            _patch(lambda *parts: [require_published(*parts) for _ in range(2)][1], "main.require_published"),
+        ),
         "ignores Retry-After": (RATE_LIMITED, _ignore_retry_after),
     },
     Kind.KEY: {

@@ -39,11 +39,11 @@ class EventfulApi(Api):
     outage: str | None = None
     """The fault of all later requests."""
 
-    def submit(self, route: str, document: Mapping[str, Any], *, timeout_seconds: float) -> Request:
+    def submit(self, path: str, document: Mapping[str, Any] | None, *, timeout_seconds: float) -> Request:
         """Take a request under the fault that is next."""
         fault = self.coming_faults.popleft() if self.coming_faults else self.outage
-        self.behaviour = Behaviour(faults=(fault,) if fault else ())
-        return super().submit(route, document, timeout_seconds=timeout_seconds)
+        self.behaviour = Behaviour(faults=(fault,) if fault else (), articles=("live", "live", "draft", "absent"))
+        return super().submit(path, document, timeout_seconds=timeout_seconds)
 
     def change_word(self, number: int, word: Word) -> None:
         """Let a job advance, finish, go missing, fail each request that names it, or come back."""
@@ -83,6 +83,7 @@ OPTIONS = st.builds(
     max_poll_interval=st.sampled_from((5.0, 30.0)),
     fail_fast=st.booleans(),
     require_articles=st.booleans(),
+    require_published=st.booleans(),
     not_found_grace=st.sampled_from((10.0, 0.0)),
     outage_tolerance=st.sampled_from((300.0, 20.0, 0.0)),
     request_timeout=st.sampled_from((30.0, 1.0)),

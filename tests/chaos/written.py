@@ -9,10 +9,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from .replies import KEY
+from .replies import KEY, OTHER_JOB
 
 STATES = ("completed", "failed", "pending", "missing", "unreadable")
-LISTS = (*(f"{state}-job-ids" for state in STATES), "article-ids", "articles-by-job")
+LISTS = (
+    *(f"{state}-job-ids" for state in STATES),
+    *("article-ids", "articles-by-job", "draft-article-ids", "failed-document-ids"),
+)
 COUNTS = tuple(f"{name}-count" for name in ("job", "article", *STATES))
 OUTPUTS = {"result", "message", "elapsed-seconds", "results-file", "article-ids-lines", *LISTS, *COUNTS}
 MAX_OUTPUT_UNITS = 450_000
@@ -67,6 +70,8 @@ class Written:
         if not self.transcript.startswith(MASK):
             yield Finding(Kind.KEY, "the key is not masked first")
         transcript = self.transcript.replace(MASK, "", 1)
+        if OTHER_JOB in "".join((self.transcript, self.outputs, self.summary, self.results or "")):
+            yield Finding(Kind.VERDICT, "a reason of another job")
         places = {"log": transcript, "outputs": self.outputs, "summary": self.summary, "results": self.results or ""}
         for place, text in places.items():
             if KEY[:16] in text.replace("\\", ""):  # Markdown's escapes do not show

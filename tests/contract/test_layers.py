@@ -11,6 +11,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "fini_gate"
 LAYERS = {
     "errors": set[str](),
     "models": {"errors"},
+    "records": {"models"},
     "pacing": set[str](),
     "escaping": set[str](),
     "addresses": set[str](),
@@ -24,7 +25,9 @@ LAYERS = {
     "tracking": {"inputs", "models"},
     "deadlines": {"durations", "errors", "inputs", "models", "verdict"},
     "poller": {"deadlines", "errors", "inputs", "models", "pacing", "tracking", "verdict"},
-    "client": {"addresses", "durations", "errors", "escaping", "models"},
+    "publication": {"durations", "errors", "models", "poller", "records", "verdict"},
+    "details": {"deadlines", "models", "records", "verdict"},
+    "client": {"addresses", "durations", "errors", "escaping", "models", "records"},
     "output": {"durations", "errors", "escaping", "files", "inputs", "models", "poller", "verdict"},
     "platforms": {"errors", "escaping", "inputs"},
 }

@@ -28,7 +28,7 @@ _URL_PARTS = (
     ("", "", ":443", ":0", ":65535", ":65536", ":", ":8a", ":-1", ":٣", ":08080", ":443:443"),
     ("", "/", "//", "/a/b/", "/..", "?x=1", "#x", "/;x", "/%0d%0a", "\t", " x", "\\@evil.example", "/@x", "\udcff"),
 )
-SWITCHES = ("fail-fast", "require-articles", "job-summary")
+SWITCHES = ("fail-fast", "require-articles", "require-published", "article-details", "job-summary")
 _WAITS = ("timeout", "stall-timeout", "not-found-grace", "outage-tolerance", "request-timeout")
 DURATIONS = (*_WAITS, "poll-interval", "max-poll-interval")
 _GOOD_INPUTS: dict[str, tuple[str, ...]] = {
@@ -125,15 +125,17 @@ class ReplyCase:
     seconds: float = 0.1
     problem: str = ""  # why no response arrives
 
-    def reply(self, job_ids: Sequence[str]) -> Reply:
+    def reply(self, job_ids: Sequence[str], route: str = "status") -> Reply:
         """Make the response to a request."""
         count = max(len(job_ids), len(self.rows)) if job_ids and self.rows else 0
         found = [(job_ids[n % len(job_ids)], self.rows[n % len(self.rows)]) for n in range(count)]
         rows = [{"id": job_id, **row} if isinstance(row, dict) else row for job_id, row in found if row is not None]
-        content = json.dumps({"jobs": rows} if self.document is None else self.document).encode()
+        shaped = Reply(self.status, rows, route=route).document
+        content = json.dumps(shaped if self.document is None else self.document).encode()
         failure = Failure(self.problem) if self.problem else None
         body = spoil(content, self.change) if self.change else content
-        return Reply(self.status, headers=dict(self.headers), body=body, failure=failure, seconds=self.seconds)
+        headers = dict(self.headers)
+        return Reply(self.status, headers=headers, body=body, failure=failure, seconds=self.seconds, route=route)
 
 
 @st.composite
@@ -183,7 +185,7 @@ def run_cases(draw: Draw) -> RunCase:
         pairs = None if ids.pairs is None else [("job-1", None), ("job-2", None), *ids.pairs]
         ids = replace(ids, given=b"job-1 job-2", pairs=pairs)
     files, timeouts = st.sampled_from(("", "out/r.json")), st.sampled_from(("0", "5s", "30m"))
-    switches = draw(st.sampled_from(({}, {"fail-fast": "true"}, {"require-articles": "true"})))
+    switches = draw(st.sampled_from(({}, *({name: "true"} for name in SWITCHES[:3]))))
     return RunCase(
         ids=ids,
         environ={"results-file": draw(files), "timeout": draw(timeouts)} | switches | environ,

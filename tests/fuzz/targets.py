@@ -2,14 +2,12 @@
 
 import contextlib
 import ipaddress
-import json
 import re
 import tempfile
 import time
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from functools import reduce
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -20,13 +18,13 @@ from urllib3.util import parse_url
 
 from fini_gate import job_ids
 from fini_gate.client import Transport, responses
-from fini_gate.client.status_route import STATUS_ROUTE
+from fini_gate.client.routes import STATUS
 from fini_gate.errors import UsageError
 from fini_gate.executor import InterruptibleExecutor
 from fini_gate.inputs import Inputs
 from fini_gate.models import Job, worse_of
 from tests.chaos import model
-from tests.chaos.contract import state_of
+from tests.chaos.contract import read_rows, state_of
 from tests.chaos.replies import KEY, Meaning, Reply
 from tests.chaos.simulation import run_gate
 from tests.chaos.written import Finding, Kind
@@ -146,7 +144,7 @@ def _misread_url(url: str) -> Iterator[str]:
     """Read an accepted address as the library does that will send the key there."""
     try:
         Transport(api_url=url, api_key=KEY, executor=InterruptibleExecutor(), clock=time.monotonic)
-        target = requests.Request("POST", url + STATUS_ROUTE, json={}).prepare().url or ""
+        target = requests.Request("POST", url + STATUS.path, json={}).prepare().url or ""
         parts = parse_url(target)
     except Exception as error:  # noqa: BLE001 - whatever it is, the gate would find out too late
         yield f"api-url {url!r}, which requests refuses ({error!r})"
@@ -156,35 +154,20 @@ def _misread_url(url: str) -> Iterator[str]:
         host = "localhost" if ipaddress.ip_address(host).is_loopback else host
     if (parts.scheme, host) != ("http", "localhost") and parts.scheme != "https":
         yield f"api-url {url!r}: the key would leave the machine"
-    if parts.auth or parts.query is not None or parts.fragment is not None or not target.endswith(STATUS_ROUTE):
+    if parts.auth or parts.query is not None or parts.fragment is not None or not target.endswith(STATUS.path):
         yield f"api-url {url!r}, requested as {target!r}"
 
 
 # --- Responses --------------------------------------------------------------------------------------------------------
 
 
-def read_rows(body: bytes, ids: Sequence[str]) -> dict[str, list[dict[str, Any]]] | None:
-    """Read the rows for some jobs without the gate's help; None where the body is not a list of rows."""
-
-    def refuse(constant: str) -> None:
-        raise ValueError(constant)
-
-    try:
-        rows = json.loads(body.decode("utf-8-sig"), parse_int=Decimal, parse_constant=refuse)["jobs"]
-        named = [(row["id"].replace(KEY, "***").encode("utf-8", "replace").decode().lower(), row) for row in rows]
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        return None
-    found = {job_id: [row for name, row in named if name == job_id.lower()] for job_id in ids}
-    return {job_id: rows for job_id, rows in found.items() if rows} if isinstance(rows, list) else None
-
-
 def check_response(case: tuple[list[str], ReplyCase]) -> Outcome:
     """A response means what its status and rows say, and nothing of it passes the key on."""
     ids, reply = case[0], case[1].reply(case[0])
-    rows = read_rows(reply.body or b"", ids) if reply.status == 200 else {}
+    rows = read_rows("status", reply.body or b"", ids, KEY) if reply.status == 200 else {}
     reply.is_readable = rows is not None
     expected = {reply.meaning.name}
-    parsed = responses.classify(reply.response(), ids, secret=KEY)
+    parsed = responses.classify(reply.response(), ids, route=STATUS, secret=KEY)
     if reply.meaning is Meaning.SERVER_ERROR and parsed.retry_after_seconds:
         expected = {"RETRYABLE"}
     rules = {
@@ -221,11 +204,20 @@ class _Api(model.Transport):
         reply = reply_case.reply(ids)
         if number > MAX_REQUESTS:
             reply = Reply(401)
-        rows = read_rows(reply.body or b"", ids) if reply.status == 200 else {}
+        rows = read_rows("status", reply.body or b"", ids, KEY) if reply.status == 200 else {}
         requires_articles = self.case.environ.get("require-articles", "").lower().strip() == "true"
         states = {job_id: state_of(found, require_articles=requires_articles) for job_id, found in (rows or {}).items()}
         self.completed |= {job_id for job_id, state in states.items() if state == "completed"}
         return reply, None
+
+    def lookup_reply(self, route: str, ids: Sequence[str]) -> tuple[Reply, str | None]:
+        """Make the next reply to a request for articles or a source."""
+        assert self.case is not None
+        number = len(self.requests) + len(self.lookups)
+        if number > MAX_REQUESTS:
+            return Reply(401, route=route), None
+        live = ReplyCase(200, {}, ({"isDraftPublished": True},))
+        return (self.case.replies[number] if number < len(self.case.replies) else live).reply(ids, route), None
 
 
 def check_run(case: RunCase) -> Outcome:
@@ -238,6 +230,8 @@ def check_run(case: RunCase) -> Outcome:
     was_refused = any(response.is_refusal for response in api.responses)
     values, findings = written.check_outputs(ids)
     states = set(values.get("states", {}).values())
+    if case.environ.get("require-published", "").lower().strip() == "true" and "pending" not in states:
+        was_refused |= any(request.is_refusal for request in api.lookups if request.route == "articles")
     merged = None if case.ids.pairs is None else [job_id for job_id, _ in _merged(case.ids.pairs)]
     rules = {
         f"{result} with exit code {code}": (result, code) in ENDINGS and result == values.get("result"),

@@ -6,7 +6,7 @@ from typing import Final
 import trustme
 
 from fini_gate.client.failures import Failure
-from fini_gate.client.status_route import STATUS_ROUTE
+from fini_gate.client.routes import STATUS
 from fini_gate.client.transport import Request, Response, Transport
 from fini_gate.executor import InterruptibleExecutor
 from tests.integration.servers import OK
@@ -38,7 +38,7 @@ def pem(authority: trustme.CA) -> str:
 
 def submit(transport: Transport, *job_ids: str, seconds: float = LONG) -> Request:
     """Send a status request."""
-    return transport.submit(STATUS_ROUTE, {"jobIds": job_ids}, timeout_seconds=seconds)
+    return transport.submit(STATUS.path, {"jobIds": job_ids}, timeout_seconds=seconds)
 
 
 def post(transport: Transport, *job_ids: str, seconds: float = LONG) -> Response | Failure:
@@ -50,7 +50,7 @@ def post(transport: Transport, *job_ids: str, seconds: float = LONG) -> Response
     response = request.response
     assert response is not None
     if isinstance(response, Failure):
-        assert not [secret for secret in (KEY, "http:", "https:", STATUS_ROUTE) if secret in response.problem]
+        assert not [secret for secret in (KEY, "http:", "https:", STATUS.path) if secret in response.problem]
     return response
 
 

@@ -109,7 +109,7 @@ def test_run__reads_a_saved_bulk_response(
     ],
 )
 def test_run__looks_up_article_titles(gate: Gate, serve: Serve, fault: object, title: str | None, cell: str) -> None:
-    """Titles are in summary and results file, drafts marked; looking up takes time; a failure is only a warning."""
+    """Titles are in summary and results file, drafts marked; looking up takes time; a failure is only a line."""
     no_article = {"id": "no-article", "article-id": None}
     faults = [{"do": fault, "route": "articles"}]
     api = serve({**DONE, "title": "How *refunds* work"}, no_article, faults=faults)
@@ -118,6 +118,7 @@ def test_run__looks_up_article_titles(gate: Gate, serve: Serve, fault: object, t
     assert f"| {cell} |" in run.summary
     results = json.loads((gate.workspace / "results.json").read_text(encoding="utf-8"))
     assert [job["articleTitle"] for job in results["jobs"]] == [title, None]
-    warning = "::warning title=fini-gate::Not all article titles could be looked up (HTTP 500)"
-    assert (warning in run.log) is (title is None)
+    assert [job["articleIsDraft"] for job in results["jobs"]] == [None if title is None else title == "Refunds", None]
+    line = "could not be looked up: titles and draft states of articles (HTTP 500: Internal Server Error (request ID "
+    assert run.log.count(line) == (title is None)
     assert "delay" not in str(fault) or 0.3 <= float(run.outputs["elapsed-seconds"]) < 30

@@ -14,7 +14,7 @@ import requests.adapters
 import trustme
 
 from fini_gate.client.failures import Failure
-from fini_gate.client.status_route import STATUS_ROUTE
+from fini_gate.client.routes import STATUS
 from fini_gate.errors import UsageError
 from tests.integration.gates import Gate
 from tests.integration.sending import KEY, SHORT, TIMED_OUT, is_good, pem, post, transport_to
@@ -139,7 +139,7 @@ def test_proxy__gets_plain_requests_on_this_machine_only(
     assert is_good(post(transport_to(server.url)))
     asked, idle = (proxy, server) if PLAIN_PROXIES[address] else (server, proxy)
     assert idle.requests == []
-    assert asked.requests[0].line.split()[1] == (server.url if asked is proxy else "") + STATUS_ROUTE
+    assert asked.requests[0].line.split()[1] == (server.url if asked is proxy else "") + STATUS.path
     assert asked.requests[0].headers["authorization"] == f"Bearer {KEY}"
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 import pytest
 
 from fini_gate.client.failures import Failure
-from fini_gate.client.status_route import STATUS_ROUTE
+from fini_gate.client.routes import STATUS
 from fini_gate.client.transport import MAX_BODY_BYTES, Response, Transport
 from tests.integration.clients import wait_until
 from tests.integration.sending import KEY, LONG, SHORT, TIMED_OUT, TOLERANCE, is_good, post, submit, transport_to
@@ -32,7 +32,7 @@ def test_request__is_what_the_api_expects(start: Start) -> None:
     other = transport.submit("/other", {"ids": [1]}, timeout_seconds=LONG)
     assert transport.wait_any([other], time.monotonic() + LONG) is other
     assert [(request.line, json.loads(request.body)) for request in server.requests] == [
-        (f"POST /prefix{STATUS_ROUTE} HTTP/1.1", {"jobIds": ["a", "b ü"]}),
+        (f"POST /prefix{STATUS.path} HTTP/1.1", {"jobIds": ["a", "b ü"]}),
         ("POST /prefix/other HTTP/1.1", {"ids": [1]}),
     ]
     for request in server.requests:

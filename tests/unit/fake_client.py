@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from fini_gate.deadlines import Deadlines
 from fini_gate.errors import GateError
 from fini_gate.inputs import Inputs
 from fini_gate.models import Job, PollLimits, PollResult, StatusRow
@@ -165,7 +166,13 @@ def run_gate(client: FakeClient, inputs: Inputs, *, random: Callable[[], float] 
         [Job(id=job_id) for job_id in client.timelines],
         client,
         inputs,
-        timing=Timing(started_at=STARTED_AT, clock=clock, sleep=clock.sleep, random=random),
+        timing=Timing(
+            started_at=STARTED_AT,
+            deadlines=Deadlines(inputs, started_at=STARTED_AT, job_count=len(client.timelines)),
+            clock=clock,
+            sleep=clock.sleep,
+            random=random,
+        ),
         on_poll=progress.append,
     )
     assert verdict.elapsed_seconds == clock.elapsed

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import unquote
 
 from requests.structures import CaseInsensitiveDict
 
@@ -64,17 +65,19 @@ class FakeTransport:
     slow: Mapping[str, float] = field(default_factory=dict)
     """The first ID of a request → the seconds that it takes instead."""
     requests: list[tuple[str, ...]] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
     timeouts: list[float] = field(default_factory=list)
     sent_at: list[float] = field(default_factory=list)
     in_flight: list[FakeRequest] = field(default_factory=list)
     max_in_flight: int = 0
 
-    def submit(self, _route: str, document: Any, *, timeout_seconds: float) -> FakeRequest:  # noqa: ANN401 - JSON
-        """Take a request."""
-        (ids,) = document.values()
+    def submit(self, path: str, document: Any, *, timeout_seconds: float) -> FakeRequest:  # noqa: ANN401 - JSON
+        """Take a request: the IDs are in its document, or else at the end of its path."""
+        (ids,) = document.values() if document is not None else [[unquote(path.rpartition("/")[2])]]
         assert ids
         assert timeout_seconds > 0
         self.requests.append(tuple(ids))
+        self.paths.append(path)
         self.timeouts.append(timeout_seconds)
         self.sent_at.append(self.clock.now - STARTED_AT)
         outcome = (self.script.pop(0) if self.script else self.down) or self.own_response(ids)

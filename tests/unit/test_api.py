@@ -28,7 +28,7 @@ class Client:
         self.clock = Clock()
         self.api = FakeTransport(self.clock)
         self.retries: list[tuple[str, float]] = []
-        self.seen: list[tuple[int, str, float]] = []
+        self.seen: list[tuple[str, int, str, float]] = []
         self.client = FiniClient(
             transport=cast("Transport", self.api),
             api_key=KEY,
@@ -119,7 +119,7 @@ def test_poll__reports_each_request() -> None:
     client.api.request_seconds = 2
     client.api.script = [HUNG_UP, None, respond(401)]
     client.poll(ids(101))
-    assert client.seen == [(100, "it hung up", 2), (100, "HTTP 200", 2), (1, "HTTP 401", 2)]
+    assert client.seen == [("job", 100, "it hung up", 2), ("job", 100, "HTTP 200", 2), ("job", 1, "HTTP 401", 2)]
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
 import pytest
 
-from fini_gate.deadlines import Deadlines, lookup_end_at
+from fini_gate.deadlines import Deadlines
 from fini_gate.errors import OutageError
 from fini_gate.models import PollResult
+from fini_gate.records import LookupResult
 
 from .fake_client import make_inputs
 
@@ -21,7 +22,7 @@ def make_deadlines(*, job_count: int = 0, stall: float | None = None, tolerance:
         *[(0, 0, 101.5), (99, 0, 101.5), (100, 0, 103.5), (0, 50_000, 100.9), (100, 50_000, 102.9)],
         *[(0, 200_000, 100), (99.9, 200_000, 100), (100, 200_000, 101.1)],
         # The machine was suspended past the deadline.
-        *[(103.4, 0, 103.5), (103.5, 0, 107), (500, 0, 503.5), (500, 50_000, 503.5)],
+        *[(103.4, 0, 103.5), (103.5, 0, 107), (500, 0, 503.5), (500, 50_000, 502.9)],
     ],
 )
 def test_poll__may_outlast_the_deadline_by_a_grace(began_at: float, job_count: int, end_at: float) -> None:
@@ -62,12 +63,27 @@ def test_outage__says_what_happened_and_what_to_do(result: PollResult, problem: 
     )
 
 
+def test_suspension__extends_the_deadline_once() -> None:
+    """A poll after the late final poll has no more time than that one."""
+    deadlines = make_deadlines()
+    assert deadlines.start_poll(STARTED_AT + 500).end_at == STARTED_AT + 503.5
+    assert deadlines.start_poll(STARTED_AT + 504).end_at == STARTED_AT + 503.5
+
+
+def test_lookup__counts_the_outage_anew_and_never_stalls() -> None:
+    """Neither an outage nor a stall before the look-up shortens it."""
+    deadlines = make_deadlines(stall=10, tolerance=20)
+    deadlines.start_poll(STARTED_AT)
+    deadlines.start_lookup()
+    assert deadlines.start_poll(STARTED_AT + 50).retry_until == STARTED_AT + 70
+    assert deadlines.reached(LookupResult(), now=STARTED_AT + 69) is None
+
+
 @pytest.mark.parametrize(
-    ("now", "timeout", "job_count", "end_at"),
-    [(40, 100, 0, 50), (95, 100, 0, 103.5), (0, 0, 0, 3.5), (95, 100, 50_000, 102.9)],
+    ("now", "job_count", "retry_until", "end_at"),
+    [(40, 0, 42, 50), (95, 0, 97, 103.5), (102, 0, 103.5, 103.5), (95, 50_000, 97, 102.9)],
 )
-def test_lookup__ends_after_10_s_or_with_the_gate(now: float, timeout: float, job_count: int, end_at: float) -> None:
-    """Looking up articles takes at most 10 s, and never makes the gate overrun its deadline."""
-    inputs = make_inputs(timeout_seconds=timeout)
-    found = lookup_end_at(inputs, started_at=STARTED_AT, job_count=job_count, now=STARTED_AT + now)
-    assert found == pytest.approx(STARTED_AT + end_at)
+def test_details__take_10_s_or_end_with_the_gate(now: float, job_count: int, retry_until: float, end_at: float) -> None:
+    """Looking up details retries for 2 s, takes at most 10 s, and never makes the gate overrun its deadline."""
+    limits = make_deadlines(job_count=job_count).start_details(STARTED_AT + now)
+    assert limits == pytest.approx((STARTED_AT + retry_until, STARTED_AT + end_at))

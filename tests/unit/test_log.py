@@ -55,6 +55,6 @@ def test_statuses__that_are_unknown_are_warned_about_once_each_and_five_at_most(
 
 def test_requests__have_a_line_each() -> None:
     """The debug log shows each request, the log each retry."""
-    assert request_line(2, "HTTP 200", 0.1234) == "request for 2 jobs: HTTP 200 after 0.123s"
+    assert request_line("job", 2, "HTTP 200", 0.1234) == "request for 2 jobs: HTTP 200 after 0.123s"
     assert retry_line("HTTP 502", 2.5) == "        no usable response: HTTP 502; retrying in 2.5s"
     assert retry_line("HTTP 502", 0) == "        no usable response: HTTP 502; retrying immediately"

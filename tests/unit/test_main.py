@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 
@@ -24,6 +24,7 @@ from fini_gate.executor import InterruptibleExecutor
 from fini_gate.main import main
 from fini_gate.models import Job
 from fini_gate.poller import Progress, Timing
+from fini_gate.records import LookupResult
 from fini_gate.verdict import Limit, Verdict
 from tests.integration.gates import KEY, Gate, Run
 from tests.unit import verdicts
@@ -116,7 +117,7 @@ CASES = {
         inputs={"job-ids": "done slow", "job-summary": "false"},
     ),
     "outage": Case(verdict(COMPLETED, FAILED, Job(id="never-seen"), error=ERRORS["outage"])),
-    # No title is looked up, which this transport could not do.
+    # Nothing is looked up, which this transport could not do.
     "cancelled": Case(verdict(COMPLETED, QUEUED, error=ERRORS["cancelled"]), inputs={"article-details": "true"}),
     "hostile": Case(
         verdict(
@@ -161,7 +162,7 @@ def _run(gate: Gate, case: Case, executor: Any = None) -> Run:  # noqa: ANN401 -
 
     executor = executor or SimpleNamespace(signal_number=None, sleep=lambda _: None)
     parts: dict[str, Any] = {"make_transport": lambda **_: None, "wait": wait}
-    inputs = {"job-ids": "job", **case.inputs}
+    inputs = {"job-ids": "job", "article-details": "false", **case.inputs}
     return gate.run_here(inputs, case.environ, executor, clock=itertools.count(100).__next__, **parts)
 
 
@@ -199,15 +200,15 @@ def test_signal__after_the_last_wait_still_counts(gate: Gate) -> None:
     assert run.log.endswith("cancelled: Cancelled by SIGTERM. 2 of 2 jobs completed, after 1s.\n")
 
 
-def test_signal__while_titles_are_looked_up_keeps_what_is_known(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_signal__while_details_are_looked_up_keeps_what_is_known(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
     """The gate is cancelled, and the outputs still contain every job's state."""
     executor = SimpleNamespace(signal_number=None)
 
-    def find(*_: object, **__: object) -> NoReturn:
+    def find(*_: object) -> LookupResult:
         executor.signal_number = signal.SIGTERM
-        raise CancelledError(signal.SIGTERM)
+        return LookupResult(error=CancelledError(signal.SIGTERM))
 
-    monkeypatch.setattr("fini_gate.main.ArticleLookup.find", find)
+    monkeypatch.setattr("fini_gate.main.FiniClient.find_articles", find)
     run = _run(gate, Case(verdict(COMPLETED), inputs={"article-details": "true"}), executor)
     assert (run.exit_code, run.ids("completed")) == (143, ["done"])
 
@@ -244,7 +245,7 @@ def test_bug__before_there_are_jobs_leaves_all_outputs(gate: Gate, monkeypatch: 
     """Even then all outputs are written, without any job."""
     monkeypatch.setattr("fini_gate.main.read_ca_bundle", None)
     run = gate.run_here({"job-ids": "done"})
-    assert (run.exit_code, run.outputs["job-count"], len(run.outputs)) == (4, "0", 19)
+    assert (run.exit_code, run.outputs["job-count"], len(run.outputs)) == (4, "0", 21)
 
 
 def test_main__returns_the_exit_code(gate: Gate, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

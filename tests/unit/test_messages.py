@@ -31,7 +31,7 @@ def test_advice__needs_something_to_do() -> None:
 def test_warnings__say_what_is_known() -> None:
     """Outputs without a results file, and a problem without an error number, have words of their own."""
     assert "left empty: a, b. Set results-file to get them." in messages.dropped_outputs_warning(["a", "b"], "")
-    assert "(why): the summary shows IDs instead. The result is not affected." in messages.no_titles_warning("why")
+    assert "looked up: titles (x); reasons (y). The" in messages.missing_details_line(["titles (x)", "reasons (y)"])
     assert "r.json could not be written (x)" in messages.results_file_warning("r.json", ValueError("x"))
 
 

@@ -15,8 +15,8 @@ from tests.unit.verdicts import many, verdict
 
 MAX_UNITS = 450_000
 DROPPED_IN_ORDER = [
-    *("completed-job-ids", "articles-by-job", "article-ids-lines", "pending-job-ids", "missing-job-ids"),
-    *("unreadable-job-ids", "failed-job-ids", "article-ids"),
+    *("completed-job-ids", "articles-by-job", "article-ids-lines", "draft-article-ids", "pending-job-ids"),
+    *("missing-job-ids", "unreadable-job-ids", "failed-document-ids", "failed-job-ids", "article-ids"),
 ]
 
 
@@ -28,7 +28,10 @@ def _lists(found: Verdict) -> dict[str, str]:
     """Return the outputs that can be emptied, as the contract describes them."""
     by_job = {job.id: job.article_id for job in found.in_state(JobState.COMPLETED)}
     articles = list(dict.fromkeys(article_id for article_id in by_job.values() if article_id is not None))
+    drafts = dict.fromkeys(job.article_id for job in found.jobs if job.article_is_draft)
+    sources = dict.fromkeys(job.document_id for job in found.jobs if job.has_failed_in_fini)
     documents: dict[str, Any] = {"articles-by-job": by_job, "article-ids": articles}
+    documents |= {"draft-article-ids": list(drafts), "failed-document-ids": list(sources)}
     documents |= {f"{state}-job-ids": [job.id for job in found.jobs if job.state is state] for state in JobState}
     texts = {name: json.dumps(document, separators=(",", ":")) for name, document in documents.items()}
     return {**texts, "article-ids-lines": "\n".join(articles)}
@@ -61,7 +64,10 @@ def test_outputs__stay_below_the_limit(groups: list[tuple[JobState, int, int, st
         Job(
             f"{group}-{number}-{letter * length}",
             state=state,
+            status=state.upper(),
+            document_id=f"{number}{'d' * length}",
             article_id=f"{number}{'a' * article}" if article else None,
+            article_is_draft=bool(article) and state is JobState.COMPLETED and number % 2 == 0,
         )
         for group, (state, count, length, letter, article) in enumerate(groups)
         for number in range(count)
@@ -93,7 +99,16 @@ def test_outputs__are_measured_exactly(units: int, expected: list[str], results_
 def test_outputs__are_all_emptied_in_order(article: str | None, not_dropped: set[str]) -> None:
     """Far too much in every list empties all of them in the contract's order, but for those that are empty anyway."""
     kinds = [Job(f"{state}-{'😀' * 180}", state=state) for state in JobState]
-    jobs = [job._replace(article_id=article and article.format(job.id)) for kind in kinds for job in many(kind, 250)]
+    jobs = [
+        job._replace(
+            article_id=article and article.format(job.id),
+            article_is_draft=article is not None,
+            document_id=job.id,
+            status=job.state.upper(),
+        )
+        for kind in kinds
+        for job in many(kind, 250)
+    ]
     values, dropped = step_outputs(verdict(*jobs), results_file="r")
     assert dropped == [name for name in DROPPED_IN_ORDER if name not in not_dropped]
     assert {name for name, value in values.items() if not value} == {*dropped, "article-ids-lines"}

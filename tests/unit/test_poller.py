@@ -187,7 +187,7 @@ def test_deadline__is_not_skipped_by_a_suspended_machine() -> None:
     client = FakeClient(SuspendedClock(), {"a": parse_timeline("pending 5:done")}, poll_seconds=1)
     run = run_gate(client, make_inputs(timeout_seconds=60))
     assert run.end == "success at 1003: completed"
-    assert client.polls[-1].limits.end_at == 1002 + 3.5
+    assert client.polls[-1].limits.end_at == pytest.approx(1002 + 3.5, abs=0.001)
 
 
 # --- What a poll asks and reports ----------------------------------------------------------------------------------

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from requests.structures import CaseInsensitiveDict
 
 from fini_gate.client.failures import Failure
-from fini_gate.client.responses import ParsedResponse, ResponseKind, classify
+from fini_gate.client.responses import ParsedResponse, classify
+from fini_gate.client.routes import STATUS, ResponseKind
 from fini_gate.client.transport import Response
 from fini_gate.models import StatusRow
 
@@ -24,7 +25,7 @@ def parse(status: int, body: object = b"", *job_ids: str, **headers: str) -> Par
     """Classify a response with these bytes, or this JSON, as its body."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     named = CaseInsensitiveDict({name.replace("_", "-"): value for name, value in headers.items()})
-    return classify(Response(status, named, raw), job_ids or ("a",), secret=SECRET)
+    return classify(Response(status, named, raw), job_ids or ("a",), route=STATUS, secret=SECRET)
 
 
 def error(status: int, message: object) -> dict[str, object]:
@@ -58,7 +59,7 @@ def test_kind__follows_from_the_status(kind: ResponseKind, statuses: Sequence[in
 @pytest.mark.parametrize("is_broken_connection", [True, False])
 def test_kind__of_a_failure_is_retryable(*, is_broken_connection: bool) -> None:
     """A failure describes itself. Only a broken connection is retried immediately."""
-    parsed = classify(Failure("it hung up", is_broken_connection), ["a"], secret=SECRET)
+    parsed = classify(Failure("it hung up", is_broken_connection), ["a"], route=STATUS, secret=SECRET)
     assert parsed == ParsedResponse(
         kind=ResponseKind.RETRYABLE, problem="it hung up", retry_immediately=is_broken_connection
     )

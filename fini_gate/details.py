@@ -1,0 +1,85 @@
+"""Look up details for people to read, once the verdict is known: why jobs failed, titles, drafts. Best effort."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
+from typing import Final, Protocol
+
+from fini_gate.deadlines import Deadlines
+from fini_gate.models import Job, JobState, PollLimits
+from fini_gate.records import Article, LookupResult, with_article, with_source
+from fini_gate.verdict import Verdict
+
+MAX_ARTICLES: Final = 1000
+MAX_EXPLAINED_JOBS: Final = 20
+# A source's ID goes into a path. No ID of Fini's is longer, and a dot segment would lead to another path.
+_MAX_SOURCE_ID_CHARACTERS: Final = 200
+_DOT_SEGMENTS: Final = {".", ".."}
+
+
+class DetailsClient(Protocol):
+    """Asks the API for articles and sources."""
+
+    def find_articles(self, article_ids: Iterable[str], limits: PollLimits) -> LookupResult:
+        """Ask for each article, within the limits."""
+
+    def find_sources(self, source_ids: Iterable[str], limits: PollLimits) -> LookupResult:
+        """Ask for each source, within the limits."""
+
+
+def jobs_to_explain(jobs: Iterable[Job]) -> list[Job]:
+    """Return the jobs whose source may say why they failed: the first few whose rows do not."""
+    unexplained = [job for job in jobs if (job.lacks_reason or job.lacks_article) and _has_readable_source(job)]
+    return unexplained[:MAX_EXPLAINED_JOBS]
+
+
+def look_up_details(
+    verdict: Verdict, client: DetailsClient, deadlines: Deadlines, clock: Callable[[], float]
+) -> tuple[tuple[Job, ...], list[str]]:
+    """Look up why jobs failed, and their articles' titles and draft states.
+
+    Returns:
+        The jobs, in the same states, with what was found; and what could not be looked up, each with the reason.
+    """
+    limits = deadlines.start_details(clock())
+    # Half of the time, so that one slow route leaves some for the other.
+    reasons, no_reasons = _look_up_reasons(verdict, client, limits._replace(end_at=(clock() + limits.end_at) / 2))
+    articles, no_articles = _look_up_articles(verdict, client, limits)
+    jobs = tuple(
+        with_article(reasons.get(job.id, job), articles.get((job.article_id or "").lower(), ())) for job in verdict.jobs
+    )
+    return jobs, [*no_reasons, *no_articles]
+
+
+def _look_up_reasons(
+    verdict: Verdict, client: DetailsClient, limits: PollLimits
+) -> tuple[Mapping[str, Job], Sequence[str]]:
+    source_by_job = {job: job.document_id for job in jobs_to_explain(verdict.jobs) if job.document_id}
+    if not source_by_job:
+        return {}, ()
+    found = client.find_sources(source_by_job.values(), limits)
+    jobs = {job.id: with_source(job, found.rows.get(source.lower(), ())) for job, source in source_by_job.items()}
+    return jobs, () if found.rows else [f"why jobs failed ({_problem(found)})"]
+
+
+def _look_up_articles(
+    verdict: Verdict, client: DetailsClient, limits: PollLimits
+) -> tuple[Mapping[str, Sequence[Article]], Sequence[str]]:
+    unknown = dict.fromkeys(
+        job.article_id
+        for job in verdict.in_state(JobState.COMPLETED)
+        if job.article_id is not None and job.article_is_draft is None
+    )
+    if not unknown:
+        return {}, ()
+    found = client.find_articles(islice(unknown, MAX_ARTICLES), limits)
+    is_complete = found.error is None and found.incomplete_reason is None
+    return found.rows, () if is_complete else [f"titles and draft states of articles ({_problem(found)})"]
+
+
+def _has_readable_source(job: Job) -> bool:
+    source_id = job.document_id or ""
+    return 0 < len(source_id) <= _MAX_SOURCE_ID_CHARACTERS and source_id not in _DOT_SEGMENTS
+
+
+def _problem(result: LookupResult) -> str:
+    return str(result.error) if result.error is not None else result.problem

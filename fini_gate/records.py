@@ -1,0 +1,80 @@
+"""What the API says about articles and sources, and the result of looking some up. Pure."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from fini_gate.models import Job, RequestsResult, error_text, text_or_none
+
+
+class Article(NamedTuple):
+    """An article, or its draft."""
+
+    id: str
+    title: str | None
+    is_draft: bool
+
+    @classmethod
+    def from_json(cls, row: object) -> "Article":
+        """Read `{"id", "title", "isDraftPublished", …}`.
+
+        Raises:
+            ValueError: the row is not an object, or has no ID.
+        """
+        article_id = text_or_none(row.get("id")) if isinstance(row, dict) else None
+        if not isinstance(row, dict) or article_id is None:
+            raise ValueError("an article without an ID")
+        return cls(article_id, text_or_none(row.get("title")), is_draft=row.get("isDraftPublished") is False)
+
+
+class Source(NamedTuple):
+    """What a source's record says about its latest job."""
+
+    id: str
+    linked_job_id: str | None
+    error: str | None
+    linked_reason: str | None
+
+    @classmethod
+    def from_json(cls, record: object) -> "Source":
+        """Read `{"id", "linkedJobId", "error", "linkedReason", …}`.
+
+        Raises:
+            ValueError: the record is not an object, or has no ID.
+        """
+        if not isinstance(record, dict) or not isinstance(record.get("id"), str):
+            raise ValueError("no source with an ID")  # noqa: TRY004 - to the caller, a bad value like any other
+        return cls(
+            id=record["id"],
+            linked_job_id=text_or_none(record.get("linkedJobId")),
+            error=error_text(record.get("error")),
+            linked_reason=error_text(record.get("linkedReason")),
+        )
+
+
+@dataclass(slots=True, kw_only=True)
+class LookupResult(RequestsResult):
+    """What the API returned for some IDs."""
+
+    rows: dict[str, list[Any]] = field(default_factory=dict)
+    """ID in lower case → its articles or sources; none if the API does not know the ID. Other IDs got no response."""
+
+
+def with_article(job: Job, rows: Collection[Article]) -> Job:
+    """Return the job with what the API says about its article. If rows disagree, the article is a draft."""
+    if not rows:
+        return job
+    title = next((row.title for row in rows if row.title), None)
+    return job._replace(article_title=title, article_is_draft=any(row.is_draft for row in rows))
+
+
+def with_source(job: Job, rows: Collection[Source]) -> Job:
+    """Return the job with the reason that its source gives, if the source's latest job is this one."""
+    for row in rows:
+        if row.linked_job_id is None or row.linked_job_id.lower() != job.id.lower():
+            continue
+        if job.lacks_article and row.linked_reason:
+            return job._replace(reason=f"{job.reason}; {row.linked_reason}")
+        if job.lacks_reason and (reason := row.error or row.linked_reason):
+            return job._replace(reason=reason)
+    return job
