@@ -14,8 +14,8 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeAlias
 from uuid import uuid4
 
+from fake_fini.messages import JSON_TYPE, Response, Step, error_response
 from fake_fini.reading import Node, Parser, accept, duration, duration_or, read_arguments, text, whole_number
-from fake_fini.routes import JSON_TYPE, Response, Step, error_response
 
 Fault: TypeAlias = Callable[[Response], Response]
 """Turns the correct response into the one that is sent."""

@@ -11,8 +11,9 @@ import yaml
 
 from fake_fini.faults import Fault, read_fault
 from fake_fini.jobs import Job, QueuedJobPlan, generate_jobs
+from fake_fini.messages import Request
 from fake_fini.reading import Node, Range, ScenarioError, one_of, read, whole_number
-from fake_fini.routes import READ, ROUTES, WRITE, Request
+from fake_fini.routes import READ, ROUTES, WRITE
 
 DEMO_KEY: Final = "fini_demo_key"
 

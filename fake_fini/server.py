@@ -23,7 +23,8 @@ from uuid import uuid4
 
 from fake_fini.faults import Fault
 from fake_fini.jobs import Workspace
-from fake_fini.routes import Request, Response, error_response, respond
+from fake_fini.messages import Request, Response, error_response
+from fake_fini.routes import respond
 from fake_fini.scenario import AT_START, Scenario
 
 # A longer body is not read; the API accepts far less.
