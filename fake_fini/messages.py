@@ -23,7 +23,7 @@ class Request:
     body: bytes
     route: str | None = None
     ids: tuple[str, ...] = ()
-    """The IDs in the body; empty if the request was refused before they were read."""
+    """The IDs in the body or the path; empty if the request was refused before they were read."""
     status: int | None = None
     """The status of the response; None if none is sent."""
 

@@ -4,11 +4,15 @@ A request passes these checks in order: route, key (401), scope (403), body size
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from http import HTTPStatus
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
+from urllib.parse import unquote
 
-from fake_fini.jobs import Workspace
+from fake_fini.articles import LIST_FIELDS, TEXT_FIELDS, Articles
+from fake_fini.jobs import Jobs
 from fake_fini.messages import RefusalError, Request, Response, error_response, json_response
 
 READ: Final = "read"
@@ -19,47 +23,80 @@ _MAX_BODY_BYTES: Final = 100 * 1024
 _BEARER: Final = "Bearer "
 
 
+class Workspace(NamedTuple):
+    """What the routes work on."""
+
+    jobs: Jobs
+    articles: Articles
+
+
+_Ids: TypeAlias = tuple[str, ...]
+_Fields: TypeAlias = Mapping[str, Any]
+
+
 class Route(NamedTuple):
-    """A documented route. `ids_field` is the field of the body that lists IDs; scenarios use `name`."""
+    """A documented route. Its IDs come from the path or from the field `ids_field`; scenarios use `name`.
+
+    `respond` takes the IDs and the fields of the body.
+    """
 
     name: str
     method: str
     path: str
     scope: str
     ids_field: str | None
-    respond: Callable[[Workspace, tuple[str, ...]], object]
+    respond: Callable[[Workspace, _Ids, _Fields], object]
+
+    def ids_in_path(self, request: Request) -> _Ids | None:
+        """Return the IDs in the path of a request, or None if the request is to another route."""
+        match = re.fullmatch(self.path.format(id="([^/]+)"), request.path)
+        return tuple(map(unquote, match.groups())) if match and request.method == self.method else None
 
 
-def _check_jobs(workspace: Workspace, job_ids: tuple[str, ...]) -> object:
+def _check_jobs(workspace: Workspace, job_ids: _Ids, _: _Fields) -> object:
     # An ID that is given twice has one row.
-    found = [workspace.find(job_id) for job_id in dict.fromkeys(job_ids)]
+    found = [workspace.jobs.find(job_id) for job_id in dict.fromkeys(job_ids)]
     jobs = [job for job in found if job]
     if any(job.malformed for job in jobs):
         raise RefusalError(HTTPStatus.BAD_REQUEST, ["each value in jobIds must be a UUID"])
     if len(jobs) < len(found):
         raise RefusalError(HTTPStatus.NOT_FOUND, "One or more knowledge jobs were not found")
     for job in jobs:
-        if status := workspace.broken_status(job):
+        if status := workspace.jobs.broken_status(job):
             raise RefusalError(status)
-    return {"jobs": [workspace.row(job) for job in jobs if not job.omitted]}
+    return {"jobs": [workspace.jobs.row(job) for job in jobs if not job.omitted]}
 
 
-def _get_articles(workspace: Workspace, article_ids: tuple[str, ...]) -> object:
-    titles = workspace.titles_by_article()
-    return [{"id": wanted, "title": titles[wanted]} for wanted in dict.fromkeys(article_ids) if wanted in titles]
+def _get_articles(workspace: Workspace, article_ids: _Ids, _: _Fields) -> object:
+    return workspace.articles.find(article_ids)
 
 
-def _generate(workspace: Workspace, _: tuple[str, ...]) -> object:
-    return {"backgroundJobId": workspace.queue_job()}
+def _publish(workspace: Workspace, ids: _Ids, fields: _Fields) -> object:
+    for name in TEXT_FIELDS:
+        if not isinstance(fields.get(name), str):
+            raise _bad_request(f"{name} must be a string")
+    for name in LIST_FIELDS:
+        _texts(fields, name)
+    _boolean(fields, "escalation")
+    article = workspace.articles.publish(ids[0], fields)
+    if article is None:
+        raise RefusalError(HTTPStatus.NOT_FOUND, "The article draft was not found")
+    return article
 
 
-def _generate_in_bulk(workspace: Workspace, source_ids: tuple[str, ...]) -> object:
-    return {"jobs": [{"documentId": source, "backgroundJobId": workspace.queue_job(source)} for source in source_ids]}
+def _generate(workspace: Workspace, _: _Ids, fields: _Fields) -> object:
+    return {"backgroundJobId": workspace.jobs.queue(is_draft=_boolean(fields, "isDraft", default=True))}
+
+
+def _generate_in_bulk(workspace: Workspace, source_ids: _Ids, fields: _Fields) -> object:
+    queue = partial(workspace.jobs.queue, is_draft=_boolean(fields, "isDraft", default=True))
+    return {"jobs": [{"documentId": source, "backgroundJobId": queue(source)} for source in source_ids]}
 
 
 ROUTES: Final = (
     Route("status", "POST", "/v2/knowledge/public/jobs/status", READ, "jobIds", _check_jobs),
     Route("articles", "POST", "/v2/hc-articles/ids/public", READ, "articleIds", _get_articles),
+    Route("publish", "POST", "/v2/hc-articles/{id}/publish/public", WRITE, None, _publish),
     Route("generate", "POST", "/v2/knowledge/public", WRITE, None, _generate),
     Route("bulk", "POST", "/v2/knowledge/public/bulk", WRITE, "documentIds", _generate_in_bulk),
 )
@@ -67,18 +104,17 @@ ROUTES: Final = (
 
 def respond(request: Request, scopes_by_key: Mapping[str, frozenset[str]], workspace: Workspace) -> Response:
     """Respond to a request, and record its route and its IDs in it."""
-    route = next((known for known in ROUTES if (known.method, known.path) == (request.method, request.path)), None)
+    route = next((known for known in ROUTES if known.ids_in_path(request) is not None), None)
     if route is None:
         return error_response(HTTPStatus.NOT_FOUND, f"Cannot {request.method} {request.path}")
     request.route = route.name
     try:
         _authorize(request, route.scope, scopes_by_key)
         if route.name == "status":
-            workspace.start_clock()
+            workspace.jobs.start_clock()
         fields = _json_fields(request)
-        if route.ids_field:
-            request.ids = _ids(fields.get(route.ids_field), route.ids_field)
-        return json_response(route.respond(workspace, request.ids))
+        request.ids = _texts(fields, route.ids_field) if route.ids_field else route.ids_in_path(request) or ()
+        return json_response(route.respond(workspace, request.ids, fields))
     except RefusalError as refusal:
         return refusal.response
 
@@ -109,11 +145,23 @@ def _json_fields(request: Request) -> Mapping[str, Any]:
     return payload if isinstance(payload, dict) else {}
 
 
-def _ids(value: object, field: str) -> tuple[str, ...]:
+def _texts(fields: _Fields, name: str) -> tuple[str, ...]:
+    value = fields.get(name)
     if not isinstance(value, list):
-        raise RefusalError(HTTPStatus.BAD_REQUEST, [f"{field} must be an array"])
+        raise _bad_request(f"{name} must be an array")
     if not value:
-        raise RefusalError(HTTPStatus.BAD_REQUEST, [f"{field} should not be empty"])
+        raise _bad_request(f"{name} should not be empty")
     if not all(isinstance(item, str) and item for item in value):
-        raise RefusalError(HTTPStatus.BAD_REQUEST, [f"each value in {field} must be a string that is not empty"])
+        raise _bad_request(f"each value in {name} must be a string that is not empty")
     return tuple(value)
+
+
+def _boolean(fields: _Fields, name: str, *, default: bool | None = None) -> bool:
+    value = fields.get(name, default)
+    if not isinstance(value, bool):
+        raise _bad_request(f"{name} must be a boolean value")
+    return value
+
+
+def _bad_request(message: str) -> RefusalError:
+    return RefusalError(HTTPStatus.BAD_REQUEST, [message])

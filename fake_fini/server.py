@@ -21,10 +21,11 @@ from socketserver import BaseRequestHandler, ThreadingTCPServer
 from typing import Any, Final, Self, cast
 from uuid import uuid4
 
+from fake_fini.articles import Articles
 from fake_fini.faults import Fault
-from fake_fini.jobs import Workspace
+from fake_fini.jobs import Jobs
 from fake_fini.messages import Request, Response, error_response
-from fake_fini.routes import respond
+from fake_fini.routes import Workspace, respond
 from fake_fini.scenario import AT_START, Scenario
 
 # A longer body is not read; the API accepts far less.
@@ -108,9 +109,10 @@ class FakeFini(SocketServer):
         if tls is None and not _is_loopback(host):
             raise ValueError(f"{host} is not a loopback address: use TLS to protect API keys")
         self.scenario: Final = scenario
-        self._workspace = Workspace(scenario.jobs, scenario.queued, clock)
+        self._jobs = Jobs(scenario.jobs, scenario.queued, clock)
+        self._workspace = Workspace(self._jobs, Articles(self._jobs))
         if scenario.clock_starts == AT_START:
-            self._workspace.start_clock()
+            self._jobs.start_clock()
         # In the order of their responses.
         self.requests: Final[list[Request]] = []
         self._requests_by_route: Counter[str] = Counter()
@@ -121,7 +123,7 @@ class FakeFini(SocketServer):
     def respond(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Response:
         """Record a request, and return the response to send."""
         with self._lock:
-            at_seconds = self._workspace.now()
+            at_seconds = self._jobs.now()
             request = Request(at_seconds=at_seconds, method=method, path=path, headers=headers, body=body)
             response = respond(request, self.scenario.api_keys, self._workspace)
             fault = self._next_fault(request)
@@ -137,7 +139,7 @@ class FakeFini(SocketServer):
         if request.route is None:
             return None
         self._requests_by_route[request.route] += 1
-        number, elapsed = self._requests_by_route[request.route], self._workspace.elapsed()
+        number, elapsed = self._requests_by_route[request.route], self._jobs.elapsed()
         for index, rule in enumerate(self.scenario.faults):
             is_left = self._uses_by_rule[index] < (rule.at_most or math.inf)
             if is_left and rule.applies(request, number, elapsed):

@@ -13,6 +13,7 @@ from fake_fini import FakeFini, Scenario
 PATHS = {
     "status": "/v2/knowledge/public/jobs/status",
     "articles": "/v2/hc-articles/ids/public",
+    "publish": "/v2/hc-articles/article-a/publish/public",
     "generate": "/v2/knowledge/public",
     "bulk": "/v2/knowledge/public/bulk",
 }

@@ -75,7 +75,7 @@ def generate(**keys: object) -> dict[str, Any]:
         (fault({"status": 100}), "faults[0].do.status: expected a whole number from 200 to 599, not 100"),
         (fault({"encode": "undefined"}), "faults[0].do.encode: expected a character encoding"),
         (fault({"drop-rows": "some"}), "faults[0].do.drop-rows: expected a whole number"),
-        (fault(route="x"), "faults[0].route: expected status or articles or generate or bulk, not 'x'"),
+        (fault(route="x"), "faults[0].route: expected status or articles or publish or generate or bulk, not 'x'"),
         (fault(requests=0), "faults[0].requests: expected a whole number from 1 "),
         (fault(requests="9-2"), "faults[0].requests: expected a number, a list of numbers"),
         (fault(requests="9" * 5000), "faults[0].requests: expected a number, a list"),
