@@ -41,6 +41,9 @@ class JobPlan:
     draft: bool | None = None
     original_article_id: str | None = None
     title: str | None = None
+    operation: str | None = None
+    reason: str | None = None
+    source_error: str | None = None
     error: Json = None
     row: Mapping[str, Json] = field(default_factory=dict)
     omitted: bool = False

@@ -13,12 +13,13 @@ _REASONS: Final[Mapping[int | None, str]] = {int(status): status.phrase for stat
 
 @dataclass(kw_only=True)
 class Request:
-    """A request and what became of it. Header names are in lower case; the path has no query."""
+    """A request and what became of it. Header names are in lower case."""
 
     at_seconds: float
     """When all of it had arrived, in seconds since the start of the stand-in."""
     method: str
     path: str
+    query: Mapping[str, str]
     headers: Mapping[str, str]
     body: bytes
     route: str | None = None

@@ -8,18 +8,22 @@ import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from http import HTTPStatus
+from itertools import islice
 from typing import Any, Final, NamedTuple, TypeAlias
 from urllib.parse import unquote
 
 from fake_fini.articles import LIST_FIELDS, TEXT_FIELDS, Articles
 from fake_fini.jobs import Jobs
 from fake_fini.messages import RefusalError, Request, Response, error_response, json_response
+from fake_fini.sources import FILES, Sources
 
 READ: Final = "read"
 WRITE: Final = "write"
 
 # Express's limit for JSON bodies, `100kb`.
 _MAX_BODY_BYTES: Final = 100 * 1024
+_PAGE_SIZE: Final = re.compile("[1-9][0-9]?|100")
+_UUID: Final = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _BEARER: Final = "Bearer "
 
 
@@ -28,6 +32,7 @@ class Workspace(NamedTuple):
 
     jobs: Jobs
     articles: Articles
+    sources: Sources
 
 
 _Ids: TypeAlias = tuple[str, ...]
@@ -37,7 +42,7 @@ _Fields: TypeAlias = Mapping[str, Any]
 class Route(NamedTuple):
     """A documented route. Its IDs come from the path or from the field `ids_field`; scenarios use `name`.
 
-    `respond` takes the IDs and the fields of the body.
+    `respond` takes the IDs and the fields of the body; for GET, those of the query.
     """
 
     name: str
@@ -93,12 +98,57 @@ def _generate_in_bulk(workspace: Workspace, source_ids: _Ids, fields: _Fields) -
     return {"jobs": [{"documentId": source, "backgroundJobId": queue(source)} for source in source_ids]}
 
 
+def _get_source(workspace: Workspace, ids: _Ids, _: _Fields) -> object:
+    record = workspace.sources.find(ids[0])
+    if record is None and _UUID.fullmatch(ids[0]):
+        raise RefusalError(HTTPStatus.NOT_FOUND, "The source was not found")
+    if record is None:
+        raise _bad_request("id must be a UUID")
+    return record
+
+
+def _list_sources(workspace: Workspace, _: _Ids, query: _Fields) -> object:
+    limit, direction, cursor = query.get("limit", "50"), query.get("direction", "next"), query.get("cursor")
+    ids = workspace.sources.ids()
+    if not _PAGE_SIZE.fullmatch(limit):
+        raise _bad_request("limit must be a whole number from 1 to 100")
+    if direction not in ("next", "prev"):
+        raise _bad_request("direction must be next or prev")
+    if query.get("changed", "true") not in ("true", "false"):
+        raise _bad_request("changed must be true or false")
+    if cursor not in (None, *ids):
+        raise _bad_request("cursor must be the ID of a source")
+    if direction == "prev":
+        ids.reverse()
+    records = filter(None, map(workspace.sources.find, ids[ids.index(cursor) + 1 :] if cursor else ids))
+    filters = {name: query[name] for name in ("changed", "source") if name in query}
+    matching = (row for row in records if all(str(row[name]).lower() == filters[name] for name in filters))
+    found = list(islice(matching, int(limit) + 1))
+    page = found[: int(limit)]
+    return {"documents": page[::-1] if direction == "prev" else page, "hasMore": len(found) > len(page)}
+
+
+def _refresh(workspace: Workspace, ids: _Ids, _: _Fields) -> object:
+    records = [workspace.sources.find(source_id) for source_id in ids]
+    if None in records:
+        raise RefusalError(HTTPStatus.NOT_FOUND, "One or more sources were not found")
+    if any(record and record["source"] == FILES for record in records):
+        raise _bad_request("Uploaded files cannot be refreshed")
+    accepted = list(dict.fromkeys(ids))
+    for source_id in accepted:
+        workspace.sources.refresh(source_id)
+    return accepted
+
+
 ROUTES: Final = (
     Route("status", "POST", "/v2/knowledge/public/jobs/status", READ, "jobIds", _check_jobs),
     Route("articles", "POST", "/v2/hc-articles/ids/public", READ, "articleIds", _get_articles),
     Route("publish", "POST", "/v2/hc-articles/{id}/publish/public", WRITE, None, _publish),
     Route("generate", "POST", "/v2/knowledge/public", WRITE, None, _generate),
     Route("bulk", "POST", "/v2/knowledge/public/bulk", WRITE, "documentIds", _generate_in_bulk),
+    Route("source", "GET", "/v2/documents/public/{id}", READ, None, _get_source),
+    Route("sources", "GET", "/v2/documents/public", READ, None, _list_sources),
+    Route("refresh", "POST", "/v2/documents/public/refresh", WRITE, "documentIds", _refresh),
 )
 
 
@@ -112,7 +162,7 @@ def respond(request: Request, scopes_by_key: Mapping[str, frozenset[str]], works
         _authorize(request, route.scope, scopes_by_key)
         if route.name == "status":
             workspace.jobs.start_clock()
-        fields = _json_fields(request)
+        fields = request.query if request.method == "GET" else _json_fields(request)
         request.ids = _texts(fields, route.ids_field) if route.ids_field else route.ids_in_path(request) or ()
         return json_response(route.respond(workspace, request.ids, fields))
     except RefusalError as refusal:

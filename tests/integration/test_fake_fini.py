@@ -111,6 +111,12 @@ CONTENT = {
     "keywords": ["refund"],
     "escalation": True,
 }
+BAD_CONTENT: list[tuple[str, object, str]] = [
+    *((name, None, "must be a string") for name in ("title", "mainKnowledge", "agentInstruction")),
+    *((name, "text", "must be an array") for name in ("questions", "keywords")),
+    *((name, [], "should not be empty") for name in ("questions", "keywords")),
+    ("escalation", 0, "must be a boolean value"),
+]
 READER, WRITER = {"Authorization": "Bearer fini_reader"}, {"Authorization": "Bearer fini_writer"}
 NO_SCOPE = "API key does not have the required scope for this operation"
 NOT_JSON = "The body is not valid JSON"
@@ -151,6 +157,9 @@ TOO_LARGE = "request entity too large"
         (request(ASK, "publish", method="PUT"), 404, f"Cannot PUT {PATHS['publish']}"),
         (request({}, "generate", **WRITER), 200, None),
         (request({"documentIds": ["d"]}, "bulk", **WRITER), 200, None),
+        (request({"documentIds": ["doc-1"]}, "refresh", **READER), 403, NO_SCOPE),
+        (request({}, "sources", method="GET", **WRITER), 403, NO_SCOPE),
+        (request({}, f"{PATHS['sources']}/x", method="GET", **WRITER), 403, NO_SCOPE),
         (request(b"{"), 400, NOT_JSON),
         (request(b'{"jobIds": NaN}'), 400, NOT_JSON),
         (request(b'{"jobIds": ["\xff"]}'), 400, NOT_JSON),
@@ -169,12 +178,7 @@ TOO_LARGE = "request entity too large"
         ),
         *(
             (request({**CONTENT, name: value}, "publish"), 400, [f"{name} {message}"])
-            for name, value, message in (
-                *((name, None, "must be a string") for name in ("title", "mainKnowledge", "agentInstruction")),
-                *((name, "text", "must be an array") for name in ("questions", "keywords")),
-                *((name, [], "should not be empty") for name in ("questions", "keywords")),
-                ("escalation", 0, "must be a boolean value"),
-            )
+            for name, value, message in BAD_CONTENT
         ),
         (request({}, "publish"), 400, ["title must be a string"]),
         (request({"jobIds": [""]}), 400, NO_TEXT),
