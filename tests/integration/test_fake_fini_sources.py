@@ -188,47 +188,34 @@ def test_sources__are_listed(query: str, ids: list[str], *, has_more: bool) -> N
         assert "".join(f"&{name}={value}" for name, value in api.requests[1].query.items())[1:] == query[1:]
 
 
-@pytest.mark.parametrize("query", ["", "?limit=100"])
-def test_sources__are_listed_in_pages(query: str) -> None:
+def test_sources__are_listed_in_pages() -> None:
     """A page has up to 50 sources, unless the query says otherwise."""
     with serving(generate={"count": 60}) as api:
-        assert len(get(api, SOURCES + query).payload["documents"]) == (60 if query else 50)
+        assert [len(get(api, SOURCES + query).payload["documents"]) for query in ("", "?limit=100")] == [50, 60]
 
 
 NO_LIMIT = "limit must be a whole number from 1 to 100"
+NO_CURSOR = "cursor must be the ID of a source"
 
 
 @pytest.mark.parametrize(
-    ("query", "message"),
+    ("path", "source_ids", "status", "message"),
     [
-        *((f"?limit={limit}", NO_LIMIT) for limit in ("", "0", "101", "ten", "-1")),
-        ("?cursor=lost", "cursor must be the ID of a source"),
-        ("?cursor=", "cursor must be the ID of a source"),
-        ("?direction=up", "direction must be next or prev"),
-        ("?changed=yes", "changed must be true or false"),
-        ("/lost", "id must be a UUID"),
-        ("/refresh", "id must be a UUID"),
+        *((f"?limit={limit}", None, 400, [NO_LIMIT]) for limit in ("", "0", "101", "ten", "-1")),
+        *((f"?cursor={cursor}", None, 400, [NO_CURSOR]) for cursor in ("", "lost")),
+        ("?direction=up", None, 400, ["direction must be next or prev"]),
+        ("?changed=yes", None, 400, ["changed must be true or false"]),
+        *((f"/{source_id}", None, 400, ["id must be a UUID"]) for source_id in ("lost", "refresh", f"{UNKNOWN}0")),
+        (f"/{UNKNOWN}", None, 404, "The source was not found"),
+        ("/refresh", ["doc", "lost"], 404, "One or more sources were not found"),
+        ("/refresh", ["upload", UNKNOWN], 404, "One or more sources were not found"),
+        ("/refresh", ["doc", "upload"], 400, ["Uploaded files cannot be refreshed"]),
+        ("/refresh", [], 400, ["documentIds should not be empty"]),
     ],
 )
-def test_sources__refuse_a_query(query: str, message: str) -> None:
-    """The message says which part of the request is wrong."""
-    with serving(sources=[DOC]) as api:
-        received = get(api, SOURCES + query)
-    assert (received.status, received.payload["message"]) == (400, [message])
-
-
-def test_source__is_not_found() -> None:
-    """A UUID that is no source's gets 404."""
-    with serving(sources=[DOC]) as api:
-        assert get(api, f"{SOURCES}/{UNKNOWN}").status == 404
-
-
-@pytest.mark.parametrize(
-    ("source_ids", "status"),
-    [(["doc"], 200), (["doc", "lost"], 404), (["doc", "upload"], 400), (["upload", UNKNOWN], 404), ([], 400)],
-)
-def test_refresh__refuses_the_whole_request_for_one_source(source_ids: list[str], status: int) -> None:
-    """Unknown sources and uploaded files cannot be refreshed; then nothing is."""
+def test_sources__refuse_a_request(path: str, source_ids: list[str] | None, status: int, message: object) -> None:
+    """The error says what is wrong, but not with which source; nothing is refreshed then."""
     with serving(sources=[DOC, {"id": "upload", "source": "files"}]) as api:
-        assert refresh(api, *source_ids).status == status
-        assert (record(api)["linkedJobStatus"] == "PENDING") == (status == 200)
+        received = get(api, SOURCES + path) if source_ids is None else refresh(api, *source_ids)
+        assert record(api)["linkedJobId"] is None
+    assert (received.status, received.payload["message"]) == (status, message)
