@@ -228,15 +228,17 @@ class Jobs:
         row["createdAt"] = self.date(self.at(job, job.appears_after))
         if elapsed >= start:
             row |= {"jobStatus": job.statuses.running, "startedAt": self.date(self.at(job, start))}
-        if self.is_finished(job):
+        if elapsed >= job.ends_after:
             end = self.date(self.at(job, job.ends_after))
             row |= {"jobStatus": job.ends_as, "completedAt": end, "hcArticleId": job.article}
         return row
 
     def row(self, job: Job) -> dict[str, Any]:
         """Return the job's row in a status response."""
-        has_error = job.error is not None and self.is_finished(job)
-        return {**self.progress(job), **({"error": job.error} if has_error else {}), **job.row}
+        row = self.progress(job)
+        if job.error is not None and "completedAt" in row:
+            row["error"] = job.error
+        return {**row, **job.row}
 
     def _add(self, job: Job) -> None:
         self._jobs[job.id] = job

@@ -60,7 +60,7 @@ class Sources:
             return None
         source, run = self._source(source_id), self._latest_run(source_id)
         progress = self._jobs.progress(run) if run else {}
-        finished = run if run and self._jobs.is_finished(run) else None
+        finished = run if "completedAt" in progress else None
         run_error = finished.source_error if finished and finished.has_failed else None
         error = run_error or source.error or ""
         created = self._jobs.date(0)
