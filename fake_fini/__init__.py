@@ -3,7 +3,7 @@
 In a test: `with FakeFini(Scenario.from_mapping({...})) as api:`, then send requests to `api.url`.
 On the command line: `python -m fake_fini --help`.
 
-Read the modules in this order: reading, jobs, routes, faults, scenario, server.
+Read the modules in this order: reading, jobs, articles, sources, messages, routes, faults, scenario, server.
 """
 
 from fake_fini.reading import ScenarioError

@@ -14,8 +14,8 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeAlias
 from uuid import uuid4
 
+from fake_fini.messages import JSON_TYPE, Response, Step, error_response
 from fake_fini.reading import Node, Parser, accept, duration, duration_or, read_arguments, text, whole_number
-from fake_fini.routes import JSON_TYPE, Response, Step, error_response
 
 Fault: TypeAlias = Callable[[Response], Response]
 """Turns the correct response into the one that is sent."""
@@ -60,14 +60,13 @@ def _altered(headers: Mapping[str, str] = _NO_HEADERS, **fields: Any) -> Fault: 
 
 
 def _with_rows(change: Callable[[list[_Row]], list[_Row]]) -> Fault:
-    """Return a fault that changes rows; a response without rows stays as it is."""
+    """Return a fault that changes rows, which are objects; a response without rows stays as it is."""
 
     def alter(response: Response) -> Response:
         payload = json.loads(response.body)
-        if isinstance(payload, list):
-            payload = change(payload)
-        elif isinstance(payload.get("jobs"), list):
-            payload["jobs"] = change(payload["jobs"])
+        rows = payload if isinstance(payload, list) else payload.get("jobs", payload.get("documents"))
+        if isinstance(rows, list) and all(isinstance(row, dict) for row in rows):
+            rows[:] = change(rows)
         return replace(response, body=json.dumps(payload).encode())
 
     return alter
@@ -154,7 +153,15 @@ def _encode(charset: str) -> Fault:
 
 
 def _contradict_rows(status: str) -> Fault:
-    return _with_rows(lambda rows: [sent for row in rows for sent in ({**row, "jobStatus": status}, row)])
+    return _with_rows(lambda rows: [sent for row in rows for sent in ({**row, _status_field(row): status}, row)])
+
+
+def _status_field(row: _Row) -> str:
+    return "linkedJobStatus" if "linkedJobStatus" in row else "jobStatus"
+
+
+def _contradict_drafts(rows: list[_Row]) -> list[_Row]:
+    return [{**row, "isDraftPublished": is_published} for row in rows for is_published in (True, False)]
 
 
 def _alien() -> _Row:
@@ -189,6 +196,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "drop-rows": Kind(lambda count: _with_rows(lambda rows: rows[count:]), _row_count_or_all, sys.maxsize),
     "double-rows": _plain(_with_rows(lambda rows: [row for row in rows for _ in range(2)])),
     "contradict-rows": Kind(_contradict_rows, text, "COMPLETED"),
+    "contradict-drafts": _plain(_with_rows(_contradict_drafts)),
     "reverse-rows": _plain(_with_rows(lambda rows: rows[::-1])),
     "alien-rows": Kind(
         lambda count: _with_rows(lambda rows: [*(_alien() for _ in range(count)), *rows]), _row_count, 1

@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Final, TypeAlias
+from typing import Annotated, Any, Final, NamedTuple, TypeAlias
 from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
 
 from fake_fini.reading import Json, Node, OrNever, Range, accept, read, whole_number
@@ -37,7 +37,13 @@ class JobPlan:
     statuses: Statuses = Statuses()
     ends_as: str = "COMPLETED"
     article_id: str | None = _DERIVED
+    article_missing: bool = False
+    draft: bool | None = None
+    original_article_id: str | None = None
     title: str | None = None
+    operation: str | None = None
+    reason: str | None = None
+    source_error: str | None = None
     error: Json = None
     row: Mapping[str, Json] = field(default_factory=dict)
     omitted: bool = False
@@ -67,11 +73,16 @@ class Job(JobPlan):
         return self.appears_after + self.queued_for + self.runs_for
 
     @property
+    def has_failed(self) -> bool:
+        """Whether the job, once it is finished, has failed."""
+        return self.ends_as.upper() == "FAILED"
+
+    @property
     def article(self) -> str | None:
         """The ID of the article that the job makes, if any."""
         if self.article_id != _DERIVED:
             return self.article_id
-        return None if self.ends_as.upper() == "FAILED" else str(uuid5(_NAMESPACE, f"article of {self.id}"))
+        return None if self.has_failed else str(uuid5(_NAMESPACE, f"article of {self.id}"))
 
 
 def _duration_or_range(node: Node) -> tuple[float, float]:
@@ -117,7 +128,15 @@ def generate_jobs(node: Node) -> tuple[Job, ...]:
     )
 
 
-class Workspace:
+class _QueueRequest(NamedTuple):
+    at_seconds: float
+    is_draft: bool
+
+
+_NO_REQUEST: Final = _QueueRequest(-math.inf, is_draft=False)
+
+
+class Jobs:
     """The jobs of a workspace. `clock` returns seconds from any origin."""
 
     def __init__(self, jobs: Iterable[Job], queued: QueuedJobPlan, clock: Callable[[], float]) -> None:
@@ -125,11 +144,14 @@ class Workspace:
         self._clock = clock
         self._origin = clock()
         self._start_date = datetime.now(UTC)
-        self._jobs = {job.id: job for job in jobs}
-        self._job_ids_by_source = {job.document_id: job.id for job in reversed(self._jobs.values()) if job.document_id}
-        # Seconds since the start. Jobs that were queued over the API have their own zero.
+        self._jobs: dict[str, Job] = {}
+        self.by_source: Final[dict[str, list[Job]]] = {}
+        for job in jobs:
+            self._add(job)
+        # Seconds since the start. Jobs that are started one by one have their own zero.
         self._zero: float | None = None
         self._zero_by_job: dict[str, float] = {}
+        self._last_requests: dict[str, _QueueRequest] = {}
 
     def now(self) -> float:
         """Return the seconds since the start."""
@@ -140,24 +162,58 @@ class Workspace:
         if self._zero is None:
             self._zero = self.now()
 
+    def start(self, job: Job) -> None:
+        """Set the job's own time zero."""
+        self._zero_by_job[job.id] = self.now()
+
     def elapsed(self, job: Job | None = None) -> float:
         """Return the seconds since time zero, of the scenario or of a job."""
         zero = self._zero_by_job.get(job.id, self._zero) if job else self._zero
         return 0.0 if zero is None else self.now() - zero
 
-    def queue_job(self, source_id: str | None = None) -> str:
+    def queue(self, source_id: str | None = None, *, is_draft: bool) -> str:
         """Queue a job and return its ID; if the scenario has a job for the source, it is that one."""
-        if source_id in self._job_ids_by_source:
-            return self._job_ids_by_source[source_id]
-        job = Job(**vars(self._queued), id=str(uuid4()), document_id=source_id)
-        self._jobs[job.id] = job
-        self._zero_by_job[job.id] = self.now()
+        job = next(iter(self.by_source.get(source_id or "", ())), None)
+        if job is None or job.id in self._zero_by_job:
+            job = Job(**vars(self._queued), id=str(uuid4()), document_id=source_id)
+            self._add(job)
+            self.start(job)
+        self._last_requests[job.id] = _QueueRequest(self.now(), is_draft)
         return job.id
 
     def find(self, job_id: str) -> Job | None:
         """Return the job with exactly this ID, if there is one yet."""
         job = self._jobs.get(job_id)
-        return job if job and self.elapsed(job) >= job.appears_after else None
+        return job if job and self.exists(job) else None
+
+    def exists(self, job: Job) -> bool:
+        """Return whether there is a job yet."""
+        return self.elapsed(job) >= job.appears_after
+
+    def is_finished(self, job: Job) -> bool:
+        """Return whether a job is finished."""
+        return self.elapsed(job) >= job.ends_after
+
+    def finished(self) -> list[Job]:
+        """Return the finished jobs, in the order of the scenario."""
+        return [job for job in self._jobs.values() if self.is_finished(job)]
+
+    def is_draft(self, job: Job) -> bool:
+        """Return whether the job's article is a draft: as the scenario says, or else the request that queued it."""
+        return self._last_requests.get(job.id, _NO_REQUEST).is_draft if job.draft is None else job.draft
+
+    def queued_at(self, job: Job) -> float:
+        """Return when the job was queued, or queued over the API for the last time, in seconds since the start."""
+        return max(self.at(job, job.appears_after), self._last_requests.get(job.id, _NO_REQUEST).at_seconds)
+
+    def at(self, job: Job, seconds: float) -> float:
+        """Convert a time of the job to seconds since the start."""
+        return self._zero_by_job.get(job.id, self._zero or 0.0) + seconds
+
+    def date(self, seconds: float) -> str:
+        """Return the date of a time in seconds since the start."""
+        date = self._start_date + timedelta(seconds=seconds)
+        return date.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
     def broken_status(self, job: Job) -> int | None:
         """Return the 5xx that requests for the job get now, if any."""
@@ -165,24 +221,26 @@ class Workspace:
             return None
         return 500 if job.broken is True else job.broken or None
 
+    def progress(self, job: Job) -> dict[str, Any]:
+        """Return the documented fields of the job's row."""
+        elapsed, start = self.elapsed(job), job.appears_after + job.queued_for
+        row: dict[str, Any] = {"id": job.id, "jobStatus": job.statuses.pending, "hcArticleId": None}
+        row["createdAt"] = self.date(self.at(job, job.appears_after))
+        if elapsed >= start:
+            row |= {"jobStatus": job.statuses.running, "startedAt": self.date(self.at(job, start))}
+        if elapsed >= job.ends_after:
+            end = self.date(self.at(job, job.ends_after))
+            row |= {"jobStatus": job.ends_as, "completedAt": end, "hcArticleId": job.article}
+        return row
+
     def row(self, job: Job) -> dict[str, Any]:
         """Return the job's row in a status response."""
-        elapsed, start, end = self.elapsed(job), job.appears_after + job.queued_for, job.ends_after
-        row: dict[str, Any] = {"id": job.id, "jobStatus": job.statuses.pending, "hcArticleId": None}
-        row["createdAt"] = self._date(job, job.appears_after)
-        if elapsed >= start:
-            row |= {"jobStatus": job.statuses.running, "startedAt": self._date(job, start)}
-        if elapsed >= end:
-            row |= {"jobStatus": job.ends_as, "completedAt": self._date(job, end), "hcArticleId": job.article}
-            row |= {} if job.error is None else {"error": job.error}
+        row = self.progress(job)
+        if job.error is not None and "completedAt" in row:
+            row["error"] = job.error
         return {**row, **job.row}
 
-    def titles_by_article(self) -> dict[str | None, str]:
-        """Return the titles of the articles that finished jobs have made."""
-        finished = [job for job in reversed(self._jobs.values()) if self.elapsed(job) >= job.ends_after]
-        return {job.article: job.title or f"About {job.document_id or job.id}" for job in finished}
-
-    def _date(self, job: Job, seconds: float) -> str:
-        zero = self._zero_by_job.get(job.id, self._zero or 0.0)
-        date = self._start_date + timedelta(seconds=zero + seconds)
-        return date.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    def _add(self, job: Job) -> None:
+        self._jobs[job.id] = job
+        if job.document_id:
+            self.by_source.setdefault(job.document_id, []).append(job)

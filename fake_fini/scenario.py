@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Final, Self
@@ -11,8 +11,10 @@ import yaml
 
 from fake_fini.faults import Fault, read_fault
 from fake_fini.jobs import Job, QueuedJobPlan, generate_jobs
+from fake_fini.messages import Request
 from fake_fini.reading import Node, Range, ScenarioError, one_of, read, whole_number
-from fake_fini.routes import READ, ROUTES, WRITE, Request
+from fake_fini.routes import READ, ROUTES, WRITE
+from fake_fini.sources import Source
 
 DEMO_KEY: Final = "fini_demo_key"
 
@@ -78,6 +80,7 @@ class Scenario:
     clock_starts: Annotated[str, one_of("at-first-request", AT_START)] = "at-first-request"
     jobs: tuple[Job, ...] = ()
     generate: Annotated[tuple[Job, ...], generate_jobs] | None = None
+    sources: tuple[Source, ...] = ()
     queued: QueuedJobPlan = field(default_factory=QueuedJobPlan)
     faults: tuple[FaultRule, ...] = ()
 
@@ -85,12 +88,10 @@ class Scenario:
     def from_mapping(cls, mapping: Mapping[str, Any]) -> Self:
         """Read the mapping that the YAML holds, or raise `ScenarioError`."""
         scenario: Self = read(Node(mapping), cls)
-        jobs: dict[str, Job] = {}
-        for job in scenario.jobs + (scenario.generate or ()):
-            if job.id in jobs:
-                raise ScenarioError(f"jobs: the ID {job.id!r} is given twice")
-            jobs[job.id] = job
-        return replace(scenario, jobs=tuple(jobs.values()), generate=None)
+        jobs = scenario.jobs + (scenario.generate or ())
+        _refuse_twins("jobs", jobs)
+        _refuse_twins("sources", scenario.sources)
+        return replace(scenario, jobs=jobs, generate=None)
 
     @classmethod
     def load(cls, path: Path | str) -> Self:
@@ -103,6 +104,14 @@ class Scenario:
             raise ScenarioError(f"{path}: cannot be read: {error.strerror}") from None
         except (yaml.YAMLError, ValueError, RecursionError) as error:
             raise ScenarioError(f"{path}: is not YAML: {' '.join(str(error).split())}") from None
+
+
+def _refuse_twins(place: str, items: Iterable[Job | Source]) -> None:
+    seen = set()
+    for item in items:
+        if item.id in seen:
+            raise ScenarioError(f"{place}: the ID {item.id!r} is given twice")
+        seen.add(item.id)
 
 
 class _Loader(yaml.SafeLoader):

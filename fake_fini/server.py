@@ -19,12 +19,16 @@ from http.server import BaseHTTPRequestHandler
 from ipaddress import ip_address
 from socketserver import BaseRequestHandler, ThreadingTCPServer
 from typing import Any, Final, Self, cast
+from urllib.parse import parse_qsl
 from uuid import uuid4
 
+from fake_fini.articles import Articles
 from fake_fini.faults import Fault
-from fake_fini.jobs import Workspace
-from fake_fini.routes import Request, Response, error_response, respond
+from fake_fini.jobs import Jobs
+from fake_fini.messages import Request, Response, error_response
+from fake_fini.routes import Workspace, respond
 from fake_fini.scenario import AT_START, Scenario
+from fake_fini.sources import Sources
 
 # A longer body is not read; the API accepts far less.
 _MAX_READ_BYTES: Final = 16 * 1024**2
@@ -107,9 +111,10 @@ class FakeFini(SocketServer):
         if tls is None and not _is_loopback(host):
             raise ValueError(f"{host} is not a loopback address: use TLS to protect API keys")
         self.scenario: Final = scenario
-        self._workspace = Workspace(scenario.jobs, scenario.queued, clock)
+        self._jobs = Jobs(scenario.jobs, scenario.queued, clock)
+        self._workspace = Workspace(self._jobs, Articles(self._jobs), Sources(scenario.sources, self._jobs))
         if scenario.clock_starts == AT_START:
-            self._workspace.start_clock()
+            self._jobs.start_clock()
         # In the order of their responses.
         self.requests: Final[list[Request]] = []
         self._requests_by_route: Counter[str] = Counter()
@@ -117,11 +122,15 @@ class FakeFini(SocketServer):
         self._lock = threading.Lock()
         super().__init__((host, port), _Handler, tls)
 
-    def respond(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Response:
+    def respond(self, method: str, target: str, headers: dict[str, str], body: bytes) -> Response:
         """Record a request, and return the response to send."""
+        path, _, query = target.partition("?")
+        # The path goes into the log: it must not act on a terminal, and a query may hold a key.
+        path = path.encode("unicode_escape").decode()
+        fields = dict(parse_qsl(query, keep_blank_values=True))
         with self._lock:
-            at_seconds = self._workspace.now()
-            request = Request(at_seconds=at_seconds, method=method, path=path, headers=headers, body=body)
+            now = self._jobs.now()
+            request = Request(at_seconds=now, method=method, path=path, query=fields, headers=headers, body=body)
             response = respond(request, self.scenario.api_keys, self._workspace)
             fault = self._next_fault(request)
         response = replace(response, headers={**response.headers, "X-Request-Id": str(uuid4())})
@@ -136,7 +145,7 @@ class FakeFini(SocketServer):
         if request.route is None:
             return None
         self._requests_by_route[request.route] += 1
-        number, elapsed = self._requests_by_route[request.route], self._workspace.elapsed()
+        number, elapsed = self._requests_by_route[request.route], self._jobs.elapsed()
         for index, rule in enumerate(self.scenario.faults):
             is_left = self._uses_by_rule[index] < (rule.at_most or math.inf)
             if is_left and rule.applies(request, number, elapsed):
@@ -161,10 +170,8 @@ class _Handler(BaseHTTPRequestHandler):
         if body is None:
             self.close_connection = True
             return
-        # The path goes into the log: it must not act on a terminal, and a query may hold a key.
-        path = self.path.partition("?")[0].encode("unicode_escape").decode()
         headers = {name.lower(): value for name, value in self.headers.items()}
-        response = fini.respond(self.command, path, headers, body)
+        response = fini.respond(self.command, self.path, headers, body)
         self._pause(fini.scenario.latency)
         for step in (response.to_bytes(),) if response.steps is None else response.steps:
             if isinstance(step, bytes):

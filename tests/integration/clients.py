@@ -13,8 +13,11 @@ from fake_fini import FakeFini, Scenario
 PATHS = {
     "status": "/v2/knowledge/public/jobs/status",
     "articles": "/v2/hc-articles/ids/public",
+    "publish": "/v2/hc-articles/article-a/publish/public",
     "generate": "/v2/knowledge/public",
     "bulk": "/v2/knowledge/public/bulk",
+    "sources": "/v2/documents/public",
+    "refresh": "/v2/documents/public/refresh",
 }
 KEY = "fini_demo_key"
 
@@ -80,6 +83,11 @@ def rows(api: FakeFini, *job_ids: str) -> list[dict[str, Any]]:
     """Ask for the status of jobs, and return their rows."""
     found: list[dict[str, Any]] = ask(api, *job_ids).payload["jobs"]
     return found
+
+
+def get(api: FakeFini, path: str) -> Received:
+    """Send a GET request."""
+    return send(api, request(b"", path, method="GET"))
 
 
 def wait_until(is_reached: Callable[[], object]) -> None:

@@ -103,6 +103,20 @@ def test_status__refuses_the_whole_request_for_one_job(job: dict[str, Any], seco
     assert status == 200 or '"a"' not in str(received.payload)
 
 
+CONTENT = {
+    "title": "Refunds",
+    "mainKnowledge": "Within a week.",
+    "agentInstruction": "Be kind.",
+    "questions": ["When?"],
+    "keywords": ["refund"],
+    "escalation": True,
+}
+BAD_CONTENT: list[tuple[str, object, str]] = [
+    *((name, None, "must be a string") for name in ("title", "mainKnowledge", "agentInstruction")),
+    *((name, "text", "must be an array") for name in ("questions", "keywords")),
+    *((name, [], "should not be empty") for name in ("questions", "keywords")),
+    ("escalation", 0, "must be a boolean value"),
+]
 READER, WRITER = {"Authorization": "Bearer fini_reader"}, {"Authorization": "Bearer fini_writer"}
 NO_SCOPE = "API key does not have the required scope for this operation"
 NOT_JSON = "The body is not valid JSON"
@@ -134,12 +148,18 @@ TOO_LARGE = "request entity too large"
         (request(ASK, Authorization="Bearer fini_other"), 401, "Unauthorized"),
         (request(ASK, **READER), 200, None),
         (request({"articleIds": ["a"]}, "articles", **READER), 200, None),
+        (request(CONTENT, "publish", **READER), 403, NO_SCOPE),
         (request({}, "generate", **READER), 403, NO_SCOPE),
         (request({"documentIds": ["d"]}, "bulk", **READER), 403, NO_SCOPE),
         (request(ASK, **WRITER), 403, NO_SCOPE),
         (request({"articleIds": ["a"]}, "articles", **WRITER), 403, NO_SCOPE),
+        (request(CONTENT, "publish", **WRITER), 404, "The article draft was not found"),
+        (request(ASK, "publish", method="PUT"), 404, f"Cannot PUT {PATHS['publish']}"),
         (request({}, "generate", **WRITER), 200, None),
         (request({"documentIds": ["d"]}, "bulk", **WRITER), 200, None),
+        (request({"documentIds": ["doc-1"]}, "refresh", **READER), 403, NO_SCOPE),
+        (request({}, "sources", method="GET", **WRITER), 403, NO_SCOPE),
+        (request({}, f"{PATHS['sources']}/x", method="GET", **WRITER), 403, NO_SCOPE),
         (request(b"{"), 400, NOT_JSON),
         (request(b'{"jobIds": NaN}'), 400, NOT_JSON),
         (request(b'{"jobIds": ["\xff"]}'), 400, NOT_JSON),
@@ -152,6 +172,15 @@ TOO_LARGE = "request entity too large"
         (request(ASK, Content_Type="text/plain"), 400, NO_ARRAY),
         (request({"jobIds": []}), 400, ["jobIds should not be empty"]),
         (request({"documentIds": []}, "bulk"), 400, ["documentIds should not be empty"]),
+        *(
+            (request({"documentIds": ["d"], "isDraft": value}, route), 400, ["isDraft must be a boolean value"])
+            for route, value in (("bulk", "false"), ("generate", "true"))
+        ),
+        *(
+            (request({**CONTENT, name: value}, "publish"), 400, [f"{name} {message}"])
+            for name, value, message in BAD_CONTENT
+        ),
+        (request({}, "publish"), 400, ["title must be a string"]),
         (request({"jobIds": [""]}), 400, NO_TEXT),
         (request({"jobIds": ["a", 1]}), 400, NO_TEXT),
         (request(VALID.ljust(102_400), Content_Type="application/json; charset=utf-8"), 200, None),
@@ -210,8 +239,82 @@ def test_articles__are_those_that_jobs_have_made() -> None:
         articles = send(api, wanted).payload
         clock.now += 9
         later = send(api, wanted).payload
-    assert articles == [{"id": "article-b", "title": "About doc-b"}, {"id": "article-a", "title": "How refunds work"}]
-    assert later[1] == {"id": "article-c", "title": "About c"}
+    assert [(row["id"], row["title"]) for row in later] == [
+        ("article-b", "About doc-b"),
+        ("article-c", "About c"),
+        ("article-a", "How refunds work"),
+    ]
+    assert articles == [later[0], later[2]]
+    types = {"mainKnowledge": str, "agentInstruction": str, "questions": list, "keywords": list, "escalation": bool}
+    assert {name: type(value) for name, value in articles[0].items()} == {"id": str, "title": str, **types}
+    assert all(articles[0][name] for name in types.keys() - {"escalation"})
+
+
+def article(api: FakeFini, article_id: object) -> dict[str, Any] | None:
+    """Get an article, if there is one."""
+    found: list[dict[str, Any]] = send(api, request({"articleIds": [article_id]}, "articles")).payload
+    return found[0] if found else None
+
+
+DOC = {"document-id": "doc"}
+
+
+@pytest.mark.parametrize(
+    ("job", "queued", "body", "published"),
+    [
+        # A job of the scenario is live, unless it says otherwise or a request queues it.
+        ({}, {}, None, "absent"),
+        ({"draft": False}, {}, None, "absent"),
+        ({"draft": True}, {}, None, False),
+        ({}, {}, {}, False),
+        ({}, {"draft": False}, {}, False),
+        ({}, {}, {"isDraft": True}, False),
+        ({}, {}, {"isDraft": False}, "absent"),
+        ({"draft": False}, {}, {"isDraft": True}, "absent"),
+        ({"draft": True}, {}, {"isDraft": False}, False),
+        # A job that only a request queues.
+        (None, {}, {}, False),
+        (None, {}, {"isDraft": False}, "absent"),
+        (None, {"draft": False}, {"isDraft": True}, "absent"),
+        (None, {"draft": True}, {"isDraft": False}, False),
+    ],
+)
+def test_articles__are_drafts_or_live(
+    job: dict[str, Any] | None, queued: dict[str, Any], body: dict[str, Any] | None, published: object
+) -> None:
+    """The job says whether its article is a draft, or else the request that queued it; drafts are the default there."""
+    jobs = [] if job is None else [{**A, **DOC, **job}]
+    with serving(jobs=jobs, queued={"queued-for": 0, "runs-for": 0, **queued}) as api:
+        if body is not None:
+            send(api, request({"documentIds": ["doc"], **body}, "bulk"))
+        job_id = "a" if jobs else send(api, request(body, "generate")).payload["backgroundJobId"]
+        found = article(api, rows(api, job_id)[0]["hcArticleId"])
+    assert found is not None
+    assert found.get("isDraftPublished", "absent") == published
+
+
+def test_articles__may_be_missing() -> None:
+    """A job may have an article that cannot be found."""
+    with serving({**A, "article-id": "x", "article-missing": True}) as api:
+        assert (rows(api, "a")[0]["hcArticleId"], article(api, "x")) == ("x", None)
+
+
+@pytest.mark.parametrize("original", [None, "live"])
+def test_publish__leaves_one_live_article(original: str | None) -> None:
+    """A draft of a live article updates it, another draft creates one; the draft is gone then, and cannot come back."""
+    draft = {"id": "a", "article-id": "article-a", "draft": True, "original-article-id": original}
+    with serving(draft, {"id": "b", "article-id": "live"}) as api:
+        before, live_before = article(api, "article-a"), article(api, "live")
+        published = send(api, request(CONTENT, "publish")).payload
+        assert published == {"id": published["id"], **CONTENT} == article(api, published["id"])
+        assert article(api, "article-a") is None
+        assert send(api, request(CONTENT, "publish")).status == 404
+        assert (article(api, "live") == live_before) == (original is None)
+        assert api.requests[2].ids == ("article-a",)
+    assert before is not None
+    assert before.get("originalArticleId") == original
+    assert original or UUID(published["id"])
+    assert original in (None, published["id"])
 
 
 def test_connection__is_kept() -> None:

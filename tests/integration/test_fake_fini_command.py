@@ -122,6 +122,7 @@ def test_program__speaks_tls(tmp_path: Path, help_text: str) -> None:
     [
         {"?": 0},
         {"jobs": [{"id": "a", "?": 0}]},
+        {"sources": [{"id": "a", "?": 0}]},
         {"generate": {"count": 1, "?": 0}},
         {"faults": [{"do": "reset", "?": 0}]},
         {"faults": [{"do": "?"}]},

@@ -181,6 +181,37 @@ def test_rows__of_articles_are_changed_too() -> None:
     assert [len(articles) for articles in found] == [1, 0]
 
 
+SOURCES = request(b"", "sources", method="GET")
+
+
+@pytest.mark.parametrize(
+    ("route", "fault", "data", "change"),
+    [
+        ("sources", "contradict-rows", SOURCES, lambda rows: [{**rows[0], "linkedJobStatus": "COMPLETED"}, *rows]),
+        ("sources", "double-rows", SOURCES, lambda rows: rows * 2),
+        ("sources", "drop-rows", SOURCES, lambda _: []),
+        (
+            "articles",
+            "contradict-drafts",
+            request({"articleIds": ["article-a"]}, "articles"),
+            lambda rows: [{**rows[0], "isDraftPublished": is_published} for is_published in (True, False)],
+        ),
+        # A record and a list of IDs are no rows.
+        ("source", "double-rows", request(b"", "/v2/documents/public/doc", method="GET"), lambda record: record),
+        ("refresh", "alien-rows", request({"documentIds": ["doc"]}, "refresh"), lambda ids: ids),
+    ],
+)
+def test_rows__may_be_articles_and_sources(
+    route: str, fault: object, data: bytes, change: Callable[[object], object]
+) -> None:
+    """Faults of rows change them, too."""
+    job = {"id": "c", "document-id": "doc", "runs-for": "never"}
+    with serving(*JOBS, job, faults=[{"route": route, "do": fault, "requests": 1}]) as api:
+        payloads = [send(api, data).payload for _ in range(2)]
+    altered, correct = (payload["documents"] if route == "sources" else payload for payload in payloads)
+    assert altered == change(correct)
+
+
 DOWN: dict[str, Any] = {"do": {"status": 503}}
 
 
