@@ -201,10 +201,12 @@ class PollResult(RequestsResult):
 def worse_of(first: Job, second: Job) -> Job:
     """Return the version of a job that counts when two rows disagree: failed, then pending, then completed.
 
-    If both have the same state, one with an article counts, otherwise the first.
+    If both have the same state, a failure in Fini counts, then one with an article, otherwise the first.
     """
     severity = (JobState.FAILED, JobState.PENDING, JobState.COMPLETED)
-    return min(first, second, key=lambda job: (severity.index(job.state), job.article_id is None))
+    return min(
+        first, second, key=lambda job: (severity.index(job.state), not job.has_failed_in_fini, job.article_id is None)
+    )
 
 
 def _state_of(status: str | None) -> JobState | None:

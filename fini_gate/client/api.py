@@ -10,7 +10,7 @@ from fini_gate.client.responses import ParsedResponse
 from fini_gate.client.retry import Retry
 from fini_gate.client.routes import ARTICLES, SOURCES, STATUS, ResponseKind, Route
 from fini_gate.client.scheduler import BatchScheduler
-from fini_gate.client.sender import Sender
+from fini_gate.client.sender import Sender, SentRequest
 from fini_gate.client.throttle import Throttle
 from fini_gate.client.transport import Transport
 from fini_gate.errors import GateError
@@ -41,6 +41,8 @@ class FiniClient:
         self._throttle = Throttle(batch_size=self.batch_size, concurrency=self.max_parallel)
         # IDs that failed alone when last polled, oldest first.
         self._suspect_ids: dict[str, None] = {}
+        # What a poll that stopped early has left in flight.
+        self._abandoned: list[SentRequest] = []
 
     def poll(
         self, job_ids: Sequence[str], limits: PollLimits, *, should_stop: Callable[[PollResult], bool]
@@ -110,13 +112,21 @@ class FiniClient:
     ) -> None:
         """Run the batches of each phase, one phase after the other, unless an error ends the round."""
         try:
+            self._wait_for_abandoned(scheduler.sender, scheduler.limits)
             for batch_runs in phases:
                 scheduler.run(batch_runs)
         except GateError as error:
             scheduler.result.error = error
         for ids, response in scheduler.unfinished():
             record(ids, response)
+        self._abandoned += scheduler.in_flight()
         scheduler.result.retry_not_before = self._throttle.not_before
+
+    def _wait_for_abandoned(self, sender: Sender, limits: PollLimits) -> None:
+        """Let abandoned requests end first: they count towards the maximum in flight."""
+        while (awaited := [each for each in self._abandoned if each.response is None]) and self.clock() < limits.end_at:
+            sender.wait_any(awaited, until=limits.end_at)
+        self._abandoned.clear()
 
     def _retry(self, limits: PollLimits) -> Retry:
         return Retry(self._throttle, limits, self.clock, self.on_retry)

@@ -65,9 +65,13 @@ class BatchScheduler:
             self._send_due()
             self._wait()
             self._receive()
-        while self._is_stopped and (awaited := [each for each in self._in_flight() if each.response is None]):
+        while self._is_stopped and (awaited := self.in_flight()):
             # The API is still processing these, and their responses belong to the result.
             self.sender.wait_any(awaited, until=math.inf)
+
+    def in_flight(self) -> list[SentRequest]:
+        """Return the requests that have no response yet."""
+        return [request for request in self._requests() if request.response is None]
 
     def unfinished(self) -> Iterator[tuple[Sequence[str], ParsedResponse]]:
         """Yield the last response of each batch that did not complete."""
@@ -108,7 +112,7 @@ class BatchScheduler:
     def _wait(self) -> None:
         """Wait until a response arrives or something is due."""
         due_at = min((self._due_at(batch) for batch in self._active if batch.request is None), default=math.inf)
-        self.sender.wait_any(self._in_flight(), until=due_at if self._has_room() else math.inf)
+        self.sender.wait_any(self._requests(), until=due_at if self._has_room() else math.inf)
 
     def _receive(self) -> None:
         """Pass every response that has arrived to its batch."""
@@ -117,11 +121,11 @@ class BatchScheduler:
                 request, batch.request = batch.request, None
                 self._resume(batch, self.sender.parse(request, response))
 
-    def _in_flight(self) -> list[SentRequest]:
+    def _requests(self) -> list[SentRequest]:
         return [batch.request for batch in self._active if batch.request is not None]
 
     def _has_room(self) -> bool:
-        return len(self._in_flight()) < self.sender.throttle.usable_concurrency
+        return len(self._requests()) < self.sender.throttle.usable_concurrency
 
     def _due_at(self, batch: _Batch) -> float:
         return max(batch.send.not_before, self.sender.throttle.not_before)

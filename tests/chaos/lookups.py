@@ -47,8 +47,9 @@ def check_lookups(evidence: Evidence) -> Iterator[Finding]:
 def _check_details(evidence: Evidence) -> Iterator[Finding]:
     """Check that the details take no longer than they may, and which sources are asked."""
     lookups, is_published = evidence.api.lookups, evidence.scenario.options.require_published
+    sources = {source.encode("utf-8", "replace").decode() for source in evidence.scenario.sources}
     asked = {each.job_ids[0] for each in lookups if each.route == "source"}
-    if len(asked) > MAX_SOURCES or not asked <= set(evidence.scenario.sources):
+    if len(asked) > MAX_SOURCES or not asked <= sources:
         yield Finding(Kind.REQUESTS, f"sources {sorted(asked)}")
     end_at = max((each.began_at + each.timeout_seconds for each in lookups), default=0)
     is_bounded = is_published or evidence.api.clock.jumped_to or not lookups
@@ -74,8 +75,7 @@ class Publication:
     def of(cls, evidence: Evidence) -> "Publication | None":
         """Return the look-up, or None if the gate must not make one."""
         states, options = _states(evidence), evidence.scenario.options
-        is_refused = any(response.is_refusal for response in evidence.responses)
-        if not options.require_published or not states or "pending" in states.values() or is_refused:
+        if not options.require_published or not states or "pending" in states.values() or evidence.is_refused:
             return None
         articles = {
             job.id: job.article_id.lower()
@@ -107,10 +107,8 @@ class Publication:
     def check(self, evidence: Evidence) -> Iterator[Finding]:
         """Check what the gate asked for, and that it asked for as long as it had to."""
         for number, request in enumerate(self.requests, start=1):
-            before = [
-                each for each in self.requests if each.ended_at <= request.began_at and each.meaning is Meaning.OK
-            ]
-            known = {article.lower() for each in before for article in each.job_ids}
+            before = [each for each in self.requests if each.ended_at <= request.began_at]
+            known = {article.lower() for each in before if each.meaning is Meaning.OK for article in each.job_ids}
             asked = {article.lower() for article in request.job_ids}
             if not asked <= set(self.articles.values()) - known:
                 yield Finding(Kind.REQUESTS, f"articles {number}: one is not a completed job's, or known already")

@@ -177,8 +177,7 @@ class _Referee:
         evidence, reasons, publication = self._evidence, self._reasons, self._publication
         if evidence.api.clock.signalled_at is not None and evidence.scenario.signal is not None:
             return {("cancelled", 128 + evidence.scenario.signal[1])}
-        is_refused = any(response.is_refusal for response in evidence.responses)
-        if is_refused or (publication is not None and not publication.is_complete):
+        if evidence.is_refused or (publication is not None and not publication.is_complete):
             return {("error", 4)}
         is_over = not reasons.keys().isdisjoint({"no pending job", "fail-fast"})
         endings = {("error", 4)} if "outage" in reasons and not is_over else set()
@@ -198,7 +197,8 @@ class _Referee:
         if not values:
             return
         result, message = values["result"], values["message"]
-        is_refused = any(each.is_refusal for each in [*evidence.responses, *evidence.api.lookups])
+        publication = self._publication.requests if self._publication is not None else ()
+        is_refused = evidence.is_refused or any(request.is_refusal for request in publication)
         yield from written.check_annotations(result, is_usage_or_refusal=is_refused)
         allowed = self._allowed_endings(set(values["states"].values()))
         if (result, evidence.exit_code) not in allowed:

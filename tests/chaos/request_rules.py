@@ -64,7 +64,8 @@ def check_pace(evidence: Evidence) -> Iterator[Finding]:
         interval = poll.began_at - earlier.ended_at
         if interval < options.poll_interval - EPSILON and poll.began_at < evidence.timeout_at - EPSILON:
             yield Finding(Kind.REQUESTS, f"poll {number}: after {interval:.3f} s, less than poll-interval")
-        held_back = max((each.retry_not_before for each in earlier.responses), default=-math.inf) - earlier.ended_at
+        # The gate counts a Retry-After from when it handles the response, at the latest at the end of the poll.
+        held_back = max((each.retry_not_before - each.ended_at for each in earlier.responses), default=-math.inf)
         if interval > max(options.max_poll_interval, held_back) + EPSILON and not evidence.api.clock.jumped_to:
             yield Finding(Kind.REQUESTS, f"poll {number}: after {interval:.3f} s, more than max-poll-interval")
     for number, poll in enumerate(evidence.polls, start=1):

@@ -66,6 +66,11 @@ class Evidence:
         return self.api.clock.now
 
     @property
+    def is_refused(self) -> bool:
+        """Whether a poll was refused. What arrives after the last poll decides nothing any more."""
+        return any(response.is_refusal for poll in self.polls for response in poll.responses)
+
+    @property
     def deadline(self) -> float:
         """When the gate should end: at the timeout, or where the clock jumped past that."""
         return max([self.timeout_at, *self.api.clock.jumped_to])
