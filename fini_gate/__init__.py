@@ -6,3 +6,5 @@ Read the modules in this order, which is that of the data flow (helpers in paren
 (`records`) → `output` → `platforms`.
 `main` wires them.
 """
+
+__version__ = "0.1.0"

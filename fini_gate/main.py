@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from fini_gate import __version__
 from fini_gate.certificates import read_ca_bundle
 from fini_gate.client import FiniClient, Transport
 from fini_gate.deadlines import Deadlines
@@ -19,7 +20,7 @@ from fini_gate.inputs import IfNoJobs, Inputs, api_key
 from fini_gate.job_ids import read_job_ids
 from fini_gate.models import Job
 from fini_gate.output import messages
-from fini_gate.output.log import ProgressLog, opening_line, request_line, retry_line
+from fini_gate.output.log import ProblemLog, ProgressLog, opening_line, request_line, retry_line
 from fini_gate.output.outputs import step_outputs
 from fini_gate.output.results import check_results_file, write_results_file
 from fini_gate.output.summary import render_summary
@@ -66,11 +67,13 @@ class GateRun:
         self._wait = wait
         self._started_at = clock()
         self._runner = Runner(environ, secret=api_key(environ))
+        self._problem_log = ProblemLog(self._runner)
 
     def run(self) -> Verdict:
         """Wait for the jobs, report the verdict, and return it."""
         inputs: Inputs | None = None
         jobs: tuple[Job, ...] = ()
+        self._runner.info(f"fini-gate {__version__}")
         try:
             inputs = Inputs.from_environ(self._environ)
             ca_certificates = read_ca_bundle(inputs)
@@ -96,9 +99,10 @@ class GateRun:
             random=random.random,
         )
         with live_line() as show_line:
-            verdict = self._wait(
-                jobs, client, inputs, timing=timing, on_poll=ProgressLog(self._runner, show_line).report
+            progress_log = ProgressLog(
+                self._runner, self._problem_log, awaits_reasons=inputs.article_details, show_line=show_line
             )
+            verdict = self._wait(jobs, client, inputs, timing=timing, on_poll=progress_log.report)
         if inputs.require_published:
             verdict = require_published(verdict, client, timing)
         return self._with_details(verdict, client, timing.deadlines) if inputs.article_details else verdict
@@ -140,10 +144,7 @@ class GateRun:
                 "There are no job IDs: the inputs job-ids and job-ids-file contain none. Check the step that queues the"
                 " jobs, or set if-no-jobs to warn or ignore."
             )
-        verdict = self._decide(())
-        if inputs.if_no_jobs is IfNoJobs.WARN:
-            self._runner.warning(messages.message(verdict))
-        return verdict
+        return self._decide(())
 
     def _decide(self, jobs: tuple[Job, ...], error: GateError | None = None) -> Verdict:
         return decide(jobs, elapsed_seconds=self._clock() - self._started_at, error=error)
@@ -157,12 +158,14 @@ class GateRun:
             results_file = self._write_outputs(verdict, inputs)
         if inputs is None or inputs.job_summary:
             self._runner.append_summary(render_summary(verdict, results_file=results_file))
+        self._problem_log.log_rest(verdict)
         for title, text in messages.errors(verdict):
             self._runner.error(title, text)
-        for title, text in messages.notices(verdict):
-            self._runner.notice(title, text)
-        self._runner.listing("Jobs that did not complete", messages.attention_lines(verdict))
-        self._runner.info(messages.closing_line(verdict))
+        if verdict.result is Result.SUCCESS:
+            if inputs is not None and not verdict.jobs and inputs.if_no_jobs is IfNoJobs.WARN:
+                self._runner.warning(messages.message(verdict))
+            else:
+                self._runner.info(messages.closing_line(verdict))
         return verdict
 
     def _write_outputs(self, verdict: Verdict, inputs: Inputs | None) -> str:

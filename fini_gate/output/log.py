@@ -1,4 +1,4 @@
-"""The log while the gate waits: what each poll changed, and a heartbeat when nothing does."""
+"""The log: what each poll changed, a heartbeat when nothing does, and each problem job once."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -7,8 +7,10 @@ from typing import Final, Protocol
 from fini_gate.durations import format_duration
 from fini_gate.inputs import Inputs
 from fini_gate.models import Job, JobState
-from fini_gate.output.messages import PROBLEM_STATES, counts_text, describe_job, pluralize, unknown_status_warning
+from fini_gate.output.jobs import PROBLEM_STATES, describe_job, pluralize
+from fini_gate.output.messages import problem_jobs, unknown_status_warning
 from fini_gate.poller import Progress
+from fini_gate.verdict import Verdict
 
 # Time without a line until a heartbeat; it doubles with each heartbeat in a row.
 MIN_HEARTBEAT_SECONDS: Final = 15.0
@@ -28,17 +30,65 @@ class Log(Protocol):
     def warning(self, text: str) -> None:
         """Print a warning."""
 
+    def listing(self, title: str, lines: Sequence[str]) -> None:
+        """Print lines, folded under a title if there are many."""
+
+
+class ProblemLog:
+    """Logs each job that needs attention once: as soon as its reason is known, or else at the end.
+
+    Args:
+        log: where lines go.
+    """
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._logged_ids: set[str] = set()
+
+    def log_changed(self, changed: Sequence[Job], *, awaits_reasons: bool) -> None:
+        """Log the jobs that a poll found to need attention.
+
+        Args:
+            changed: the jobs that the poll changed.
+            awaits_reasons: whether sources will be asked why jobs failed. Jobs that they may explain are logged later.
+        """
+        problems = [job for job in changed if job.state in PROBLEM_STATES and job.id not in self._logged_ids]
+        if awaits_reasons:
+            problems = [job for job in problems if not (job.document_id and (job.lacks_reason or job.lacks_article))]
+        for job in problems[:MAX_LISTED_JOBS]:
+            self._logged_ids.add(job.id)
+            self._log.info(f"        {describe_job(job)}")
+        if len(problems) > MAX_LISTED_JOBS:
+            self._log.info(f"        and {len(problems) - MAX_LISTED_JOBS} more, listed at the end")
+
+    def log_rest(self, verdict: Verdict) -> None:
+        """Log the other jobs that need attention, and those that are still pending."""
+        rest = [job for job in problem_jobs(verdict) if job.id not in self._logged_ids]
+        lines = [describe_job(job) for job in [*rest, *verdict.in_state(JobState.PENDING)]]
+        self._log.listing("Jobs that did not complete", lines)
+
 
 class ProgressLog:
     """Logs the progress of the jobs, poll by poll.
 
     Args:
         log: where lines and warnings go.
+        problem_log: logs the jobs that need attention.
+        awaits_reasons: whether sources will be asked why jobs failed.
         show_line: redraws the progress line in place; None where that is not possible.
     """
 
-    def __init__(self, log: Log, show_line: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        log: Log,
+        problem_log: ProblemLog,
+        *,
+        awaits_reasons: bool,
+        show_line: Callable[[str], None] | None = None,
+    ) -> None:
         self._log = log
+        self._problem_log = problem_log
+        self._awaits_reasons = awaits_reasons
         self._show_line = show_line
         self._heartbeat_seconds = MIN_HEARTBEAT_SECONDS
         self._printed_at = 0.0
@@ -62,8 +112,7 @@ class ProgressLog:
         )
         if self._show_line is None:
             self._log.info(progress_line(progress))
-        for line in _problem_lines(progress.changed):
-            self._log.info(line)
+        self._problem_log.log_changed(progress.changed, awaits_reasons=self._awaits_reasons)
 
     def _warn_of_unknown_statuses(self, changed: Sequence[Job]) -> None:
         for job in changed:
@@ -75,7 +124,7 @@ class ProgressLog:
 
 
 def opening_line(jobs: Sequence[Job], inputs: Inputs, *, until: datetime) -> str:
-    """Return the first line: which jobs the gate waits for, and until when."""
+    """Return the line that says which jobs the gate waits for, and until when."""
     named = ", ".join([*(job.id for job in jobs[:_MAX_NAMED_JOBS]), *(["…"] if len(jobs) > _MAX_NAMED_JOBS else [])])
     timeout = format_duration(inputs.timeout_seconds)
     limit = f"until {until:%Y-%m-%d %H:%M:%S} UTC (timeout {timeout})" if inputs.timeout_seconds else "polling once"
@@ -84,19 +133,16 @@ def opening_line(jobs: Sequence[Job], inputs: Inputs, *, until: datetime) -> str
 
 def progress_line(progress: Progress) -> str:
     """Return how far the jobs are, in one line."""
-    total = len(progress.jobs)
+    total, states = len(progress.jobs), [job.state for job in progress.jobs]
     finished = sum(job.is_finished for job in progress.jobs)
     filled = _BAR_CHARACTERS * finished // total
     bar = "█" * filled + "░" * (_BAR_CHARACTERS - filled)
-    parts = [f"{format_duration(progress.elapsed_seconds):>6}  {bar} {finished}/{total}  {counts_text(progress.jobs)}"]
-    if failed := [job.id for job in progress.changed if job.state is JobState.FAILED]:
-        named = ", ".join(failed[:_MAX_NAMED_JOBS])
-        more = f" and {len(failed) - _MAX_NAMED_JOBS} more" if len(failed) > _MAX_NAMED_JOBS else ""
-        parts.append(f"failed: {named}{more}")
+    parts = [f"{format_duration(progress.elapsed_seconds):>6}", f"{bar} {finished}/{total}"]
+    parts.extend(f"{states.count(state)} {state}" for state in PROBLEM_STATES if state in states)
     if finished < total:
         eta_seconds = progress.eta_seconds
         parts.append(f"ETA {'unknown' if eta_seconds is None else format_duration(round(eta_seconds))}")
-    return "; ".join(parts)
+    return "  ".join(parts)
 
 
 def request_line(noun: str, count: int, outcome: str, seconds: float) -> str:
@@ -113,11 +159,3 @@ def retry_line(problem: str, wait_seconds: float) -> str:
 def incomplete_line(reason: str) -> str:
     """Return the line for a poll without a response for each job."""
     return f"        incomplete poll: {reason}"
-
-
-def _problem_lines(changed: Sequence[Job]) -> list[str]:
-    problems = [job for job in changed if job.state in PROBLEM_STATES]
-    lines = [f"        {describe_job(job)}" for job in problems[:MAX_LISTED_JOBS]]
-    if len(problems) > MAX_LISTED_JOBS:
-        lines.append(f"        and {len(problems) - MAX_LISTED_JOBS} more")
-    return lines

@@ -1,18 +1,17 @@
 """A verdict in words: title, message, advice, errors, warnings. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from fini_gate.durations import format_duration
 from fini_gate.errors import UsageError, reason_of
 from fini_gate.escaping import escape_control
 from fini_gate.models import Job, JobState
+from fini_gate.output.jobs import PROBLEM_STATES, count_phrases, describe_job, of_all, pluralize, state_phrase
 from fini_gate.verdict import Limit, Result, Verdict
 
 # GitHub shows ten annotations of a kind for each step; one of them is for the result.
 MAX_JOB_ERRORS: Final = 9
-# States that need attention, worst first.
-PROBLEM_STATES: Final = (JobState.FAILED, JobState.MISSING, JobState.UNREADABLE)
 RESULT_ICONS: Final = {
     Result.SUCCESS: "✅",
     Result.FAILURE: "❌",
@@ -20,91 +19,66 @@ RESULT_ICONS: Final = {
     Result.ERROR: "⚠️",
     Result.CANCELLED: "🚫",
 }
-STATE_ICONS: Final = {
-    JobState.COMPLETED: "✅",
-    JobState.FAILED: "❌",
-    JobState.PENDING: "⏳",
-    JobState.MISSING: "❓",
-    JobState.UNREADABLE: "⚠️",
-}
-_TITLES: Final = {
-    Result.SUCCESS: "All jobs completed",
-    Result.FAILURE: "Not all jobs completed",
-    Result.TIMED_OUT: "Timed out",
-    Result.ERROR: "No verdict",
-    Result.CANCELLED: "Cancelled",
-}
-# So that the advice at the end of an error is within what GitHub shows.
-_MAX_DESCRIBED_JOBS: Final = 5
-_MAX_DESCRIPTION_CHARACTERS: Final = 400
+_PUBLISH: Final = "under Review and Approvals in Fini"
 
 
 def title(verdict: Verdict) -> str:
-    """Return the result in a few words."""
-    return "Invalid input" if isinstance(verdict.error, UsageError) else _TITLES[verdict.result]
+    """Return the outcome in a few words, with counts."""
+    jobs, pending = verdict.jobs, verdict.in_state(JobState.PENDING)
+    if isinstance(verdict.error, UsageError):
+        return "Invalid input"
+    if not jobs:
+        return "Cancelled" if verdict.result is Result.CANCELLED else "No verdict" if verdict.error else "No jobs"
+    if verdict.result is Result.CANCELLED:
+        return f"Cancelled: {of_all(len(verdict.in_state(JobState.COMPLETED)), jobs)} completed"
+    if verdict.error is not None:
+        return f"No verdict on {of_all(len(pending), jobs) if pending else pluralize(len(jobs), 'job')}"
+    if verdict.result is Result.SUCCESS:
+        drafts = len(verdict.draft_article_ids)
+        done = f"All {len(jobs)} jobs completed" if len(jobs) > 1 else "1 job completed"
+        return f"{done}, {pluralize(drafts, 'draft')}" if drafts else done
+    phrases = count_phrases(jobs, PROBLEM_STATES)
+    if pending:
+        count = len(pending) if phrases else of_all(len(pending), jobs)
+        phrases.append(f"{count} {_pending_phrase(verdict)}")
+    return ", ".join(phrases)
 
 
 def message(verdict: Verdict) -> str:
     """Return the output `message`: one line that says what happened, with counts and time."""
     if not verdict.jobs:
         return escape_control(str(verdict.error or "There were no job IDs, so there was nothing to wait for."))
-    sentences = [
-        *_introduction(verdict),
-        f"{counts_text(verdict.jobs)}, after {format_duration(verdict.elapsed_seconds)}.",
-    ]
-    if verdict.limit is not None and verdict.limit.incomplete_reason is not None:
-        sentences.append(f"The last poll was incomplete: {verdict.limit.incomplete_reason}.")
-    return escape_control(" ".join(sentences))
+    error = [] if verdict.error is None else [str(verdict.error)]
+    return escape_control(" ".join([*error, _counts(verdict), *_articles(verdict)]))
 
 
 def advice(verdict: Verdict) -> str:
-    """Return what to do next; empty after a success, and if the message already says it."""
+    """Return what to do next; empty if there is nothing to do, or if the message already says it."""
     if verdict.error is not None and verdict.result is not Result.CANCELLED:
         return ""
-    sentences = []
-    if verdict.in_state(JobState.FAILED):
-        sentences.append("Fix the cause and queue the failed jobs again.")
-    if verdict.in_state(JobState.MISSING):
-        sentences.append(
-            "For missing jobs, check the IDs, api-url, and that the API key belongs to the workspace that queued them."
-        )
-    if verdict.in_state(JobState.UNREADABLE):
-        sentences.append("For unreadable jobs, run another gate later or contact Fini's support.")
-    if verdict.result in {Result.TIMED_OUT, Result.CANCELLED} and verdict.in_state(JobState.PENDING):
-        raise_limit = f" or raise {verdict.limit.input_name}" if verdict.limit is not None else ""
-        sentences.append(f"To keep waiting, pass pending-job-ids to another gate{raise_limit}.")
-    return " ".join(sentences)
+    return " ".join(_advice(verdict))
 
 
 def errors(verdict: Verdict) -> list[tuple[str, str]]:
-    """Return title and text of each error: one for the result, and one for each of the first problem jobs.
+    """Return title and text of each error: one for each of the first problem jobs, and at last one for the result.
 
     If the gate could not decide, the jobs are not the reason and have no errors of their own.
     """
     if verdict.result is Result.SUCCESS:
         return []
     problems = problem_jobs(verdict)[:MAX_JOB_ERRORS] if verdict.error is None else []
-    return [
-        (f"Fini gate: {title(verdict)}", _error_text(verdict)),
-        *((f"Job {job.id} {state_phrase(job.state)}", describe_job(job)) for job in problems),
-    ]
-
-
-def notices(verdict: Verdict) -> list[tuple[str, str]]:
-    """Return title and text of the notice about a success."""
-    if verdict.result is not Result.SUCCESS or not verdict.jobs:
-        return []
-    return [(f"Fini gate: {title(verdict)}", message(verdict))]
-
-
-def attention_lines(verdict: Verdict) -> list[str]:
-    """Return a line for each job that did not complete, worst first."""
-    return [describe_job(job) for job in [*problem_jobs(verdict), *verdict.in_state(JobState.PENDING)]]
+    result = f"Fini gate: {title(verdict)}", " ".join(filter(None, [message(verdict), advice(verdict)]))
+    return [*((f"Fini job {state_phrase(job.state)}", describe_job(job)) for job in problems), result]
 
 
 def closing_line(verdict: Verdict) -> str:
-    """Return the last line of the log: the result and the message."""
-    return f"{RESULT_ICONS[verdict.result]} {verdict.result}: {message(verdict)}"
+    """Return the last line of the log after a success."""
+    return f"{RESULT_ICONS[verdict.result]} {message(verdict)}"
+
+
+def problem_jobs(verdict: Verdict) -> list[Job]:
+    """Return the jobs that need attention, worst first."""
+    return [job for state in PROBLEM_STATES for job in verdict.in_state(state)]
 
 
 def missing_details_line(missing: Sequence[str]) -> str:
@@ -132,70 +106,68 @@ def results_file_warning(path: str, error: OSError | ValueError) -> str:
     return f"The results file {path} could not be written ({reason_of(error)}): use the outputs instead."
 
 
-def counts_text(jobs: Sequence[Job]) -> str:
-    """Return how many jobs are in each state."""
-    states = [job.state for job in jobs]
-    parts = [f"{states.count(JobState.COMPLETED)} of {pluralize(len(states), 'job')} completed"]
-    others = (state for state in JobState if state is not JobState.COMPLETED and state in states)
-    parts.extend(f"{states.count(state)} {state}" for state in others)
-    return ", ".join(parts)
+def _counts(verdict: Verdict) -> str:
+    """Return how many jobs ended how, and after which time."""
+    pending, limit = len(verdict.in_state(JobState.PENDING)), verdict.limit
+    if limit is None or not pending:
+        phrases = count_phrases(verdict.jobs, (*PROBLEM_STATES, JobState.COMPLETED, JobState.PENDING))
+        return f"{', '.join(phrases)} after {format_duration(verdict.elapsed_seconds)}."
+    phrases = count_phrases(verdict.jobs, (*PROBLEM_STATES, JobState.COMPLETED))
+    ended = ", ".join(phrases) or f"{of_all(0, verdict.jobs)} completed"
+    counts = f"{ended}; {pending} {'was' if pending == 1 else 'were'} still pending {_when(limit)}."
+    if limit.incomplete_reason is not None:
+        counts += f" The last poll was incomplete: {limit.incomplete_reason}."
+    return counts
 
 
-def problem_jobs(verdict: Verdict) -> list[Job]:
-    """Return the jobs that need attention, worst first."""
-    return [job for state in PROBLEM_STATES for job in verdict.in_state(state)]
-
-
-def describe_job(job: Job) -> str:
-    """Return a job's ID, source, state and reason in one line."""
-    source = f" (source {job.document_id})" if job.document_id else ""
-    text = f"job {job.id}{source} {state_phrase(job.state)}"
-    reason = job.reason or job.status
-    return f"{text}: {reason}" if reason else text
-
-
-def state_phrase(state: JobState) -> str:
-    """Return a state as the predicate of a sentence, such as `failed` or `is missing`."""
-    return str(state) if state is JobState.FAILED else f"is {state}"
-
-
-def pluralize(count: int, noun: str) -> str:
-    """Return a count with its noun, such as `1 job` or `2 jobs`."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
-def _introduction(verdict: Verdict) -> list[str]:
-    """Return what comes before the counts in the message."""
-    match verdict.result:
-        case Result.SUCCESS:
-            return [f"{pluralize(len(verdict.article_ids), 'article')} created or updated:"]
-        case Result.FAILURE:
-            return []
-        case Result.TIMED_OUT:
-            return [_reached_limit(verdict.limit)]
-        case Result.ERROR if verdict.error is None:
-            return ["The API failed to return the status of some jobs:"]
-        case _:
-            return [str(verdict.error)]
-
-
-def _reached_limit(limit: Limit | None) -> str:
-    if limit is None or not limit.seconds:
-        return "Not all jobs had finished when polled once (timeout 0):"
+def _when(limit: Limit) -> str:
+    """Return when the gate stopped waiting."""
+    seconds = format_duration(limit.seconds)
     if limit.input_name == "stall-timeout":
-        return f"No job changed for {format_duration(limit.seconds)} (stall-timeout):"
-    return f"Not all jobs finished within {format_duration(limit.seconds)} (timeout):"
+        return f"after {seconds} without a change (stall-timeout)"
+    if not limit.seconds:
+        return "when polled once (timeout 0)"
+    return f"after {seconds} (timeout)"
 
 
-def _error_text(verdict: Verdict) -> str:
-    """Return what happened, to which jobs, and what to do."""
-    problems = problem_jobs(verdict)
-    descriptions = [
-        escape_control(describe_job(job))[:_MAX_DESCRIPTION_CHARACTERS] for job in problems[:_MAX_DESCRIBED_JOBS]
-    ]
-    if len(problems) > _MAX_DESCRIBED_JOBS:
-        descriptions.append(f"and {len(problems) - _MAX_DESCRIBED_JOBS} more")
-    parts = [message(verdict)]
-    if descriptions:
-        parts.append(f"Problems: {'; '.join(descriptions)}.")
-    return " ".join(filter(None, [*parts, advice(verdict)]))
+def _pending_phrase(verdict: Verdict) -> str:
+    """Return what became of the pending jobs, for the title."""
+    match verdict.limit:
+        case Limit(input_name="timeout", seconds=seconds) if seconds:
+            return "timed out"
+        case Limit(input_name="stall-timeout"):
+            return "stalled"
+        case _:
+            return "still pending"
+
+
+def _articles(verdict: Verdict) -> Iterator[str]:
+    """Yield what the jobs made, and how much of it is not live."""
+    if verdict.result is Result.SUCCESS:
+        without = sum(job.article_id is None for job in verdict.jobs)
+        none = f", {pluralize(without, 'job')} without an article" if without else ""
+        yield f"{pluralize(len(verdict.article_ids), 'article')} created or updated{none}."
+    if drafts := len(verdict.draft_article_ids):
+        known = pluralize(len({job.article_id for job in verdict.jobs if job.article_is_draft is not None}), "article")
+        yield f"{drafts} of {known} {'is a draft' if drafts == 1 else 'are drafts'}."
+
+
+def _advice(verdict: Verdict) -> Iterator[str]:
+    failed = verdict.in_state(JobState.FAILED)
+    if any(job.has_failed_in_fini for job in failed):
+        yield "Fix the cause and queue the failed jobs again."
+    if any(job.lacks_article for job in failed):
+        yield "For jobs without an article, check their sources, or set require-articles to false."
+    if any(not job.has_failed_in_fini and not job.lacks_article for job in failed):
+        yield f"Publish the drafts {_PUBLISH}, then run the gate again."
+    if verdict.in_state(JobState.MISSING):
+        yield (
+            "For missing jobs, check the IDs, api-url, and that the API key belongs to the workspace that queued them."
+        )
+    if verdict.in_state(JobState.UNREADABLE):
+        yield "For unreadable jobs, run another gate later or contact Fini's support."
+    if verdict.in_state(JobState.PENDING):
+        raise_limit = f" or raise {verdict.limit.input_name}" if verdict.limit is not None else ""
+        yield f"To keep waiting, pass pending-job-ids to another gate{raise_limit}."
+    if verdict.result is Result.SUCCESS and verdict.draft_article_ids:
+        yield f"Drafts are not live: publish them {_PUBLISH}, or queue the jobs with isDraft set to false."

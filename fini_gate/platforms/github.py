@@ -66,10 +66,6 @@ class Runner:
         if self._environ.get("RUNNER_DEBUG") == "1":
             self._write(core.debug, self._clean(line))
 
-    def notice(self, title: str, text: str) -> None:
-        """Annotate the run with a notice."""
-        self._annotate("notice", title, text)
-
     def warning(self, text: str) -> None:
         """Annotate the run with a warning."""
         self._annotate("warning", "fini-gate", text)

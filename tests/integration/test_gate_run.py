@@ -21,12 +21,18 @@ UNKNOWN_KEY = "fini_unknown_0123456789"
 # Jobs and the states they end in; the exit code and the result; the message; more inputs; a fault.
 CASES: Mapping[str, tuple[Mapping[str, str], str, str, Mapping[str, str], object]] = {
     "success": ({"later": "completed", "done": "completed"}, "0 success", "2 articles created or updated", {}, None),
-    "failure": ({"failed": "failed", "nowhere": "missing"}, "1 failure", "0 of 2 jobs completed, 1 failed", {}, None),
+    "failure": ({"failed": "failed", "nowhere": "missing"}, "1 failure", "1 of 2 jobs failed, 1 is missing", {}, None),
     "timed out": ({"pending": "pending", "done": "completed"}, "3 timed_out", "(timeout)", {"timeout": "400ms"}, None),
     "stalled": ({"odd": "pending"}, "3 timed_out", "(stall-timeout)", {"stall-timeout": "300ms"}, None),
     "unknown key": ({"done": "pending"}, "4 error", "HTTP 401", {"api-key": UNKNOWN_KEY}, None),
     "outage": ({"done": "pending"}, "4 error", "for 0.5s", TOLERANCE, {"status": 503}),
-    "unreadable": ({"poison": "unreadable", "done": "completed"}, "4 error", "1 unreadable", TOLERANCE, None),
+    "unreadable": (
+        {"poison": "unreadable", "done": "completed"},
+        "4 error",
+        "1 of 2 jobs is unreadable",
+        TOLERANCE,
+        None,
+    ),
 }
 
 
@@ -91,7 +97,7 @@ def test_run__reads_a_saved_bulk_response(
     inputs = inputs_for(serve(DONE, FAILED), job_ids_file="answer.json", results_file="out/results.json")
     run = gate.run_here(inputs, environ)
     assert (run.exit_code, run.outputs["results-file"]) == (1, "out/results.json")
-    assert "1 of 2 jobs completed" in run.summary
+    assert "1 of 2 jobs failed" in run.summary
     assert "/nowhere" not in run.log
     results = json.loads((gate.workspace / "out" / "results.json").read_text(encoding="utf-8"))
     assert [(job["id"], job["documentId"], job["state"]) for job in results["jobs"]] == [

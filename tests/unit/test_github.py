@@ -103,12 +103,10 @@ def test_annotations__are_one_command_each(text: str, expected: str) -> None:
     def annotate(runner: Runner) -> None:
         runner.warning(text)
         runner.error("a: b, c", text)
-        runner.notice(f"##[x]\x1b {KEY}", text)
 
     assert _printed(annotate).splitlines() == [
         f"::warning title=fini-gate::{expected}",
         f"::error title=a%3A b%2C c::{expected}",
-        f"::notice title=## [x]\\x1b ***::{expected}",
     ]
 
 

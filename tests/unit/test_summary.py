@@ -10,7 +10,7 @@ from fini_gate.models import Job
 from fini_gate.output.summary import render_summary
 from fini_gate.output.summary.markdown import size_bytes, take_fitting
 from fini_gate.output.summary.page import MAX_SUMMARY_BYTES
-from tests.unit.verdicts import ALL, COMPLETED, FAILED, HOSTILE, many, verdict
+from tests.unit.verdicts import ALL, COMPLETED, FAILED, HOSTILE, NO_ARTICLE, many, verdict
 
 # A cell ends at a bar without a backslash of its own.
 BAR = re.compile(r"(?<!\\)(?:\\\\)*\|")
@@ -48,12 +48,12 @@ def test_summary__of_thousands_keeps_what_needs_attention() -> None:
 @pytest.mark.parametrize(
     ("jobs", "omissions"),
     [
-        # Too many entries, and no room for the table.
-        (many(FAILED._replace(id="&" * 190, reason="&" * 500), 2000), 2),
+        # Too many entries and job IDs, and no room for the table.
+        (many(FAILED._replace(id="&" * 190, reason="&" * 500), 2000), 3),
         # Too many article IDs, and too many rows.
         (ARTICLES, 2),
         # So much of everything that the table takes what is left, almost to the byte.
-        ((*many(FAILED._replace(id="i" * 150, document_id="d" * 200, reason="r" * 60), 1500), *ARTICLES[:3000]), 3),
+        ((*many(FAILED._replace(id="i" * 150, document_id="d" * 200, reason="r" * 60), 1500), *ARTICLES[:3000]), 4),
     ],
     ids=["entries", "articles", "everything"],
 )
@@ -72,14 +72,49 @@ def test_lines__are_taken_while_they_fit(max_bytes: int, expected: list[str]) ->
 
 
 def test_summary__shortens_endless_names() -> None:
-    """Of a source, an article or a title without end the beginning and the end are shown."""
+    """Of a title without end the beginning and the end are shown; IDs that would be cut are not in the lists."""
     endless = f"a{'x' * 2_000_000}z"
     text = _summary(COMPLETED._replace(document_id=endless, article_id=endless, article_title=endless), FAILED)
     (*_, source, article) = _rows(text)[-1]
-    assert source == f"a{'x' * 99}…{'x' * 98}z"
-    assert "x" * 200 in _rows(_summary(FAILED._replace(document_id="x" * 200)))[-1]
-    assert article == f"{source}<br>{source}"
-    assert text.count("1 more not shown") == 1  # article IDs are whole or not shown
+    assert source == "axxxxx…xxxxxz"
+    assert article == f"a{'x' * 99}…{'x' * 98}z<br>{source}"
+    assert text.count(" more not shown") == 2
+
+
+UUID = "4cfcf2cc-7a06-4de2-b460-5b991fe6236a"
+
+
+@pytest.mark.parametrize(
+    ("job", "state", "article"),
+    [
+        (COMPLETED, "completed", "article-1"),
+        (COMPLETED._replace(article_id=UUID), "completed", "4cfcf2…e6236a"),
+        (COMPLETED._replace(article_id=UUID, article_title="A title"), "completed", "A title<br>4cfcf2…e6236a"),
+        (COMPLETED._replace(article_is_draft=False), "completed", "article-1"),
+        (COMPLETED._replace(article_is_draft=True), "completed", r"article-1 (draft)"),
+        (COMPLETED._replace(article_id="x" * 20, article_is_draft=True), "completed", f"{'x' * 20} (draft)"),
+        (NO_ARTICLE, "completed", "no article"),
+        (FAILED, "failed", ""),
+        (FAILED._replace(article_is_draft=True), "failed", "article-2 (draft)"),
+    ],
+)
+def test_table__says_what_became_of_the_article(job: Job, state: str, article: str) -> None:
+    """A long ID is shortened in the middle, a draft is marked, and a job without an article says so."""
+    (*_, row) = _rows(_summary(job))
+    assert (row[0].partition("&nbsp;")[2], row[-1]) == (state, article)
+
+
+def test_summary__lists_whole_ids_to_copy() -> None:
+    """However short they are elsewhere, all IDs of jobs, sources, articles and drafts are in lists of their own."""
+    job = COMPLETED._replace(id=UUID, document_id=UUID[::-1], article_id=UUID.upper(), article_is_draft=True)
+    text = _summary(job, FAILED)
+    lists = dict(re.findall(r"<summary>(\d [a-z ]+ID[s]?)</summary>\n\n```\n(.*?)\n```", text, re.DOTALL))
+    assert lists == {
+        "1 article ID": UUID.upper(),
+        "1 draft article ID": UUID.upper(),
+        "2 job IDs": f"{UUID}\nbad",
+        "2 source IDs": f"{UUID[::-1]}\ndoc-2",
+    }
 
 
 @given(st.lists(st.tuples(st.text(min_size=1), st.text(), st.text(), st.text()), min_size=1, max_size=5))

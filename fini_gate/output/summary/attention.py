@@ -5,7 +5,7 @@ from typing import Final
 
 from fini_gate.escaping import escape_markdown
 from fini_gate.models import JobState
-from fini_gate.output.messages import STATE_ICONS, state_phrase
+from fini_gate.output.jobs import STATE_ICONS, state_phrase
 from fini_gate.output.summary.markdown import details, name, omitted_line, take_fitting
 from fini_gate.output.summary.timing import JobTiming
 
@@ -19,14 +19,11 @@ _MAX_OPEN_ENTRIES: Final = 20
 def render_attention(timings: Sequence[JobTiming], advice: str, hint: str) -> list[str]:
     """Render the advice and an entry for each job that did not complete."""
     unsuccessful = [timing for timing in timings if timing.job.state is not JobState.COMPLETED]
-    if not unsuccessful:
-        return []
     entries = _fitting_entries(unsuccessful)
     folded = [*entries[_MAX_OPEN_ENTRIES:], *omitted_line(len(unsuccessful) - len(entries), hint)]
     return [
         *([f"**What to do:** {advice}", ""] if advice else []),
-        *entries[:_MAX_OPEN_ENTRIES],
-        "",
+        *([*entries[:_MAX_OPEN_ENTRIES], ""] if entries else []),
         *details(f"{len(unsuccessful) - _MAX_OPEN_ENTRIES} more", folded),
     ]
 

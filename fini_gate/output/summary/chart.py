@@ -8,7 +8,7 @@ from typing import Final
 from fini_gate.durations import format_duration
 from fini_gate.escaping import escape_control
 from fini_gate.models import JobState
-from fini_gate.output.messages import pluralize
+from fini_gate.output.jobs import pluralize
 from fini_gate.output.summary.markdown import details, ellipsize
 from fini_gate.output.summary.timing import JobTiming
 

@@ -7,6 +7,9 @@ from fini_gate.escaping import escape_markdown
 
 # The API and the user choose names of any length; one must not crowd out everything else.
 _MAX_NAME_CHARACTERS: Final = 200
+# A table with three UUIDs in a row would be wider than most screens.
+_MAX_WHOLE_ID_CHARACTERS: Final = 20
+_SHORT_ID_CHARACTERS: Final = 13
 
 
 def details(title: str, lines: Sequence[str]) -> list[str]:
@@ -22,6 +25,12 @@ def table_row(cells: Iterable[str]) -> str:
 def name(text: str) -> str:
     """Escape a name, shortened to a fixed maximum."""
     return escape_markdown(ellipsize(text, _MAX_NAME_CHARACTERS))
+
+
+def short_id(text: str) -> str:
+    """Escape an ID, shortened in the middle if it is long. The page lists the whole IDs elsewhere."""
+    is_short = len(text) <= _MAX_WHOLE_ID_CHARACTERS
+    return escape_markdown(text if is_short else ellipsize(text, _SHORT_ID_CHARACTERS))
 
 
 def ellipsize(text: str, max_characters: int) -> str:

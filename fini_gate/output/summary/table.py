@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from fini_gate.durations import format_duration
-from fini_gate.escaping import escape_markdown
 from fini_gate.models import Job, JobState
-from fini_gate.output.messages import STATE_ICONS, pluralize
-from fini_gate.output.summary.markdown import details, name, omitted_line, size_bytes, table_row, take_fitting
+from fini_gate.output.jobs import STATE_ICONS, pluralize
+from fini_gate.output.summary.markdown import details, name, omitted_line, short_id, size_bytes, table_row, take_fitting
 from fini_gate.output.summary.timing import JobTiming
 
 # A browser takes seconds to render more, and nobody reads that far.
@@ -35,11 +34,11 @@ def _cells(timing: JobTiming, *, has_sources: bool) -> list[str]:
     job = timing.job
     return [
         f"{STATE_ICONS[job.state]}&nbsp;{job.state}",
-        escape_markdown(job.id),
+        short_id(job.id),
         _duration(timing.queued_seconds),
         _duration(timing.ran_seconds),
-        *([name(job.document_id or "")] if has_sources else []),
-        _article(job) if job.state is JobState.COMPLETED else "",
+        *([short_id(job.document_id or "")] if has_sources else []),
+        _article(job),
     ]
 
 
@@ -48,8 +47,13 @@ def _duration(seconds: float | None) -> str:
 
 
 def _article(job: Job) -> str:
-    article_id = name(job.article_id or "")
-    title = name(job.article_title or "")
+    """Return the article of a job that completed, or that failed only because the article is not live."""
+    if job.state is not JobState.COMPLETED and not job.article_is_draft:
+        return ""
+    if job.article_id is None:
+        return "no article"
+    article_id = short_id(job.article_id)
+    label = name(job.article_title) if job.article_title else article_id
     if job.article_is_draft:
-        title = f"{title} (draft)"
-    return f"{title}<br>{article_id}" if title else article_id
+        label += " (draft)"
+    return f"{label}<br>{article_id}" if job.article_title else label
