@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import Final
+from uuid import UUID
 
 from fini_gate.models import Job, JobState
 from fini_gate.output.summary import render_summary
@@ -31,9 +32,11 @@ SUBJECTS: Final = (
     *("passwords", "privacy", "cookies", "opening-hours", "stores", "careers", "sizes", "materials", "repairs"),
     *("newsletter", "contact"),
 )
-REASONS: Final = {"warranty": "The source is empty.", "stores": "The source could not be read (HTTP 404)."}
+# As a source's record gives it, or else the job's status.
+REASONS: Final = {"warranty": "The page could not be fetched: 404 Not Found", "stores": "FAILED"}
 STATES: Final = {**dict.fromkeys(REASONS, JobState.FAILED), "repairs": JobState.PENDING}
 DRAFTS: Final = {"returns", "sizes"}
+WITHOUT_ARTICLE: Final = {"imprint"}
 
 
 def draw(jobs: Iterable[Job], picture: Path, *, width: int = 800) -> None:
@@ -83,14 +86,16 @@ def example_jobs() -> Iterator[Job]:
         completed = started + timedelta(seconds=random.uniform(10, 90))
         state = STATES.get(subject, JobState.COMPLETED)
         is_pending = state is JobState.PENDING
+        has_article = state is JobState.COMPLETED and subject not in WITHOUT_ARTICLE
+        job_id, source_id, article_id = (str(UUID(int=random.getrandbits(128), version=4)) for _ in range(3))
         yield Job(
-            id=f"job-{subject}",
-            document_id=f"doc-{subject}",
+            id=job_id,
+            document_id=source_id,
             state=state,
             status="IN_PROGRESS" if is_pending else state.upper(),
-            article_id=f"article-{subject}" if state is JobState.COMPLETED else None,
-            article_title=f"All about {subject.replace('-', ' ')}",
-            article_is_draft=subject in DRAFTS,
+            article_id=article_id if has_article else None,
+            article_title=f"All about {subject.replace('-', ' ')}" if has_article else None,
+            article_is_draft=subject in DRAFTS if has_article else None,
             created_at=created.isoformat(),
             started_at=started.isoformat(),
             completed_at=None if is_pending else completed.isoformat(),

@@ -49,7 +49,15 @@ def message(verdict: Verdict) -> str:
     if not verdict.jobs:
         return escape_control(str(verdict.error or "There were no job IDs, so there was nothing to wait for."))
     error = [] if verdict.error is None else [str(verdict.error)]
-    return escape_control(" ".join([*error, _counts(verdict), *_articles(verdict)]))
+    articles = [article_counts(verdict)] if verdict.result is Result.SUCCESS else []
+    return escape_control(" ".join([*error, _counts(verdict), *articles, *_drafts(verdict)]))
+
+
+def article_counts(verdict: Verdict) -> str:
+    """Return how many articles the completed jobs made, and how many jobs made none."""
+    without = sum(job.article_id is None for job in verdict.in_state(JobState.COMPLETED))
+    none = f", {pluralize(without, 'job')} without an article" if without else ""
+    return f"{pluralize(len(verdict.article_ids), 'article')} created or updated{none}."
 
 
 def advice(verdict: Verdict) -> str:
@@ -141,12 +149,8 @@ def _pending_phrase(verdict: Verdict) -> str:
             return "still pending"
 
 
-def _articles(verdict: Verdict) -> Iterator[str]:
-    """Yield what the jobs made, and how much of it is not live."""
-    if verdict.result is Result.SUCCESS:
-        without = sum(job.article_id is None for job in verdict.jobs)
-        none = f", {pluralize(without, 'job')} without an article" if without else ""
-        yield f"{pluralize(len(verdict.article_ids), 'article')} created or updated{none}."
+def _drafts(verdict: Verdict) -> Iterator[str]:
+    """Yield how many of the articles that were looked up are drafts, if any is."""
     if drafts := len(verdict.draft_article_ids):
         known = pluralize(len({job.article_id for job in verdict.jobs if job.article_is_draft is not None}), "article")
         yield f"{drafts} of {known} {'is a draft' if drafts == 1 else 'are drafts'}."

@@ -76,7 +76,7 @@ def test_summary__shortens_endless_names() -> None:
     endless = f"a{'x' * 2_000_000}z"
     text = _summary(COMPLETED._replace(document_id=endless, article_id=endless, article_title=endless), FAILED)
     (*_, source, article) = _rows(text)[-1]
-    assert source == "axxxxx…xxxxxz"
+    assert source == "axxxxx…&#8288;xxxxxz"
     assert article == f"a{'x' * 99}…{'x' * 98}z<br>{source}"
     assert text.count(" more not shown") == 2
 
@@ -88,8 +88,8 @@ UUID = "4cfcf2cc-7a06-4de2-b460-5b991fe6236a"
     ("job", "state", "article"),
     [
         (COMPLETED, "completed", "article-1"),
-        (COMPLETED._replace(article_id=UUID), "completed", "4cfcf2…e6236a"),
-        (COMPLETED._replace(article_id=UUID, article_title="A title"), "completed", "A title<br>4cfcf2…e6236a"),
+        (COMPLETED._replace(article_id=UUID), "completed", "4cfcf2…&#8288;e6236a"),
+        (COMPLETED._replace(article_id=UUID, article_title="A title"), "completed", "A title<br>4cfcf2…&#8288;e6236a"),
         (COMPLETED._replace(article_is_draft=False), "completed", "article-1"),
         (COMPLETED._replace(article_is_draft=True), "completed", r"article-1 (draft)"),
         (COMPLETED._replace(article_id="x" * 20, article_is_draft=True), "completed", f"{'x' * 20} (draft)"),

@@ -28,6 +28,11 @@ _TICK_INTERVALS: Final = (
     (7 * _DAY_SECONDS, "1week"),
     (30 * _DAY_SECONDS, "1month"),
 )
+# Mermaid has other shades in dark mode, so the legend names only the colours of both.
+_LEGEND: Final = (
+    "In each row, light grey is the time that a job was queued, and the bar after it the time that it ran: red if it"
+    " failed, with a + and in another shade if it has not finished. The stripes only guide the eye."
+)
 _MAX_TICKS: Final = 4  # a phone has no room for more
 
 
@@ -50,8 +55,7 @@ def render_chart(timings: Sequence[JobTiming]) -> list[str]:
         "```",
     ]
     which = "The slowest " if len(slowest) < len(drawable) else ""
-    title = f"{which}{pluralize(len(slowest), 'job')} over time: queued (grey), running (+: not finished)"
-    return details(title, lines)
+    return details(f"{which}{pluralize(len(slowest), 'job')} over time", [_LEGEND, "", *lines])
 
 
 def _axis(span_seconds: float) -> list[str]:

@@ -29,8 +29,10 @@ def name(text: str) -> str:
 
 def short_id(text: str) -> str:
     """Escape an ID, shortened in the middle if it is long. The page lists the whole IDs elsewhere."""
-    is_short = len(text) <= _MAX_WHOLE_ID_CHARACTERS
-    return escape_markdown(text if is_short else ellipsize(text, _SHORT_ID_CHARACTERS))
+    if len(text) <= _MAX_WHOLE_ID_CHARACTERS:
+        return escape_markdown(text)
+    # The joiner keeps browsers from breaking the line after the dots.
+    return escape_markdown(ellipsize(text, _SHORT_ID_CHARACTERS)).replace("…", "…&#8288;")
 
 
 def ellipsize(text: str, max_characters: int) -> str:

@@ -9,13 +9,13 @@ from fini_gate.durations import format_duration
 from fini_gate.escaping import escape_control, escape_markdown
 from fini_gate.models import JobState
 from fini_gate.output.jobs import PROBLEM_STATES, pluralize
-from fini_gate.output.messages import RESULT_ICONS, advice, message, title
+from fini_gate.output.messages import RESULT_ICONS, advice, article_counts, message, title
 from fini_gate.output.summary.attention import render_attention
 from fini_gate.output.summary.chart import render_chart
 from fini_gate.output.summary.markdown import details, omitted_line, short_id, size_bytes, take_fitting
 from fini_gate.output.summary.table import render_table
 from fini_gate.output.summary.timing import JobTiming, job_timings, percentile
-from fini_gate.verdict import Verdict
+from fini_gate.verdict import Result, Verdict
 
 # GitHub silently drops a summary larger than 1 MiB.
 MAX_SUMMARY_BYTES: Final = 1_000_000
@@ -33,6 +33,8 @@ def render_summary(verdict: Verdict, *, results_file: str) -> str:
     timings = sorted(job_timings(verdict.jobs), key=lambda timing: _STATE_ORDER.index(timing.job.state))
     headline = f"### {RESULT_ICONS[verdict.result]} Fini gate: {title(verdict)}"
     head = [headline, "", escape_markdown(message(verdict)), ""]
+    if verdict.result is not Result.SUCCESS and verdict.in_state(JobState.COMPLETED):
+        head += [escape_markdown(article_counts(verdict)), ""]
     if not timings:
         return "\n".join(head)
     hint = f"all are in {escape_markdown(results_file)}" if results_file else "set `results-file` to get all"
