@@ -1,51 +1,57 @@
 """Run `entrypoint.py` like the container does, and show the log, the outputs and the summary.
 
-If FINI_API_KEY and JOB_IDS are set, the gate waits for those jobs at Fini, else for a scenario's at a local stand-in.
+If FINI_API_KEY and JOB_IDS are set, the gate waits for those jobs at Fini. Otherwise there are two gates at a local
+stand-in: one that passes, and one that fails as it should.
 """
 
-import contextlib
+import json
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from fake_fini import FakeFini, Scenario
 
-ENTRYPOINT = Path(__file__).resolve().parent.parent / "entrypoint.py"
-SCENARIO = Path(__file__).resolve().parent / "scenario.yaml"
+FOLDER = Path(__file__).resolve().parent
+ENTRYPOINT = FOLDER.parent / "entrypoint.py"
 
 
 def main() -> int:
-    """Run the demo, and return the gate's exit code."""
-    with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fini-gate-demo-")))
-        inputs = stack.enter_context(_inputs(os.environ))
-        exit_code = _run_gate(inputs, folder)
-        print(f"\n--- exit code {exit_code}; the outputs, which later steps can read:")
-        for name, value in _read_outputs(folder / "output").items():
-            print(f"{name:22} {value}")
-        print("\n--- the job summary (Markdown):")
-        print((folder / "summary").read_text(encoding="utf-8"))
+    """Run the demo, and return its exit code: that of the real gate, or 0 if both gates ended as they should."""
+    if os.environ.get("FINI_API_KEY") and os.environ.get("JOB_IDS"):
+        return _show({"api-key": os.environ["FINI_API_KEY"], "job-ids": os.environ["JOB_IDS"]})
+    passed = _show_scenario("scenario.yaml")
+    failed = _show_scenario("failing.yaml", timeout="3s")
+    exit_code = int((passed, failed) != (0, 1))
+    print(f"--- The first gate exited with {passed}: its step passes, and a deploy that needs it runs.")
+    print(f"--- The second gate exited with {failed}: its step fails, and the deploy does not run.")
+    print(f"--- The demo itself exits with {exit_code}; it is 0 if the first gate passes and the second one fails.")
     return exit_code
 
 
-@contextlib.contextmanager
-def _inputs(environ: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
-    """Provide the inputs that a workflow would set, while the API that they name is running."""
-    if environ.get("FINI_API_KEY") and environ.get("JOB_IDS"):
-        yield {"api-key": environ["FINI_API_KEY"], "job-ids": environ["JOB_IDS"], "article-details": "true"}
-        return
-    scenario = Scenario.load(SCENARIO)
+def _show_scenario(name: str, **inputs: str) -> int:
+    """Gate the jobs of a scenario at a stand-in, and return the exit code."""
+    scenario = Scenario.load(FOLDER / name)
     with FakeFini(scenario) as api:
         print(f"--- {len(scenario.jobs)} jobs at a local stand-in for Fini's API, {api.url}\n", flush=True)
-        yield {
-            "api-key": next(iter(scenario.api_keys)),
-            "job-ids": "\n".join(job.id for job in scenario.jobs),
-            "article-details": "true",
-            "api-url": api.url,
-        }
+        job_ids = {"jobs": [{"id": job.id, "documentId": job.document_id} for job in scenario.jobs]}
+        key = next(iter(scenario.api_keys))
+        return _show({"api-key": key, "job-ids": json.dumps(job_ids), "api-url": api.url, **inputs})
+
+
+def _show(inputs: Mapping[str, str]) -> int:
+    """Run a gate, show what it leaves behind, and return its exit code."""
+    with tempfile.TemporaryDirectory(prefix="fini-gate-demo-") as name:
+        folder = Path(name)
+        exit_code = _run_gate(inputs, folder)
+        print(f"\n--- exit code {exit_code}; the outputs, which later steps can read:")
+        for output, value in _read_outputs(folder / "output").items():
+            print(f"{output:22} {value}")
+        print("\n--- the job summary (Markdown):")
+        print((folder / "summary").read_text(encoding="utf-8"))
+    return exit_code
 
 
 def _run_gate(inputs: Mapping[str, str], folder: Path) -> int:

@@ -117,11 +117,13 @@ def generate_jobs(node: Node) -> tuple[Job, ...]:
     return tuple(
         Job(
             id=f"{given.prefix}{number + 1}" if given.prefix else str(UUID(int=chance.getrandbits(128), version=4)),
-            document_id=f"source-{number + 1}",
+            document_id=(
+                f"source-{number + 1}" if given.prefix else str(uuid5(_NAMESPACE, f"source {number} of {given.seed}"))
+            ),
             queued_for=round(chance.uniform(*given.queued_for), 3),
             runs_for=round(chance.uniform(*given.runs_for), 3),
             ends_as="FAILED" if number in failing else "COMPLETED",
-            error="The source could not be read." if number in failing else None,
+            source_error="The page could not be fetched: 404 Not Found" if number in failing else None,
             article_id=None if number in without_article else _DERIVED,
         )
         for number in range(given.count)

@@ -136,4 +136,6 @@ def test_generate__makes_jobs() -> None:
     assert sum(job.ends_as == "FAILED" for job in jobs) == 3
     assert sum(job.ends_as == "COMPLETED" and job.article is None for job in jobs) == 2
     assert all(job.queued_for == 1 and 2 <= job.runs_for <= 4 for job in jobs)
-    assert [job.document_id for job in jobs][:2] == ["source-1", "source-2"]
+    assert {len(job.document_id or "") for job in jobs} == {36}
+    named = Scenario.from_mapping(generate(**keys, prefix="job-")).jobs
+    assert [(job.id, job.document_id) for job in named][1] == ("job-2", "source-2")
