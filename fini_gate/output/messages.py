@@ -162,8 +162,10 @@ def _advice(verdict: Verdict) -> Iterator[str]:
         yield "Fix the cause and queue the failed jobs again."
     if any(job.lacks_article for job in failed):
         yield "For jobs without an article, check their sources, or set require-articles to false."
-    if any(not job.has_failed_in_fini and not job.lacks_article for job in failed):
+    if any(job.article_is_draft for job in failed):
         yield f"Publish the drafts {_PUBLISH}, then run the gate again."
+    if any(not (job.has_failed_in_fini or job.lacks_article or job.article_is_draft) for job in failed):
+        yield "For articles that the API does not return, check in Fini whether they still exist."
     if verdict.in_state(JobState.MISSING):
         yield (
             "For missing jobs, check the IDs, api-url, and that the API key belongs to the workspace that queued them."

@@ -55,11 +55,15 @@ REFUSALS: tuple[Any, ...] = (
     *({"status": status, "body": json.dumps({"message": [KEY, "\r\n::error::x"]})} for status in (401, 403, 410)),
     {"redirect": f"http://127.0.0.1:1/{KEY}"},
 )
+# Faults that would change which articles are live.
+DECISIVE_FAULTS = ({"garbage": "[]"}, {"drop-rows": "all"}, {"drop-rows": 1})
 # A kind of job → the state that it has to end in, and its fields in the stand-in's scenario; None: it is not there.
 JOBS: dict[str, tuple[str, Callable[[str], dict[str, Any]] | None]] = {
     "completed": ("completed", lambda text: {"article-id": f"an article {text}"}),
     "without article": ("completed", lambda _: {"article-id": None}),
+    "draft": ("completed", lambda text: {"draft": True, "title": f"A draft {text}"}),
     "failed": ("failed", lambda text: {"ends-as": "FAILED", "error": text}),
+    "failed silently": ("failed", lambda text: {"ends-as": "FAILED", "source-error": text or "x"}),
     "pending": ("pending", lambda _: {"runs-for": "never"}),
     "not found": ("missing", None),
     "malformed": ("missing", lambda _: {"malformed": True}),
@@ -67,7 +71,10 @@ JOBS: dict[str, tuple[str, Callable[[str], dict[str, Any]] | None]] = {
     "poison": ("unreadable", lambda _: {"broken": True}),
     "bad gateway": ("unreadable", lambda _: {"broken": 502}),
 }
-MIXES = (("completed",), ("completed", "without article", "pending"), (*["completed"] * 8, *JOBS))
+MIXES = (
+    *(("completed",), ("completed", "without article", "pending"), ("completed", "failed silently")),
+    *(("completed", "completed", "draft"), (*["completed"] * 8, *JOBS)),
+)
 
 
 @dataclass
@@ -93,13 +100,23 @@ class Ended(NamedTuple):
 
 def make_plan(rng: Random) -> Plan:
     """Choose jobs, options and faults."""
-    options = replace(LIMITS, batch_size=rng.choice((1, 5, 100)), results_file=rng.choice(("", "out/results.json")))
-    plan = Plan(options, faults=list(_passing_faults(rng)), is_refused=rng.random() < 0.08)
+    options = replace(
+        LIMITS,
+        batch_size=rng.choice((1, 5, 100)),
+        results_file=rng.choice(("", "out/results.json")),
+        require_published=rng.random() < 0.4,
+        article_details=rng.random() < 0.7,
+    )
+    lookup_faults = list(_lookup_faults(rng, options))
+    faults = [*_passing_faults(rng, MAX_FAULTS - len(lookup_faults)), *lookup_faults]
+    plan = Plan(options, faults=faults, is_refused=rng.random() < 0.08)
     kinds = rng.choice(MIXES)
     for number in range(rng.choice((1, 3, 10, 40))):
         _add_job(plan, rng, f"job-{number}", rng.choice(kinds))
     if set(plan.states.values()) == {"unreadable"}:  # without a response about another job it would be an outage
         _add_job(plan, rng, "other", "pending")
+    if options.require_published and "pending" not in plan.states.values():
+        plan.states |= {job["id"]: "failed" for job in plan.jobs if job.get("draft")}
     if plan.is_refused:
         plan.faults.insert(0, {"do": rng.choice(REFUSALS), "requests": f"{rng.randint(1, 3)}-"})
     if rng.random() < 0.15:
@@ -107,9 +124,19 @@ def make_plan(rng: Random) -> Plan:
     return plan
 
 
-def _passing_faults(rng: Random) -> Iterator[dict[str, Any]]:
+def _lookup_faults(rng: Random, options: Options) -> Iterator[dict[str, Any]]:
+    """Choose faults of the look-ups that decide nothing: those of an article that counts pass."""
+    for route in rng.choice(((), (), ("articles",), ("source",), ("articles", "source"))):
+        may_decide = route == "articles" and options.require_published
+        faults = [
+            fault for fault in (*FAULTS, *REFUSALS) if not may_decide or fault not in (*DECISIVE_FAULTS, *REFUSALS)
+        ]
+        yield {"do": rng.choice(faults), "route": route, "at-most": 1}
+
+
+def _passing_faults(rng: Random, faults_left: int) -> Iterator[dict[str, Any]]:
     """Choose faults that pass before the contract lets the gate conclude that the API is down or a job is missing."""
-    faults_left, omissions_left = MAX_FAULTS, MIN_OMISSIONS - 1
+    omissions_left = MIN_OMISSIONS - 1
     for _ in range(rng.choice((0, 1, 2, 4))):
         fault = rng.choice(FAULTS)
         omits_rows = "drop-rows" in fault
@@ -124,7 +151,10 @@ def _add_job(plan: Plan, rng: Random, job_id: str, kind: str) -> None:
     plan.states[job_id], fields = JOBS[kind]
     if fields is not None:
         text = body_text(rng).encode("utf-8", "replace").decode()
-        plan.jobs.append({"id": job_id, "runs-for": f"{rng.randrange(2500)}ms", **fields(text)})
+        if plan.options.require_published:  # the article of an ID that holds the key could not be looked up
+            text = text.replace(KEY, "key")
+        source = {"document-id": f"source-of-{job_id}"}
+        plan.jobs.append({"id": job_id, **source, "runs-for": f"{rng.randrange(2500)}ms", **fields(text)})
 
 
 def over_sockets(seed: int, *, is_verbose: bool = False) -> Tally:
@@ -149,7 +179,8 @@ def _run(plan: Plan, url: str, folder: Path) -> Ended:
     output, summary, workspace = folder / "output", folder / "summary", folder / "workspace"
     output.touch()
     workspace.mkdir()
-    inputs = {"INPUT_API-KEY": KEY, "INPUT_API-URL": url, "INPUT_JOB-IDS": json.dumps(list(plan.states))}
+    job_ids = {"jobs": [{"id": job_id, "documentId": f"source-of-{job_id}"} for job_id in plan.states]}
+    inputs = {"INPUT_API-KEY": KEY, "INPUT_API-URL": url, "INPUT_JOB-IDS": json.dumps(job_ids)}
     files = {"GITHUB_WORKSPACE": str(workspace), "GITHUB_OUTPUT": str(output), "GITHUB_STEP_SUMMARY": str(summary)}
     signalled_at: list[float] = []
 
@@ -198,8 +229,10 @@ def _check(plan: Plan, ended: Ended, requests: Iterable[Sequence[str]]) -> Itera
     if ending not in allowed:
         yield Finding(Kind.VERDICT, f"{ending}, not {sorted(allowed)}")
     was_cut_short = ending != true_ending or plan.is_refused
+    drafts = {job["id"] for job in plan.jobs if job.get("draft")}
     for job_id, state in values["states"].items():
-        if state != plan.states[job_id] and not (was_cut_short and state == "pending"):
+        early = {"pending", *(["completed"] if job_id in drafts else [])} if was_cut_short else set()
+        if state not in {plan.states[job_id], *early}:
             yield Finding(Kind.VERDICT, f"{job_id} is {state}, not {plan.states[job_id]}")
     yield from ended.written.check_annotations(ending[0], is_usage_or_refusal=False)
     overrun_seconds = ended.seconds - plan.options.timeout - START_SECONDS

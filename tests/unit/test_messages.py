@@ -118,6 +118,10 @@ RETRY, PUBLISH = "Fix the cause and queue the failed jobs again.", "under Review
         ),
         (verdict(FAILED, QUEUED), f"{RETRY} To keep waiting, pass pending-job-ids to another gate."),
         (verdict(NOT_LIVE), f"Publish the drafts {PUBLISH}, then run the gate again."),
+        (
+            verdict(NOT_LIVE._replace(article_is_draft=None)),
+            "For articles that the API does not return, check in Fini whether they still exist.",
+        ),
         (verdict(LACKS), "For jobs without an article, check their sources, or set require-articles to false."),
         (
             verdict(DRAFT),
