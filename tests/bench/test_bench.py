@@ -95,7 +95,7 @@ def test_setup__runs_whole_gates() -> None:
         assert "completed-count" in (setup.workspace / "output").read_text(encoding="utf-8")
         assert (setup.workspace / "summary").read_text(encoding="utf-8")
         assert len(json.loads((setup.workspace / "results.json").read_bytes())["jobs"]) == 3
-        assert len(setup.api.requests) == 2
+        assert [request.route for request in setup.api.requests] == ["status", "status", "articles", "articles"]
         asked_at = setup.opened_at + setup.api.requests[0].at_seconds
         assert usage.started_at < asked_at < usage.started_at + usage.wall_seconds
 

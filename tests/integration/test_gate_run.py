@@ -79,7 +79,63 @@ def test_run__logs_requests_and_retries(gate: Gate, serve: Serve) -> None:
     api = serve(DONE, faults=[{"do": {"status": 503}, "requests": 1}])
     run = gate.run_here(inputs_for(api, "done"), {"RUNNER_DEBUG": "1"})
     assert re.search(r"^ {8}no usable response: HTTP 503.*; retrying in 0\.\ds$", run.log, re.MULTILINE)
-    assert re.findall("::debug::request for 1 job: (HTTP ...) after 0.", run.log) == ["HTTP 503", "HTTP 200"]
+    assert re.findall("::debug::request for 1 (.*: HTTP ...) after 0.", run.log) == [
+        *("job: HTTP 503", "job: HTTP 200", "article: HTTP 200")
+    ]
+
+
+SILENT = {"id": "silent", "document-id": "source/1", "ends-as": "FAILED", "source-error": "404 Not Found"}
+SAVED = json.dumps({"jobs": [{"documentId": "source/1", "backgroundJobId": "silent"}]})
+
+
+def test_run__says_why_a_job_failed(gate: Gate, serve: Serve) -> None:
+    """The reason that its source gives is once in the log, once in an annotation, and in the results file."""
+    api = serve(SILENT)
+    run = gate.run_here(inputs_for(api, job_ids=SAVED, results_file="results.json"))
+    assert (run.exit_code, run.outputs["failed-document-ids"]) == (1, '["source/1"]')
+    line = "job silent (source source/1) failed: 404 Not Found"
+    assert [text for text in run.log.splitlines() if "404" in text] == [
+        f"        {line}",
+        f"::error title=Fini job failed::{line}",
+    ]
+    assert "404 Not Found" in run.summary
+    results = json.loads((gate.workspace / "results.json").read_text(encoding="utf-8"))
+    assert results["jobs"][0]["reason"] == "404 Not Found"
+    assert [(request.method, request.ids) for request in api.requests][1:] == [("GET", ("source/1",))]
+
+
+def test_run__leaves_out_what_cannot_be_looked_up(gate: Gate, serve: Serve) -> None:
+    """One line says what is missing, and the job has its status as the reason."""
+    faults = [{"do": {"status": 403}, "route": route} for route in ("source", "articles")]
+    run = gate.run_here(inputs_for(serve(SILENT, DONE, faults=faults), "done", job_ids=SAVED))
+    assert (run.exit_code, run.ids("completed")) == (1, [])
+    assert "job silent (source source/1) failed: FAILED" in run.log
+    assert len(re.findall("Some details could not be looked up: why jobs failed .HTTP 403", run.log)) == 1
+
+
+@pytest.mark.parametrize(
+    ("job", "fault", "expected"),
+    [
+        ({}, None, ("0 success", "1 of 1 job completed")),
+        ({"draft": True}, None, ("1 failure", "1 of 1 article is a draft.")),
+        ({"article-missing": True}, None, ("1 failure", "1 of 1 job failed")),
+        ({}, {"status": 503}, ("4 error", "The API gave no usable response for 0.5s: HTTP 503")),
+        ({}, {"garbage": "{}"}, ("4 error", "with no list of articles")),
+        ({}, {"status": 403}, ("4 error", "Use a key with the read scope.")),
+        ({}, {"status": 404}, ("4 error", "The API rejected the request: HTTP 404")),
+    ],
+)
+def test_run__requires_published_articles(
+    gate: Gate, serve: Serve, job: Mapping[str, object], fault: object, expected: tuple[str, str]
+) -> None:
+    """A job whose article is not live fails, and without a response about the article there is no verdict."""
+    api = serve({**DONE, **job}, faults=[{"do": fault, "route": "articles"}] if fault else [])
+    run = gate.run_here({**inputs_for(api, "done", require_published="true"), **TOLERANCE})
+    ends, message = expected
+    assert f"{run.exit_code} {run.outputs['result']}" == ends
+    assert message in run.outputs["message"]
+    assert json.loads(run.outputs["draft-article-ids"]) == (["article-1"] if "draft" in job else [])
+    assert len(run.errors) == (run.exit_code != 0)
 
 
 @pytest.mark.parametrize("environ", [{}, {"GITHUB_WORKSPACE": ""}, FORGEJO], ids=["here", "no workspace", "Forgejo"])

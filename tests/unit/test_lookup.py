@@ -202,3 +202,16 @@ def test_sources__end_with_an_invalid_key() -> None:
     api = Api(respond(401))
     assert "rejected the key" in str(api.sources("a", "b").error)
     assert len(api.requests) == 1
+
+
+@pytest.mark.parametrize(("end_in", "sent_at"), [(60, [0, 0, 5]), (3, [0, 0])])
+def test_look_up__waits_for_requests_that_a_poll_has_abandoned(end_in: float, sent_at: list[float]) -> None:
+    """They count towards the requests in flight, and nothing is sent if they outlast the look-up."""
+    api = Api()
+    api.slow = {"slow": 5}
+    api.script = [respond(200, {"jobs": [{"id": "quick"}]}), respond(200, {"jobs": []})]
+    client = api.client(batch_size=1, max_parallel=2)
+    client.poll(["quick", "slow"], api.limits(), should_stop=lambda result: bool(result.rows))
+    assert api.clock.now == STARTED_AT + 1
+    client.find_articles(["a"], api.limits(end_in=end_in))
+    assert api.sent_at == sent_at
