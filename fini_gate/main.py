@@ -20,7 +20,7 @@ from fini_gate.inputs import IfNoJobs, Inputs, api_key
 from fini_gate.job_ids import read_job_ids
 from fini_gate.models import Job
 from fini_gate.output import messages
-from fini_gate.output.log import ProblemLog, ProgressLog, opening_line, request_line, retry_line
+from fini_gate.output.log import ProblemLog, ProgressLog, look_up_line, opening_line, request_line, retry_line
 from fini_gate.output.outputs import step_outputs
 from fini_gate.output.results import check_results_file, write_results_file
 from fini_gate.output.summary import render_summary
@@ -68,6 +68,7 @@ class GateRun:
         self._started_at = clock()
         self._runner = Runner(environ, secret=api_key(environ))
         self._problem_log = ProblemLog(self._runner)
+        self._log_retry = self._runner.info
 
     def run(self) -> Verdict:
         """Wait for the jobs, report the verdict, and return it."""
@@ -104,7 +105,9 @@ class GateRun:
             )
             verdict = self._wait(jobs, client, inputs, timing=timing, on_poll=progress_log.report)
         if inputs.require_published:
-            verdict = require_published(verdict, client, timing)
+            verdict = require_published(
+                verdict, client, timing, on_look_up=lambda count: self._runner.info(look_up_line(count))
+            )
         return self._with_details(verdict, client, timing.deadlines) if inputs.article_details else verdict
 
     def _client(self, inputs: Inputs, ca_certificates: str) -> FiniClient:
@@ -122,7 +125,7 @@ class GateRun:
             request_timeout_seconds=inputs.request_timeout_seconds,
             clock=self._clock,
             on_request=lambda *request: self._runner.debug(request_line(*request)),
-            on_retry=lambda problem, wait_seconds: self._runner.info(retry_line(problem, wait_seconds)),
+            on_retry=lambda problem, wait_seconds: self._log_retry(retry_line(problem, wait_seconds)),
         )
 
     def _sleep(self, seconds: float) -> None:
@@ -133,6 +136,7 @@ class GateRun:
         """Add what people want to know about the jobs, as far as the API returns it in time."""
         if verdict.error is not None:
             return verdict
+        self._log_retry = self._runner.debug  # one line says in the end what is missing
         jobs, missing = look_up_details(verdict, client, deadlines, self._clock)
         if missing and self._executor.signal_number is None:
             self._runner.info(messages.missing_details_line(missing))

@@ -1,6 +1,6 @@
 """Under `require-published`: look up the articles of completed jobs, and fail each job whose article is not live."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from fini_gate.durations import format_duration
@@ -18,7 +18,9 @@ class ArticleClient(Protocol):
         """Ask for each article, within the limits."""
 
 
-def require_published(verdict: Verdict, client: ArticleClient, timing: Timing) -> Verdict:
+def require_published(
+    verdict: Verdict, client: ArticleClient, timing: Timing, *, on_look_up: Callable[[int], None]
+) -> Verdict:
     """Return the verdict that counts, given which articles are live.
 
     Without a look-up it is the same verdict: if polling ended with an error, if a job is pending, or if there are no
@@ -28,9 +30,11 @@ def require_published(verdict: Verdict, client: ArticleClient, timing: Timing) -
         verdict: what polling the jobs led to.
         client: asks the API for articles.
         timing: the clock, the limits with which the jobs were polled, and how to wait.
+        on_look_up: called with the number of articles before they are looked up.
     """
     if verdict.error is not None or verdict.in_state(JobState.PENDING) or not verdict.article_ids:
         return verdict
+    on_look_up(len(verdict.article_ids))
     jobs = verdict.jobs
     error: GateError | None = None
     try:

@@ -145,6 +145,13 @@ def progress_line(progress: Progress) -> str:
     return "  ".join(parts)
 
 
+def look_up_line(article_count: int) -> str:
+    """Return the line that says what the gate does once no job is pending."""
+    return (
+        f"        looking up whether {pluralize(article_count, 'article')} {'is' if article_count == 1 else 'are'} live"
+    )
+
+
 def request_line(noun: str, count: int, outcome: str, seconds: float) -> str:
     """Return the debug log's line for a request."""
     return f"request for {pluralize(count, noun)}: {outcome} after {seconds:.3f}s"

@@ -159,7 +159,8 @@ def _drafts(verdict: Verdict) -> Iterator[str]:
 def _advice(verdict: Verdict) -> Iterator[str]:
     failed = verdict.in_state(JobState.FAILED)
     if any(job.has_failed_in_fini for job in failed):
-        yield "Fix the cause and queue the failed jobs again."
+        again = "; failed-document-ids has their sources" if verdict.failed_document_ids else ""
+        yield f"Fix the cause and queue the failed jobs again{again}."
     if any(job.lacks_article for job in failed):
         yield "For jobs without an article, check their sources, or set require-articles to false."
     if any(job.article_is_draft for job in failed):

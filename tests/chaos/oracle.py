@@ -203,10 +203,13 @@ class _Referee:
         allowed = self._allowed_endings(set(values["states"].values()))
         if (result, evidence.exit_code) not in allowed:
             yield Finding(Kind.VERDICT, f"{result} with exit code {evidence.exit_code}, not {sorted(allowed)}")
-        if result == "timed_out":
+        is_decided = result == "failure" and "fail-fast" not in self._reasons
+        if result == "timed_out" or (is_decided and values["pending-job-ids"]):
             limit = next((name for name in ("stall-timeout", "timeout") if f"({name}" in message), "none")
             if limit not in self._reasons:
                 yield Finding(Kind.OUTPUTS, f"the message names the limit {limit}, not {', '.join(self._reasons)}")
+            if f"; {len(values['pending-job-ids'])} w" not in message:
+                yield Finding(Kind.OUTPUTS, "the message does not say how many jobs are still pending")
         yield from self._check_jobs(values)
         elapsed = evidence.ended_at - evidence.started_at
         if abs(float(values["elapsed-seconds"]) - elapsed) > 0.06:

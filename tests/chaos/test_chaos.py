@@ -182,6 +182,11 @@ def _give_up_early(*_: object) -> None:
     raise OutageError("Enough.")
 
 
+def _look_up_twice(*parts: Any, **more: Any) -> Verdict:  # noqa: ANN401 - the function's own
+    require_published(*parts, **more)
+    return require_published(*parts, **more)
+
+
 def _ignore(text: object, *_: object) -> object:
     return text
 
@@ -223,7 +228,7 @@ BROKEN: Mapping[Kind, Mapping[str, tuple[Scenario, Sabotage]]] = {
         "passes with a draft": (IS_DRAFT, _patch(lambda job, _: job, "publication._check_article")),
         "passes without having looked up an article": (
             LOSES_ARTICLES,
-            _patch(lambda verdict, *_: verdict, "main.require_published"),
+            _patch(lambda verdict, *_, **__: verdict, "main.require_published"),
         ),
         "gives up the articles early": (LOSES_ARTICLES, _patch(_give_up_early, "publication._wait")),
         "gives the reason of another job": (
@@ -251,7 +256,7 @@ BROKEN: Mapping[Kind, Mapping[str, tuple[Scenario, Sabotage]]] = {
         "sends too many requests at once": (MANY, _with_client(max_parallel=16)),
         "asks for an article again": (
             IS_DRAFT,
-            _patch(lambda *parts: [require_published(*parts) for _ in range(2)][1], "main.require_published"),
+            _patch(_look_up_twice, "main.require_published"),
         ),
         "ignores Retry-After": (RATE_LIMITED, _ignore_retry_after),
     },

@@ -103,7 +103,8 @@ def test_message__says_how_the_gate_ended(found: Verdict, expected_title: str, e
     assert (title(found), message(found)) == (expected_title, expected_message)
 
 
-RETRY, PUBLISH = "Fix the cause and queue the failed jobs again.", "under Review and Approvals in Fini"
+RETRY = "Fix the cause and queue the failed jobs again; failed-document-ids has their sources."
+PUBLISH = "under Review and Approvals in Fini"
 
 
 @pytest.mark.parametrize(
@@ -112,6 +113,7 @@ RETRY, PUBLISH = "Fix the cause and queue the failed jobs again.", "under Review
         (verdict(COMPLETED), ""),
         (verdict(COMPLETED, error=OUTAGE), ""),
         (verdict(FAILED), RETRY),
+        (verdict(FAILED._replace(document_id=None)), "Fix the cause and queue the failed jobs again."),
         (
             verdict(FAILED, QUEUED, limit=TIMEOUT),
             f"{RETRY} To keep waiting, pass pending-job-ids to another gate or raise timeout.",

@@ -29,6 +29,8 @@ class Articles:
     clock: FakeClock
     script: list[LookupResult]
     seconds: float = 0.0
+    announced: list[int] = field(default_factory=list)
+    """The numbers of articles that look-ups were announced for."""
     calls: list[tuple[float, list[str], PollLimits]] = field(default_factory=list)
     """When each look-up began, in seconds after the start, what it asked for, and its limits."""
 
@@ -67,7 +69,7 @@ def check(
     timing = Timing(started_at=STARTED_AT, deadlines=deadlines, clock=clock, sleep=clock.sleep, random=lambda: 0.0)
     clock.now += at
     client = Articles(clock, list(script), seconds)
-    return require_published(before, client, timing), client
+    return require_published(before, client, timing, on_look_up=client.announced.append), client
 
 
 @pytest.mark.parametrize(
@@ -98,6 +100,7 @@ def test_articles__are_asked_for_once_whatever_the_case_of_their_ids() -> None:
     after, client = check(verdict(COMPLETED, shared, NO_ARTICLE, FAILED, MISSING, UNREADABLE), found(DRAFT))
     assert [str(job.state) for job in after.jobs] == [*["failed"] * 2, "completed", "failed", "missing", "unreadable"]
     assert client.calls[0][1] == ["ARTICLE-1"]
+    assert client.announced == [2]
     assert after.draft_article_ids == ("article-1", "ARTICLE-1")
     assert after.failed_document_ids == ("doc-2",)
     assert after.article_ids == ()
@@ -118,7 +121,7 @@ def test_verdict__without_a_look_up_stands(before: Verdict) -> None:
     """While a job is pending, without an article and after an error, no article is asked for."""
     after, client = check(before, failed())
     assert after is before
-    assert client.calls == []
+    assert (client.calls, client.announced) == ([], [])
 
 
 def test_look_up__asks_again_for_what_has_no_response() -> None:
