@@ -38,9 +38,8 @@ def test_example__is_safe_to_copy_and_names_what_exists(path: Path) -> None:
     for job_id, output in re.findall(r"\bneeds\.([\w-]+)\.outputs\.([\w-]+)", text):
         assert output in workflow["jobs"][job_id]["outputs"]
     # PyYAML reads the key `on` as a boolean.
-    triggers = workflow[True]
-    inputs = (triggers["workflow_dispatch"] or {}).get("inputs", {}) if "workflow_dispatch" in triggers else {}
-    assert set(re.findall(r"\binputs\.([\w-]+)", text)) == set(inputs)
+    dispatch = isinstance(workflow[True], dict) and workflow[True].get("workflow_dispatch")
+    assert set(re.findall(r"\binputs\.([\w-]+)", text)) == set(dispatch["inputs"] if dispatch else ())
     introduction = text.partition("name:")[0]
     settings = {*re.findall(r"\b(?:secrets|vars)\.(\w+)", text)} - {"FINI_API_URL"}
     assert settings == set(re.findall(r"\b[A-Z]+(?:_[A-Z]+)+\b", introduction))

@@ -257,10 +257,13 @@ def run_workflows(run: ActRun, folder: Path, exported: Path, job_image: str) -> 
         if case.run == run:
             shutil.copy2(ROOT / "examples" / case.example, workflows)
     scenario = Scenario.from_mapping({"api-keys": API_KEYS, **SCENARIOS.get(run.scenario, {})})
-    collections = {"billing": SOURCE_IDS, "shipping": ["doc-3"]}
-    given = [SOURCE_IDS, collections, [job.id for job in scenario.jobs]]
+    given = {
+        "var=FINI_SOURCE_IDS": SOURCE_IDS,
+        "var=FINI_COLLECTIONS": {"billing": SOURCE_IDS, "shipping": ["doc-3"]},
+        "input=source-ids": SOURCE_IDS,
+        "input=job-ids": [job.id for job in scenario.jobs],
+    }
     is_hostile = run.scenario == "hostile input"
-    source_ids, collections, job_ids = (HOSTILE if is_hostile else json.dumps(value) for value in given)
     with FakeFini(scenario) as api, Server([whole(b"", "204 No Content")]) as webhook:
         if run.scenario == "more than a page changed":
             refresh = request({"documentIds": OTHERS}, "refresh", Authorization=f"Bearer {SECRETS['FINI_WRITE_KEY']}")
@@ -270,10 +273,7 @@ def run_workflows(run: ActRun, folder: Path, exported: Path, job_image: str) -> 
             run.event,
             f"--local-repository={PUBLISHED_ACTION}={exported}",
             f"--var=FINI_API_URL={api.url}",
-            f"--var=FINI_SOURCE_IDS={source_ids}",
-            f"--var=FINI_COLLECTIONS={collections}",
-            f"--input=source-ids={source_ids}",
-            f"--input=job-ids={job_ids}",
+            *(f"--{name}={HOSTILE if is_hostile else json.dumps(value)}" for name, value in given.items()),
             job_image=job_image,
             secrets={**SECRETS, "WEBHOOK_URL": webhook.url},
         )
