@@ -67,6 +67,11 @@ SCENARIOS: Final[Mapping[str, Mapping[str, Any]]] = {
         "jobs": [FIRST, SECOND],
         "sources": [{"id": HOSTILE, "refresh-ends-as": "FAILED", "error": HOSTILE}],
     },
+    # The stand-in refreshes both sources, but reports only one.
+    "a refresh is not accepted": {
+        "jobs": [FIRST, SECOND],
+        "faults": [{"route": "refresh", "do": {"garbage": '["doc-1"]'}}],
+    },
     "a refresh is refused": {"sources": [{"id": "doc-1"}, {"id": HOSTILE, "source": "files"}]},
     "the second try succeeds": {"jobs": [FIRST, FAILED, SECOND]},
     "one fails and one is missing": {"jobs": [{**FIRST, "appears-after": "1h"}, FAILED]},
@@ -177,6 +182,14 @@ CASES: Final = (
         {"Check the refreshes": [f"Not refreshed: {json.dumps([f'{HOSTILE} (FAILED: {HOSTILE})'])}"]},
         posts=[f"MESSAGE Not refreshed: {HOSTILE} (FAILED: {HOSTILE})."],
         queues=[["doc-1"]],
+    ),
+    Case(
+        "scheduled-refresh.yml",
+        "a refresh is not accepted",
+        "success",
+        {"Check the refreshes": [f"Not refreshed: {json.dumps([f'{HOSTILE} (NOT ACCEPTED)'])}"]},
+        posts=[f"MESSAGE Not refreshed: {HOSTILE} (NOT ACCEPTED)."],
+        queues=[SOURCE_IDS],
     ),
     Case("scheduled-refresh.yml", "a refresh is refused", "", posts=["No jobs were queued."], queues=[]),
     Case("scheduled-refresh.yml", "hostile input", "", posts=["No jobs were queued."], queues=[]),
