@@ -174,9 +174,10 @@ class Jobs:
         return 0.0 if zero is None else self.now() - zero
 
     def queue(self, source_id: str | None = None, *, is_draft: bool) -> str:
-        """Queue a job and return its ID; if the scenario has a job for the source, it is that one."""
-        job = next(iter(self.by_source.get(source_id or "", ())), None)
-        if job is None or job.id in self._zero_by_job:
+        """Queue a job and return its ID: the scenario's jobs for the source come in turn, then the last one again."""
+        planned = [job for job in self.by_source.get(source_id or "", ()) if job.id not in self._zero_by_job]
+        job = next((job for job in planned if job.id not in self._last_requests), planned[-1] if planned else None)
+        if job is None:
             job = Job(**vars(self._queued), id=str(uuid4()), document_id=source_id)
             self._add(job)
             self.start(job)

@@ -23,6 +23,7 @@ class Source:
     success: bool | None = None
     error: str | None = None
     changed: bool = True
+    refresh_appears_after: float = 0
     refresh_queued_for: OrNever = 1
     refresh_runs_for: OrNever = 2
     refresh_ends_as: Annotated[str, one_of("COMPLETED", "FAILED")] = "COMPLETED"
@@ -45,6 +46,7 @@ class Sources:
         source = self._source(source_id)
         refresh = Job(
             id=str(uuid4()),
+            appears_after=source.refresh_appears_after,
             queued_for=source.refresh_queued_for,
             runs_for=source.refresh_runs_for,
             ends_as=source.refresh_ends_as,
@@ -86,9 +88,9 @@ class Sources:
 
     def _latest_run(self, source_id: str) -> Job | None:
         """Return the job or refresh that was queued last."""
-        jobs = [job for job in self._jobs.by_source.get(source_id, ()) if self._jobs.exists(job)]
-        runs = sorted([*jobs, *self._refreshes.get(source_id, ())], key=self._jobs.queued_at)
-        return runs[-1] if runs else None
+        runs = [*self._jobs.by_source.get(source_id, ()), *self._refreshes.get(source_id, ())]
+        existing = sorted(filter(self._jobs.exists, runs), key=self._jobs.queued_at)
+        return existing[-1] if existing else None
 
     def _has_changed(self, source: Source) -> bool:
         """Return whether a refresh has found changed content that no completed job was generated from."""

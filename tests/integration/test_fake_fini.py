@@ -226,6 +226,14 @@ def test_bulk__queues_a_job_per_source() -> None:
     assert (row["jobStatus"], row["error"], row["hcArticleId"]) == ("FAILED", "no", None)
 
 
+def test_bulk__returns_the_jobs_of_a_source_in_turn() -> None:
+    """The last one is returned again and again."""
+    doc = {"document-id": "doc"}
+    with serving({**A, **doc, "ends-as": "FAILED"}, {"id": "b", **doc}) as api:
+        queued = [send(api, request({"documentIds": ["doc"]}, "bulk")).payload["jobs"] for _ in range(3)]
+    assert [job["backgroundJobId"] for (job,) in queued] == ["a", "b", "b"]
+
+
 def test_articles__are_those_that_jobs_have_made() -> None:
     """The response is a list; articles that do not exist yet, or at all, are missing from it."""
     clock = Clock()

@@ -136,6 +136,18 @@ def test_refresh__ends_as_the_source_says(source: dict[str, Any], status: str, e
     assert (found["linkedKnowledgeId"], found["linkedReason"]) == (None, None)
 
 
+def test_refresh__may_appear_late() -> None:
+    """Until then, the record shows the previous run."""
+    clock, seen = Clock(), []
+    with serving(JOB, sources=[{**DOC, "refresh-appears-after": "1s"}], clock=clock) as api:
+        refresh(api, "doc")
+        for seconds in (0.5, 0.5, 3):
+            clock.now += seconds
+            found = record(api)
+            seen.append((found["linkedJobId"] == "a", found["linkedJobStatus"], found["changed"]))
+    assert seen == [(True, "COMPLETED", False), (False, "PENDING", False), (False, "COMPLETED", True)]
+
+
 @pytest.mark.parametrize(("job", "changed"), [(JOB, False), (FAILED, True), ({**JOB, "runs-for": "1s"}, True)])
 def test_changed__lasts_until_a_job_completes(job: dict[str, Any], *, changed: bool) -> None:
     """A job of the scenario counts as queued when it is queued over the API, whatever its own times."""
