@@ -24,7 +24,11 @@ def check_lookups(evidence: Evidence) -> Iterator[Finding]:
     for number, request in enumerate(lookups, start=1):
         before = [each for each in [*evidence.responses, *lookups] if each.ended_at <= request.began_at]
         not_before = max((each.retry_not_before for each in before), default=-math.inf)
-        sizes = [max(1, len(each.job_ids) // 2) for each in before if each.meaning is Meaning.TOO_LARGE and each.route != "source"]
+        sizes = [
+            max(1, len(each.job_ids) // 2)
+            for each in before
+            if each.meaning is Meaning.TOO_LARGE and each.route != "source"
+        ]
         rules = {
             "it is asked for": options.article_details or options.require_published,
             "each ID once": 0 < len(request.job_ids) == len({each.lower() for each in request.job_ids}),

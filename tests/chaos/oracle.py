@@ -203,13 +203,7 @@ class _Referee:
         allowed = self._allowed_endings(set(values["states"].values()))
         if (result, evidence.exit_code) not in allowed:
             yield Finding(Kind.VERDICT, f"{result} with exit code {evidence.exit_code}, not {sorted(allowed)}")
-        is_decided = result == "failure" and "fail-fast" not in self._reasons
-        if result == "timed_out" or (is_decided and values["pending-job-ids"]):
-            limit = next((name for name in ("stall-timeout", "timeout") if f"({name}" in message), "none")
-            if limit not in self._reasons:
-                yield Finding(Kind.OUTPUTS, f"the message names the limit {limit}, not {', '.join(self._reasons)}")
-            if f"; {len(values['pending-job-ids'])} w" not in message:
-                yield Finding(Kind.OUTPUTS, "the message does not say how many jobs are still pending")
+        yield from self._check_limit(result, message, len(values["pending-job-ids"]))
         yield from self._check_jobs(values)
         elapsed = evidence.ended_at - evidence.started_at
         if abs(float(values["elapsed-seconds"]) - elapsed) > 0.06:
@@ -217,6 +211,17 @@ class _Referee:
         for name, since in {"deadline": evidence.deadline, "signal": evidence.api.clock.signalled_at}.items():
             if since is not None and evidence.ended_at > since + MAX_OVERRUN_SECONDS:
                 yield Finding(Kind.OVERRUN, f"ended {evidence.ended_at - since:.1f} s after the {name}")
+
+    def _check_limit(self, result: str, message: str, pending_count: int) -> Iterator[Finding]:
+        """Check that the message names the limit that the gate stopped at, whatever the result, and what is pending."""
+        is_failure_at_a_limit = result == "failure" and pending_count and "fail-fast" not in self._reasons
+        if result != "timed_out" and not is_failure_at_a_limit:
+            return
+        limit = next((name for name in ("stall-timeout", "timeout") if f"({name}" in message), "none")
+        if limit not in self._reasons:
+            yield Finding(Kind.OUTPUTS, f"the message names the limit {limit}, not {', '.join(self._reasons)}")
+        if f"; {pending_count} w" not in message:
+            yield Finding(Kind.OUTPUTS, "the message does not say how many jobs are still pending")
 
     def _check_jobs(self, values: Mapping[str, Any]) -> Iterator[Finding]:
         """Check that each job is reported as last seen, and completed only where a row says so, with its article."""
