@@ -87,7 +87,7 @@ def test_container__stops_at_once(runner: Runner, serve: Serve, stop: Callable[[
     given = {"api-key": KEY, **intervals, "api-url": serve(QUICK, ENDLESS).url, "job-ids": "quick endless"}
     step = runner.start(given)
     # The first poll's result.
-    step.wait_for("completed")
+    step.wait_for("1/2")
     stop(step)
     ended = step.wait(timeout_seconds=5)
     assert ended.exit_code == exit_code, ended.log

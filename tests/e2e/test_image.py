@@ -108,10 +108,10 @@ def test_image__adds_plain_files_of_root(layers: Layers) -> None:
 
 
 def test_image__is_small(layers: Layers) -> None:
-    """The image adds at most 10 MB, of which the last layer, the gate's own code, is less than 500 kB."""
+    """The image adds at most 10 MB, of which the last layer, the gate's own code, is less than 600 kB."""
     sizes = [sum(entry.size for entry in layer) for layer in layers.added]
     assert sum(sizes) <= 10_000_000
-    assert sizes[-1] <= 500_000
+    assert sizes[-1] <= 600_000
     assert all(entry.name.startswith("fini-gate") for entry in layers.added[-1])
 
 
