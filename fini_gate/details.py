@@ -77,8 +77,9 @@ def _look_up_articles(
 
 
 def _has_readable_source(job: Job) -> bool:
-    source_id = job.document_id or ""
-    return 0 < len(source_id) <= _MAX_SOURCE_ID_CHARACTERS and source_id not in _DOT_SEGMENTS
+    if job.document_id is None or len(job.document_id) > _MAX_SOURCE_ID_CHARACTERS:
+        return False
+    return job.document_id not in _DOT_SEGMENTS
 
 
 def _problem(result: LookupResult) -> str:

@@ -119,14 +119,13 @@ class FiniClient:
             scheduler.result.error = error
         for ids, response in scheduler.unfinished():
             record(ids, response)
-        self._abandoned += scheduler.in_flight()
+        self._abandoned = scheduler.in_flight()
         scheduler.result.retry_not_before = self._throttle.not_before
 
     def _wait_for_abandoned(self, sender: Sender, limits: PollLimits) -> None:
         """Let abandoned requests end first: they count towards the maximum in flight."""
         while (awaited := [each for each in self._abandoned if each.response is None]) and self.clock() < limits.end_at:
             sender.wait_any(awaited, until=limits.end_at)
-        self._abandoned.clear()
 
     def _retry(self, limits: PollLimits) -> Retry:
         return Retry(self._throttle, limits, self.clock, self.on_retry)

@@ -31,9 +31,12 @@ def state_phrase(state: JobState, count: int = 1) -> str:
 
 def count_phrases(jobs: Collection[Job], states: Collection[JobState]) -> list[str]:
     """Return how many jobs are in each of these states, such as `2 of 20 jobs failed` and `1 is missing`."""
-    counts = [sum(job.state is state for job in jobs) for state in states]
-    phrases = [(count, state_phrase(state, count)) for count, state in zip(counts, states, strict=True) if count]
-    return [f"{of_all(count, jobs) if index == 0 else count} {phrase}" for index, (count, phrase) in enumerate(phrases)]
+    phrases: list[str] = []
+    for state in states:
+        if count := sum(job.state is state for job in jobs):
+            subject = f"{count}" if phrases else of_all(count, jobs)
+            phrases.append(f"{subject} {state_phrase(state, count)}")
+    return phrases
 
 
 def of_all(count: int, jobs: Collection[Job]) -> str:

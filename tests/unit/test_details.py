@@ -93,6 +93,14 @@ def test_source__is_asked_only_where_it_can_explain_a_failure(job: Job) -> None:
     assert api.asked == []
 
 
+def test_source__may_have_any_possible_id() -> None:
+    """The longest ID that is asked for has 200 characters."""
+    api = Api()
+    ids = ["d", "d" * 200, "..."]
+    api.details(*(SILENT._replace(id=source_id, document_id=source_id) for source_id in ids))
+    assert api.asked[0][1] == ids
+
+
 def test_sources__are_asked_for_the_first_twenty_failures() -> None:
     """Each source is asked once; they have half of the time, so that some is left for the articles."""
     jobs = [job._replace(document_id=f"doc-{job.id}") for job in many(SILENT, 30)]

@@ -8,6 +8,7 @@ from fini_gate.output.log import (
     MAX_STATUS_WARNINGS,
     ProblemLog,
     ProgressLog,
+    look_up_line,
     progress_line,
     request_line,
     retry_line,
@@ -30,7 +31,8 @@ class _Log:
     def warning(self, text: str) -> None:
         self.warnings.append(text)
 
-    def listing(self, _title: str, lines: Sequence[str]) -> None:
+    def listing(self, title: str, lines: Sequence[str]) -> None:
+        assert title == "Jobs that did not complete"
         self.listed.extend(lines)
 
 
@@ -76,6 +78,8 @@ def test_statuses__that_are_unknown_are_warned_about_once_each_and_five_at_most(
 def test_requests__have_a_line_each() -> None:
     """The debug log shows each request, the log each retry."""
     assert request_line("job", 2, "HTTP 200", 0.1234) == "request for 2 jobs: HTTP 200 after 0.123s"
+    assert look_up_line(1) == "        looking up whether 1 article is live"
+    assert look_up_line(20) == "        looking up whether 20 articles are live"
     assert retry_line("HTTP 502", 2.5) == "        no usable response: HTTP 502; retrying in 2.5s"
     assert retry_line("HTTP 502", 0) == "        no usable response: HTTP 502; retrying immediately"
 

@@ -52,8 +52,8 @@ class Api(FakeTransport):
         return self.client().find_articles(ids, self.limits(retry_for=retry_for, end_in=end_in))
 
     def sources(self, *ids: str, max_parallel: int = 1) -> LookupResult:
-        """Look up sources."""
-        return self.client(max_parallel=max_parallel).find_sources(ids, self.limits())
+        """Look up sources, with time for retries."""
+        return self.client(max_parallel=max_parallel).find_sources(ids, self.limits(retry_for=9))
 
 
 def test_articles__are_looked_up_in_batches() -> None:
@@ -135,6 +135,7 @@ def test_articles__wait_for_retry_after_unless_the_deadline_has_come() -> None:
     assert client.find_articles(["a"], api.limits(retry_for=9)).retry_not_before == STARTED_AT + 61
     result = client.find_articles(["a"], api.limits(retry_for=9))
     assert (result.rows, result.incomplete_reason) == ({}, "the API asked to wait for longer")
+    assert result.retry_not_before == STARTED_AT + 61
     assert len(api.requests) == 1
     assert client.find_articles(["a"], api.limits(retry_for=61)).rows
     assert api.sent_at == [0, 61]
@@ -159,17 +160,20 @@ def test_articles__are_looked_up_in_the_time_that_is_left(end_in: float, timeout
 def test_sources__have_a_request_each() -> None:
     """Each source is asked for by a path of its own, in which nothing in its ID has a meaning; several at once."""
     api = Api()
-    result = api.sources("a", "B/../ü?#", max_parallel=2)
+    result = api.sources("a", "B/../ü?#", "half \ud800", max_parallel=2)
     assert result.rows["a"] == [Source("a", "job", None, "About a")]
-    assert api.paths == ["/v2/documents/public/a", "/v2/documents/public/B%2F..%2F%C3%BC%3F%23"]
+    assert [path.removeprefix("/v2/documents/public/") for path in api.paths] == [
+        *("a", "B%2F..%2F%C3%BC%3F%23", "half%20%3F")
+    ]
     assert api.max_in_flight == 2
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 414, 500, 502])
 def test_sources__that_cannot_be_read_do_not_keep_others_from_it(status: int) -> None:
     """An error for one source says nothing about the next."""
-    result = Api(respond(status), respond(status), None).sources("a", "b", "c")
-    assert (list(result.rows), result.error) == (["c"], None)
+    api = Api(respond(status), respond(status), None)
+    result = api.sources("a", "b", "c")
+    assert (list(result.rows), result.error, len(api.requests)) == (["c"], None, 3)
     assert result.incomplete_reason == f"HTTP {status}: It said why"
 
 
@@ -193,7 +197,7 @@ def test_sources__are_read_with_care(record: object, expected: list[Source]) -> 
 def test_sources__of_another_shape_are_unusable(record: object) -> None:
     """A response that is not a record is a problem, not a source."""
     body = Response(200, {}, b"null") if record is None else respond(200, record)
-    result = Api(body).sources("a")
+    result = Api(*[body] * 9).sources("a")
     assert (result.rows, result.incomplete_reason) == ({}, "HTTP 200 with no source with an ID")
 
 
@@ -215,3 +219,11 @@ def test_look_up__waits_for_requests_that_a_poll_has_abandoned(end_in: float, se
     assert api.clock.now == STARTED_AT + 1
     client.find_articles(["a"], api.limits(end_in=end_in))
     assert api.sent_at == sent_at
+
+
+def test_look_up__that_has_to_stop_keeps_what_is_in_flight() -> None:
+    """If the API asks to wait for too long, nothing more is sent, but the other response counts."""
+    api = Api(respond(429, Retry_After="60"))
+    api.slow = {"b": 3}
+    result = api.client(batch_size=1, max_parallel=2).find_articles(["a", "b", "c"], api.limits(retry_for=9))
+    assert (list(result.rows), len(api.requests)) == (["b"], 2)

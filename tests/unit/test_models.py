@@ -150,3 +150,9 @@ def test_worse_of__keeps_the_article() -> None:
     with_article = job_from(jobStatus="DONE", hcArticleId="article")
     assert worse_of(first, with_article) is worse_of(with_article, first) is with_article
     assert worse_of(first, second) is first
+
+
+def test_worse_of__prefers_a_failure_in_fini() -> None:
+    """A row that says so counts before one that only lacks the article that an input requires."""
+    lacking, failed = (job_from(jobStatus=status, require_article=True) for status in ("DONE", "FAILED"))
+    assert worse_of(lacking, failed) is worse_of(failed, lacking) is failed
