@@ -65,7 +65,7 @@ class Deadlines:
             self._final_poll_at = now
             end_at = self._end_at(FINAL_POLL_GRACE_SECONDS)
         retry_until = min(self.timeout_at, self._stall_at, self._outage_at)
-        return PollLimits(retry_until=retry_until, end_at=end_at)
+        return PollLimits(retry_until=retry_until, end_at=end_at, is_final=self.is_final_poll)
 
     def finish_poll(self, result: RequestsResult) -> None:
         """Record when the API last sent a usable response."""

@@ -44,10 +44,8 @@ def look_up_details(
     # Half of the time, so that one slow route leaves some for the other.
     reasons, no_reasons = _look_up_reasons(verdict, client, limits._replace(end_at=(clock() + limits.end_at) / 2))
     articles, no_articles = _look_up_articles(verdict, client, limits)
-    jobs = tuple(
-        with_article(reasons.get(job.id, job), articles.get((job.article_id or "").lower(), ())) for job in verdict.jobs
-    )
-    return jobs, [*no_reasons, *no_articles]
+    jobs = (reasons.get(job.id, job) for job in verdict.jobs)
+    return tuple(_with_article(job, articles) for job in jobs), [*no_reasons, *no_articles]
 
 
 def _look_up_reasons(
@@ -74,6 +72,12 @@ def _look_up_articles(
     found = client.find_articles(islice(unknown, MAX_ARTICLES), limits)
     is_complete = found.error is None and found.incomplete_reason is None
     return found.rows, () if is_complete else [f"titles and draft states of articles ({_problem(found)})"]
+
+
+def _with_article(job: Job, articles: Mapping[str, Sequence[Article]]) -> Job:
+    if job.state is not JobState.COMPLETED or job.article_id is None:
+        return job
+    return with_article(job, articles.get(job.article_id.lower(), ()))
 
 
 def _has_readable_source(job: Job) -> bool:

@@ -156,6 +156,8 @@ class PollLimits(NamedTuple):
     """No delayed retry is scheduled past this time."""
     end_at: float
     """No request runs past this time."""
+    is_final: bool = False
+    """Whether this is the last poll, at the deadline. It does not wait for Retry-After."""
 
 
 @dataclass(slots=True, kw_only=True)

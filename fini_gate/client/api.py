@@ -89,8 +89,7 @@ class FiniClient:
 
     def _find(self, route: Route, ids: Iterable[str], limits: PollLimits) -> LookupResult:
         result = LookupResult()
-        if self.clock() >= limits.retry_until:
-            # Like the final poll, a look-up at the deadline does not wait for Retry-After.
+        if limits.is_final:
             self._throttle.not_before = -math.inf
         if self._throttle.not_before > limits.retry_until:
             result.incomplete_reason = "the API asked to wait for longer"

@@ -91,7 +91,7 @@ class FakeClient:
     ) -> PollResult:
         """Answer for all jobs, whatever `should_stop` says: heeding that is the real client's part."""
         at = self.clock.elapsed
-        since_start = PollLimits(*(limit - STARTED_AT for limit in limits))
+        since_start = PollLimits(limits.retry_until - STARTED_AT, limits.end_at - STARTED_AT, limits.is_final)
         self.polls.append(Poll(at, tuple(job_ids), since_start, should_stop))
         self.clock.now = max(self.clock.now, min(self.clock.now + self.poll_seconds, limits.end_at))
         result = PollResult(error=self.errors.get(len(self.polls) - 1))

@@ -30,6 +30,7 @@ def test_poll__may_outlast_the_deadline_by_a_grace(began_at: float, job_count: i
     limits = make_deadlines(job_count=job_count).start_poll(STARTED_AT + began_at)
     assert limits.end_at == pytest.approx(STARTED_AT + end_at)
     assert limits.retry_until == STARTED_AT + 100
+    assert limits.is_final == (began_at >= 100)
 
 
 @pytest.mark.parametrize(
@@ -86,4 +87,4 @@ def test_lookup__counts_the_outage_anew_and_never_stalls() -> None:
 def test_details__take_10_s_or_end_with_the_gate(now: float, job_count: int, retry_until: float, end_at: float) -> None:
     """Looking up details retries for 2 s, takes at most 10 s, and never makes the gate overrun its deadline."""
     limits = make_deadlines(job_count=job_count).start_details(STARTED_AT + now)
-    assert limits == pytest.approx((STARTED_AT + retry_until, STARTED_AT + end_at))
+    assert limits == pytest.approx((STARTED_AT + retry_until, STARTED_AT + end_at, False))

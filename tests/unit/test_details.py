@@ -123,9 +123,10 @@ def test_articles__are_looked_up_for_completed_jobs() -> None:
     twice = COMPLETED._replace(id="twice", article_id="ARTICLE-1")
     rows = [Article("article-1", None, is_draft=False), Article("article-1", "Title", is_draft=True)]
     api = Api(articles=LookupResult(rows={"article-1": rows, "lost": []}))
-    jobs, missing = api.details(COMPLETED, known, lost, NO_ARTICLE, FAILED, twice)
+    failed = FAILED._replace(article_id="article-1")
+    jobs, missing = api.details(COMPLETED, known, lost, NO_ARTICLE, failed, twice)
     titled, titled_twice = (job._replace(article_title="Title", article_is_draft=True) for job in (COMPLETED, twice))
-    assert jobs == (titled, known, lost, NO_ARTICLE, FAILED, titled_twice)
+    assert jobs == (titled, known, lost, NO_ARTICLE, failed, titled_twice)
     assert missing == []
     assert [ids for _, ids, _ in api.asked] == [["article-1", "lost", "ARTICLE-1"]]
 

@@ -43,9 +43,9 @@ class Api(FakeTransport):
             on_retry=lambda *_: None,
         )
 
-    def limits(self, *, retry_for: float = 0, end_in: float = math.inf) -> PollLimits:
+    def limits(self, *, retry_for: float = 0, end_in: float = math.inf, is_final: bool = False) -> PollLimits:
         """Return limits that count from now."""
-        return PollLimits(retry_until=self.clock.now + retry_for, end_at=self.clock.now + end_in)
+        return PollLimits(self.clock.now + retry_for, self.clock.now + end_in, is_final=is_final)
 
     def articles(self, *ids: str, retry_for: float = 0, end_in: float = math.inf) -> LookupResult:
         """Look up articles, two in a request."""
@@ -142,7 +142,8 @@ def test_articles__wait_for_retry_after_unless_the_deadline_has_come() -> None:
     api = Api(respond(429, Retry_After="60"))
     client = api.client()
     client.find_articles(["a"], api.limits(retry_for=9))
-    assert client.find_articles(["a"], api.limits(end_in=3)).rows
+    assert client.find_articles(["a"], api.limits()).rows == {}
+    assert client.find_articles(["a"], api.limits(end_in=3, is_final=True)).rows
     assert api.sent_at == [0, 1]
 
 
