@@ -57,7 +57,7 @@ def _check_details(evidence: Evidence) -> Iterator[Finding]:
         yield Finding(Kind.REQUESTS, f"sources {sorted(asked)}")
     end_at = max((each.began_at + each.timeout_seconds for each in lookups), default=0)
     is_bounded = is_published or evidence.api.clock.jumped_to or not lookups
-    if not is_bounded and end_at > evidence.polls[-1].ended_at + MAX_DETAILS_SECONDS + EPSILON:
+    if not is_bounded and end_at > evidence.polling_ended_at + MAX_DETAILS_SECONDS + EPSILON:
         yield Finding(Kind.OVERRUN, "the details may take longer than 10 s")
 
 

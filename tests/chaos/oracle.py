@@ -156,9 +156,11 @@ class _Referee:
     def _reasons_to_end(self, poll: Poll, *, is_last: bool) -> dict[str, bool]:
         """Return why the gate may end after a poll, and whether it has to."""
         options, states, now = self._options, {str(job.state) for job in poll.jobs}, poll.ended_at
-        if is_last and any(each.retry_not_before > self._evidence.ended_at for each in self._evidence.responses):
+        if is_last and any(
+            each.retry_not_before > self._evidence.polling_ended_at for each in self._evidence.responses
+        ):
             # Where no further poll is allowed, a limit may be reached while the gate waits.
-            now = self._evidence.ended_at
+            now = self._evidence.polling_ended_at
         reasons = {
             "a refusal": any(response.is_refusal for response in poll.responses),
             "no pending job": "pending" not in states,

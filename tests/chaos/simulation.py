@@ -50,6 +50,7 @@ class Evidence:
     scenario: Scenario
     api: Api
     polls: list[Poll] = field(default_factory=list)
+    polling_ended_at: float = 0.0
     exit_code: int | None = None
     written: Written = field(default_factory=Written)
     crash: str = ""
@@ -121,7 +122,10 @@ def simulate(scenario: Scenario, wait: WaitForJobs = wait_for_jobs) -> Evidence:
             evidence.add_poll(progress.jobs)
             on_poll(progress)
 
-        return wait(*arguments, on_poll=record_poll, **parts)
+        try:
+            return wait(*arguments, on_poll=record_poll, **parts)
+        finally:
+            evidence.polling_ended_at = clock.now
 
     random.seed(scenario.seed)  # the client's jitter
     with tempfile.TemporaryDirectory(prefix="fini-gate-") as workspace:
