@@ -59,14 +59,16 @@ def measure() -> Section:
 
 def _run(job_count: int) -> tuple[Usage, int]:
     with prepare(job_count) as setup:
-        return setup.run_gate(), len(setup.api.requests)
+        return setup.run_gate(article_details="false"), len(setup.api.requests)
 
 
 def _polls(batch_size: int) -> int:
     """Return how often the most polled job was asked for."""
     with prepare(POLLED_JOBS, last_finishes_after=SPREAD_SECONDS) as setup:
         interval = f"{INTERVAL_MS}ms"
-        setup.run_gate(batch_size=str(batch_size), poll_interval=interval, max_poll_interval=interval)
+        setup.run_gate(
+            batch_size=str(batch_size), poll_interval=interval, max_poll_interval=interval, article_details="false"
+        )
         asked = Counter(job_id for request in setup.api.requests for job_id in request.job_ids)
         return max(asked.values())
 

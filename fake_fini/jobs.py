@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Annotated, Any, Final, NamedTuple, TypeAlias
 from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
 
@@ -77,7 +78,7 @@ class Job(JobPlan):
         """Whether the job, once it is finished, has failed."""
         return self.ends_as.upper() == "FAILED"
 
-    @property
+    @cached_property
     def article(self) -> str | None:
         """The ID of the article that the job makes, if any."""
         if self.article_id != _DERIVED:

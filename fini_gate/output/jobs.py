@@ -1,9 +1,10 @@
 """Jobs in words: icons, counts, and a line for one job. Pure."""
 
-from collections.abc import Collection
+from collections.abc import Iterable
 from typing import Final
 
 from fini_gate.models import Job, JobState
+from fini_gate.verdict import Verdict
 
 # States that need attention, worst first.
 PROBLEM_STATES: Final = (JobState.FAILED, JobState.MISSING, JobState.UNREADABLE)
@@ -29,19 +30,19 @@ def state_phrase(state: JobState, count: int = 1) -> str:
     return f"{'is' if count == 1 else 'are'} {'still ' if state is JobState.PENDING else ''}{state}"
 
 
-def count_phrases(jobs: Collection[Job], states: Collection[JobState]) -> list[str]:
+def count_phrases(verdict: Verdict, states: Iterable[JobState]) -> list[str]:
     """Return how many jobs are in each of these states, such as `2 of 20 jobs failed` and `1 is missing`."""
     phrases: list[str] = []
     for state in states:
-        if count := sum(job.state is state for job in jobs):
-            subject = f"{count}" if phrases else of_all(count, jobs)
+        if count := len(verdict.in_state(state)):
+            subject = f"{count}" if phrases else of_all(count, verdict)
             phrases.append(f"{subject} {state_phrase(state, count)}")
     return phrases
 
 
-def of_all(count: int, jobs: Collection[Job]) -> str:
+def of_all(count: int, verdict: Verdict) -> str:
     """Return a count of jobs and how many there are in all, such as `2 of 20 jobs`."""
-    return f"{count} of {pluralize(len(jobs), 'job')}"
+    return f"{count} of {pluralize(len(verdict.jobs), 'job')}"
 
 
 def describe_job(job: Job) -> str:

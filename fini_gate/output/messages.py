@@ -30,16 +30,16 @@ def title(verdict: Verdict) -> str:
     if not jobs:
         return "Cancelled" if verdict.result is Result.CANCELLED else "No verdict" if verdict.error else "No jobs"
     if verdict.result is Result.CANCELLED:
-        return f"Cancelled: {of_all(len(verdict.in_state(JobState.COMPLETED)), jobs)} completed"
+        return f"Cancelled: {of_all(len(verdict.in_state(JobState.COMPLETED)), verdict)} completed"
     if verdict.error is not None:
-        return f"No verdict on {of_all(len(pending), jobs) if pending else pluralize(len(jobs), 'job')}"
+        return f"No verdict on {of_all(len(pending), verdict) if pending else pluralize(len(jobs), 'job')}"
     if verdict.result is Result.SUCCESS:
         drafts = len(verdict.draft_article_ids)
         done = f"All {len(jobs)} jobs completed" if len(jobs) > 1 else "1 job completed"
         return f"{done}, {pluralize(drafts, 'draft')}" if drafts else done
-    phrases = count_phrases(jobs, PROBLEM_STATES)
+    phrases = count_phrases(verdict, PROBLEM_STATES)
     if pending:
-        count = len(pending) if phrases else of_all(len(pending), jobs)
+        count = len(pending) if phrases else of_all(len(pending), verdict)
         phrases.append(f"{count} {_pending_phrase(verdict)}")
     return ", ".join(phrases)
 
@@ -118,10 +118,10 @@ def _counts(verdict: Verdict) -> str:
     """Return how many jobs ended how, and after which time."""
     pending, limit = len(verdict.in_state(JobState.PENDING)), verdict.limit
     if limit is None or not pending:
-        phrases = count_phrases(verdict.jobs, (*PROBLEM_STATES, JobState.COMPLETED, JobState.PENDING))
+        phrases = count_phrases(verdict, (*PROBLEM_STATES, JobState.COMPLETED, JobState.PENDING))
         return f"{', '.join(phrases)} after {format_duration(verdict.elapsed_seconds)}."
-    phrases = count_phrases(verdict.jobs, (*PROBLEM_STATES, JobState.COMPLETED))
-    ended = ", ".join(phrases) or f"{of_all(0, verdict.jobs)} completed"
+    phrases = count_phrases(verdict, (*PROBLEM_STATES, JobState.COMPLETED))
+    ended = ", ".join(phrases) or f"{of_all(0, verdict)} completed"
     counts = f"{ended}; {pending} {'was' if pending == 1 else 'were'} still pending {_when(limit)}."
     if limit.incomplete_reason is not None:
         counts += f" The last poll was incomplete: {limit.incomplete_reason}."
