@@ -5,6 +5,7 @@ from itertools import islice
 from typing import Final, Protocol
 
 from fini_gate.deadlines import Deadlines
+from fini_gate.errors import CancelledError
 from fini_gate.models import Job, JobState, PollLimits
 from fini_gate.records import Article, LookupResult, with_article, with_source
 from fini_gate.verdict import Verdict
@@ -35,10 +36,13 @@ def jobs_to_explain(jobs: Iterable[Job]) -> list[Job]:
 def look_up_details(
     verdict: Verdict, client: DetailsClient, deadlines: Deadlines, clock: Callable[[], float]
 ) -> tuple[tuple[Job, ...], list[str]]:
-    """Look up why jobs failed, and their articles' titles and draft states.
+    """Look up why jobs failed, and the titles and draft states of articles.
 
     Returns:
         The jobs, in the same states, with what was found; and what could not be looked up, each with the reason.
+
+    Raises:
+        CancelledError: a signal arrived.
     """
     limits = deadlines.start_details(clock())
     # Half of the time, so that one slow route leaves some for the other.
@@ -54,7 +58,7 @@ def _look_up_reasons(
     source_by_job = {job: job.document_id for job in jobs_to_explain(verdict.jobs) if job.document_id}
     if not source_by_job:
         return {}, ()
-    found = client.find_sources(source_by_job.values(), limits)
+    found = _checked(client.find_sources(source_by_job.values(), limits))
     jobs = {job.id: with_source(job, found.rows.get(source.lower(), ())) for job, source in source_by_job.items()}
     return jobs, () if found.rows else [f"why jobs failed ({_problem(found)})"]
 
@@ -69,9 +73,11 @@ def _look_up_articles(
     )
     if not unknown:
         return {}, ()
-    found = client.find_articles(islice(unknown, MAX_ARTICLES), limits)
-    is_complete = found.error is None and found.incomplete_reason is None
-    return found.rows, () if is_complete else [f"titles and draft states of articles ({_problem(found)})"]
+    wanted = {article_id.lower() for article_id in islice(unknown, MAX_ARTICLES)}
+    found = _checked(client.find_articles(islice(unknown, MAX_ARTICLES), limits))
+    if not (unanswered := len(wanted - found.rows.keys())):
+        return found.rows, ()
+    return found.rows, [f"titles and draft states of {unanswered} of {len(wanted)} articles ({_problem(found)})"]
 
 
 def _with_article(job: Job, articles: Mapping[str, Sequence[Article]]) -> Job:
@@ -86,5 +92,13 @@ def _has_readable_source(job: Job) -> bool:
     return job.document_id not in _DOT_SEGMENTS
 
 
+def _checked(result: LookupResult) -> LookupResult:
+    """Return the result, unless a signal has ended the look-up."""
+    if isinstance(result.error, CancelledError):
+        raise result.error
+    return result
+
+
 def _problem(result: LookupResult) -> str:
-    return str(result.error) if result.error is not None else result.problem
+    """Return what went wrong, without the advice that a refusal ends with."""
+    return str(result.error).partition(". ")[0] if result.error is not None else result.problem

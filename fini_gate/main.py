@@ -28,7 +28,7 @@ from fini_gate.platforms.github import Runner
 from fini_gate.platforms.terminal import live_line, prepare_stdout
 from fini_gate.poller import Timing, wait_for_jobs
 from fini_gate.publication import require_published
-from fini_gate.verdict import Result, Verdict, decide
+from fini_gate.verdict import Limit, Result, Verdict, decide
 
 # The outputs cannot hold the IDs of more jobs, and the workflow would find out only at the end.
 MAX_JOBS_WITHOUT_RESULTS_FILE: Final = 10_000
@@ -129,16 +129,21 @@ class GateRun:
         )
 
     def _sleep(self, seconds: float) -> None:
-        self._runner.debug(f"next poll in {seconds:.1f}s")
+        self._runner.debug(f"next request in {seconds:.1f}s")
         self._executor.sleep(seconds)
 
     def _with_details(self, verdict: Verdict, client: FiniClient, deadlines: Deadlines) -> Verdict:
-        """Add what people want to know about the jobs, as far as the API returns it in time."""
+        """Add titles, draft states and reasons, if they arrive in time."""
         if verdict.error is not None:
             return verdict
         self._log_retry = self._runner.debug  # one line says in the end what is missing
-        jobs, missing = look_up_details(verdict, client, deadlines, self._clock)
-        if missing and self._executor.signal_number is None:
+        try:
+            jobs, missing = look_up_details(verdict, client, deadlines, self._clock)
+        except CancelledError as error:
+            return self._decide(verdict.jobs, error, limit=verdict.limit)
+        except Exception as error:  # noqa: BLE001 - not even a bug may cost the verdict
+            jobs, missing = verdict.jobs, [f"titles and reasons ({_internal_error(error)})"]
+        if missing:
             self._runner.info(messages.missing_details_line(missing))
         return replace(verdict, jobs=jobs, elapsed_seconds=self._clock() - self._started_at)
 
@@ -150,15 +155,16 @@ class GateRun:
             )
         return self._decide(())
 
-    def _decide(self, jobs: tuple[Job, ...], error: GateError | None = None) -> Verdict:
-        return decide(jobs, elapsed_seconds=self._clock() - self._started_at, error=error)
+    def _decide(self, jobs: tuple[Job, ...], error: GateError | None = None, limit: Limit | None = None) -> Verdict:
+        return decide(jobs, elapsed_seconds=self._clock() - self._started_at, error=error, limit=limit)
 
     def _report(self, verdict: Verdict, inputs: Inputs | None) -> Verdict:
         """Write everything that later steps and people read, and return the verdict that it reports."""
         results_file = self._write_outputs(verdict, inputs)
         if self._executor.signal_number is not None and verdict.result is not Result.CANCELLED:
             # The signal came after the last wait. The runner takes the later value of an output.
-            verdict = self._decide(verdict.jobs, CancelledError(self._executor.signal_number))
+            error = CancelledError(self._executor.signal_number)
+            verdict = self._decide(verdict.jobs, error, limit=verdict.limit)
             results_file = self._write_outputs(verdict, inputs)
         if inputs is None or inputs.job_summary:
             self._runner.append_summary(render_summary(verdict, results_file=results_file))

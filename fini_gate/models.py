@@ -115,7 +115,7 @@ class Job(NamedTuple):
     @property
     def lacks_article(self) -> bool:
         """Whether the job failed only because `require-articles` is set."""
-        return self.state is JobState.FAILED and self.reason == _NO_ARTICLE
+        return self.state is JobState.FAILED and not self.has_failed_in_fini and self.article_id is None
 
     @property
     def lacks_reason(self) -> bool:

@@ -141,7 +141,11 @@ class _Poller:
             raise self._result.error
         states = {tracked.job.state for tracked in self._tracked_jobs}
         has_failure = not states.isdisjoint({JobState.FAILED, JobState.MISSING})
-        if JobState.PENDING not in states or (self._inputs.fail_fast and has_failure):
+        if JobState.PENDING not in states:
+            return True
+        if self._inputs.fail_fast and has_failure:
+            if self._deadlines.is_final_poll and self._result.last_response_at is not None:
+                self.limit = self._deadlines.reached(self._result, now=self._timing.clock())
             return True
         self.limit = self._deadlines.reached(self._result, now=self._timing.clock())
         return self.limit is not None

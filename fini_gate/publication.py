@@ -68,7 +68,7 @@ def _look_up(article_ids: Iterable[str], client: ArticleClient, timing: Timing) 
             if missing:
                 _wait(result, len(missing), timing)
     except ApiError as error:
-        raise type(error)(f"The articles could not be looked up, as require-published demands. {error}") from None
+        raise type(error)(f"The articles could not be looked up, and require-published is true. {error}") from None
     return found
 
 
@@ -84,7 +84,7 @@ def _wait(result: LookupResult, missing_count: int, timing: Timing) -> None:
         if deadlines.reached(result, now=now) is not None:
             timeout = format_duration(deadlines.timeout_at - timing.started_at)
             raise OutageError(
-                f"By the timeout ({timeout}) the API had not answered for {missing_count} of them: {result.problem}."
+                f"No usable response about {missing_count} of them within the timeout ({timeout}): {result.problem}."
                 " Raise timeout, or pass the job IDs to another gate."
             )
         timing.sleep(deadlines.shorten_interval(result.retry_not_before - now, result, now=now))

@@ -42,10 +42,11 @@ class Source(NamedTuple):
         Raises:
             ValueError: the record is not an object, or has no ID.
         """
-        if not isinstance(record, dict) or not isinstance(record.get("id"), str):
-            raise ValueError("no source with an ID")  # noqa: TRY004 - to the caller, a bad value like any other
+        source_id = text_or_none(record.get("id")) if isinstance(record, dict) else None
+        if not isinstance(record, dict) or source_id is None:
+            raise ValueError("no source with an ID")
         return cls(
-            id=record["id"],
+            id=source_id,
             linked_job_id=text_or_none(record.get("linkedJobId")),
             error=error_text(record.get("error")),
             linked_reason=error_text(record.get("linkedReason")),

@@ -103,5 +103,10 @@ def decide(
     )
 
 
-def _unique(texts: Iterable[str | None]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(text for text in texts if text is not None))
+def _unique(ids: Iterable[str | None]) -> tuple[str, ...]:
+    """Return each ID once, as first given. IDs that differ only in case are one."""
+    first: dict[str, str] = {}
+    for each in ids:
+        if each is not None:
+            first.setdefault(each.lower(), each)
+    return tuple(first.values())

@@ -89,7 +89,7 @@ class FiniClient:
 
     def _find(self, route: Route, ids: Iterable[str], limits: PollLimits) -> LookupResult:
         result = LookupResult()
-        if limits.is_final:
+        if limits.is_final or self._throttle.not_before <= self.clock():
             self._throttle.not_before = -math.inf
         if self._throttle.not_before > limits.retry_until:
             result.incomplete_reason = "the API asked to wait for longer"
@@ -118,7 +118,7 @@ class FiniClient:
             scheduler.result.error = error
         for ids, response in scheduler.unfinished():
             record(ids, response)
-        self._abandoned = scheduler.in_flight()
+        self._abandoned = [*(each for each in self._abandoned if each.response is None), *scheduler.in_flight()]
         scheduler.result.retry_not_before = self._throttle.not_before
 
     def _wait_for_abandoned(self, sender: Sender, limits: PollLimits) -> None:

@@ -64,7 +64,7 @@ class Route:
 
 def _read_jobs(document: object) -> list[StatusRow]:
     if not isinstance(document, dict) or not isinstance(document.get("jobs"), list):
-        raise ValueError("no list of jobs")  # noqa: TRY004 - to the caller, a bad value like any other
+        raise ValueError("no list of jobs")  # noqa: TRY004 - the caller treats it as a bad value
     return [StatusRow.from_json(row) for row in document["jobs"]]
 
 
@@ -116,8 +116,9 @@ SOURCES: Final = Route(
     read_rows=_read_source,
     kinds={
         **_COMMON,
-        3: ResponseKind.FATAL,
         401: ResponseKind.FATAL,
+        413: ResponseKind.NOT_FOUND,
+        3: ResponseKind.NOT_FOUND,
         4: ResponseKind.NOT_FOUND,
         5: ResponseKind.SERVER_ERROR,
     },

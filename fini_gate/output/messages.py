@@ -19,7 +19,7 @@ RESULT_ICONS: Final = {
     Result.ERROR: "⚠️",
     Result.CANCELLED: "🚫",
 }
-_PUBLISH: Final = "under Review and Approvals in Fini"
+_WHERE_TO_PUBLISH: Final = "under Review and Approvals in Fini"
 
 
 def title(verdict: Verdict) -> str:
@@ -68,7 +68,7 @@ def advice(verdict: Verdict) -> str:
 
 
 def errors(verdict: Verdict) -> list[tuple[str, str]]:
-    """Return title and text of each error: one for each of the first problem jobs, and at last one for the result.
+    """Return title and text of each error: one for each of the first problem jobs, then one for the result.
 
     If the gate could not decide, the jobs are not the reason and have no errors of their own.
     """
@@ -159,12 +159,12 @@ def _drafts(verdict: Verdict) -> Iterator[str]:
 def _advice(verdict: Verdict) -> Iterator[str]:
     failed = verdict.in_state(JobState.FAILED)
     if any(job.has_failed_in_fini for job in failed):
-        again = "; failed-document-ids has their sources" if verdict.failed_document_ids else ""
+        again = "; failed-document-ids lists their sources" if verdict.failed_document_ids else ""
         yield f"Fix the cause and queue the failed jobs again{again}."
     if any(job.lacks_article for job in failed):
         yield "For jobs without an article, check their sources, or set require-articles to false."
     if any(job.article_is_draft for job in failed):
-        yield f"Publish the drafts {_PUBLISH}, then run the gate again."
+        yield f"Publish the drafts {_WHERE_TO_PUBLISH}, then run the gate again."
     if any(not (job.has_failed_in_fini or job.lacks_article or job.article_is_draft) for job in failed):
         yield "For articles that the API does not return, check in Fini whether they still exist."
     if verdict.in_state(JobState.MISSING):
@@ -177,4 +177,4 @@ def _advice(verdict: Verdict) -> Iterator[str]:
         raise_limit = f" or raise {verdict.limit.input_name}" if verdict.limit is not None else ""
         yield f"To keep waiting, pass pending-job-ids to another gate{raise_limit}."
     if verdict.result is Result.SUCCESS and verdict.draft_article_ids:
-        yield f"Drafts are not live: publish them {_PUBLISH}, or queue the jobs with isDraft set to false."
+        yield f"Drafts are not live: publish them {_WHERE_TO_PUBLISH}, or queue the jobs with isDraft set to false."

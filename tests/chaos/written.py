@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -130,6 +130,14 @@ def _read_outputs(text: str) -> dict[str, Any]:
     return values
 
 
+def _unique(ids: Iterable[str | None]) -> list[str]:
+    """Return each ID once, as first given; those that differ only in case are one."""
+    first: dict[str, str] = {}
+    for each in filter(None, ids):
+        first.setdefault(each.lower(), each)
+    return list(first.values())
+
+
 def _rules(
     texts: Mapping[str, str], values: Mapping[str, Any], unique_ids: Sequence[str]
 ) -> Iterator[tuple[str, bool]]:
@@ -144,7 +152,7 @@ def _rules(
     yield "counts", counts == {name: int(texts[name]) for name in COUNTS}
     yield "size", sum(len(text.encode("utf-16-le")) // 2 for text in texts.values()) < MAX_OUTPUT_UNITS
     yield "articles-by-job holds completed jobs", list(by_job) == values["completed-job-ids"]
-    yield "article-ids", articles == list(dict.fromkeys(filter(None, by_job.values())))
+    yield "article-ids", articles == _unique(by_job.values())
     yield "message is one line", len(texts["message"].splitlines()) == 1
     yield "elapsed-seconds", bool(re.fullmatch(r"[0-9]+\.[0-9]", texts["elapsed-seconds"]))
 

@@ -26,7 +26,7 @@ LAYERS = {
     "deadlines": {"durations", "errors", "inputs", "models", "verdict"},
     "poller": {"deadlines", "errors", "inputs", "models", "pacing", "tracking", "verdict"},
     "publication": {"durations", "errors", "models", "poller", "records", "verdict"},
-    "details": {"deadlines", "models", "records", "verdict"},
+    "details": {"deadlines", "errors", "models", "records", "verdict"},
     "client": {"addresses", "durations", "errors", "escaping", "models", "records"},
     "output": {"durations", "errors", "escaping", "files", "inputs", "models", "poller", "verdict"},
     "platforms": {"errors", "escaping", "inputs"},

@@ -181,6 +181,6 @@ def test_run__looks_up_article_titles(gate: Gate, serve: Serve, fault: object, t
     results = json.loads((gate.workspace / "results.json").read_text(encoding="utf-8"))
     assert [job["articleTitle"] for job in results["jobs"]] == [title, None]
     assert [job["articleIsDraft"] for job in results["jobs"]] == [None if title is None else title == "Refunds", None]
-    line = "could not be looked up: titles and draft states of articles (HTTP 500: Internal Server Error (request ID "
+    line = "looked up: titles and draft states of 1 of 1 articles (HTTP 500: Internal Server Error (request ID "
     assert run.log.count(line) == (title is None)
     assert "delay" not in str(fault) or 0.3 <= float(run.outputs["elapsed-seconds"]) < 30

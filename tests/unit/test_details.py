@@ -7,7 +7,7 @@ import pytest
 
 from fini_gate.deadlines import Deadlines
 from fini_gate.details import MAX_ARTICLES, MAX_EXPLAINED_JOBS, look_up_details
-from fini_gate.errors import RequestRefusedError
+from fini_gate.errors import CancelledError, RequestRefusedError
 from fini_gate.models import Job, JobState, PollLimits, StatusRow
 from fini_gate.records import Article, LookupResult, Source
 from tests.unit.fake_client import STARTED_AT, make_inputs
@@ -19,6 +19,7 @@ ROW_WITHOUT_ARTICLE = StatusRow("x", status="COMPLETED")
 LACKS_ARTICLE = Job("bad", document_id="doc-2").updated_from(ROW_WITHOUT_ARTICLE, require_article=True)
 SOURCE = Source("doc-2", linked_job_id="BAD", error=None, linked_reason="a reason")
 NOTHING = LookupResult(incomplete_reason="HTTP 503")
+FOUND = LookupResult(rows={"article-1": []})
 
 
 @dataclass
@@ -141,15 +142,15 @@ def test_articles__are_looked_up_for_the_first_thousand() -> None:
 @pytest.mark.parametrize(
     ("found_sources", "found_articles", "missing"),
     [
-        (NOTHING, NOTHING, ["why jobs failed (HTTP 503)", "titles and draft states of articles (HTTP 503)"]),
-        (LookupResult(error=RequestRefusedError("No.")), LookupResult(), ["why jobs failed (No.)"]),
+        (NOTHING, NOTHING, ["why jobs failed (HTTP 503)", "titles and draft states of 1 of 1 articles (HTTP 503)"]),
+        (LookupResult(error=RequestRefusedError("No.")), FOUND, ["why jobs failed (No.)"]),
         (
             sources(SOURCE),
-            LookupResult(rows={"article-1": []}, error=RequestRefusedError("No.")),
-            ["titles and draft states of articles (No.)"],
+            LookupResult(error=RequestRefusedError("No. Check it.")),
+            ["titles and draft states of 1 of 1 articles (No)"],
         ),
         # One source that cannot be read says nothing about the route.
-        (LookupResult(rows={"doc-2": []}, incomplete_reason="HTTP 404"), LookupResult(), []),
+        (LookupResult(rows={"doc-2": []}, incomplete_reason="HTTP 404"), FOUND, []),
     ],
 )
 def test_details__that_are_missing_are_named(
@@ -159,3 +160,11 @@ def test_details__that_are_missing_are_named(
     jobs, problems = Api(found_sources, found_articles).details(SILENT, COMPLETED)
     assert problems == missing
     assert [job.state for job in jobs] == [JobState.FAILED, JobState.COMPLETED]
+
+
+def test_signal__ends_the_look_ups() -> None:
+    """No article is asked for after a signal."""
+    api = Api(sources=LookupResult(error=CancelledError(15)))
+    with pytest.raises(CancelledError):
+        api.details(SILENT, COMPLETED)
+    assert [kind for kind, _, _ in api.asked] == ["sources"]

@@ -169,7 +169,7 @@ def test_sources__have_a_request_each() -> None:
     assert api.max_in_flight == 2
 
 
-@pytest.mark.parametrize("status", [400, 403, 404, 414, 500, 502])
+@pytest.mark.parametrize("status", [302, 400, 403, 404, 413, 414, 500, 502])
 def test_sources__that_cannot_be_read_do_not_keep_others_from_it(status: int) -> None:
     """An error for one source says nothing about the next."""
     api = Api(respond(status), respond(status), None)
@@ -194,7 +194,7 @@ def test_sources__are_read_with_care(record: object, expected: list[Source]) -> 
     assert Api(respond(200, record)).sources("a").rows == {"a": expected}
 
 
-@pytest.mark.parametrize("record", [[], {}, {"id": 5}, None, "a"])
+@pytest.mark.parametrize("record", [[], {}, {"id": None}, None, "a"])
 def test_sources__of_another_shape_are_unusable(record: object) -> None:
     """A response that is not a record is a problem, not a source."""
     body = Response(200, {}, b"null") if record is None else respond(200, record)

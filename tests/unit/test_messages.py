@@ -103,7 +103,7 @@ def test_message__says_how_the_gate_ended(found: Verdict, expected_title: str, e
     assert (title(found), message(found)) == (expected_title, expected_message)
 
 
-RETRY = "Fix the cause and queue the failed jobs again; failed-document-ids has their sources."
+RETRY = "Fix the cause and queue the failed jobs again; failed-document-ids lists their sources."
 PUBLISH = "under Review and Approvals in Fini"
 
 
@@ -123,6 +123,10 @@ PUBLISH = "under Review and Approvals in Fini"
         (
             verdict(NOT_LIVE._replace(article_is_draft=None)),
             "For articles that the API does not return, check in Fini whether they still exist.",
+        ),
+        (
+            verdict(LACKS._replace(reason=f"{LACKS.reason}; as its source says")),
+            "For jobs without an article, check their sources, or set require-articles to false.",
         ),
         (verdict(LACKS), "For jobs without an article, check their sources, or set require-articles to false."),
         (

@@ -99,9 +99,9 @@ def test_articles__are_asked_for_once_whatever_the_case_of_their_ids() -> None:
     shared = COMPLETED._replace(id="other", article_id="ARTICLE-1")
     after, client = check(verdict(COMPLETED, shared, NO_ARTICLE, FAILED, MISSING, UNREADABLE), found(DRAFT))
     assert [str(job.state) for job in after.jobs] == [*["failed"] * 2, "completed", "failed", "missing", "unreadable"]
-    assert client.calls[0][1] == ["ARTICLE-1"]
-    assert client.announced == [2]
-    assert after.draft_article_ids == ("article-1", "ARTICLE-1")
+    assert client.calls[0][1] == ["article-1"]
+    assert client.announced == [1]
+    assert after.draft_article_ids == ("article-1",)
     assert after.failed_document_ids == ("doc-2",)
     assert after.article_ids == ()
 
@@ -140,9 +140,9 @@ def test_look_up__asks_again_for_what_has_no_response() -> None:
     [
         # The outage counts from the start of the look-up, whatever came before.
         ({"outage_tolerance_seconds": 3}, 50, [50, 51, 52, 53], "gave no usable response for 3s: HTTP 503."),
-        ({"timeout_seconds": 12}, 10, [10, 11, 12], "By the timeout (12s) the API had not answered for 1 of them"),
-        ({"timeout_seconds": 0}, 0.5, [0.5], "By the timeout (0s) the API had not answered for 1 of them"),
-        ({"timeout_seconds": 12, "stall_timeout_seconds": 1}, 10, [10, 11, 12], "By the timeout (12s)"),
+        ({"timeout_seconds": 12}, 10, [10, 11, 12], "No usable response about 1 of them within the timeout (12s)"),
+        ({"timeout_seconds": 0}, 0.5, [0.5], "No usable response about 1 of them within the timeout (0s)"),
+        ({"timeout_seconds": 12, "stall_timeout_seconds": 1}, 10, [10, 11, 12], "within the timeout (12s)"),
     ],
 )
 @pytest.mark.parametrize("jobs", [(COMPLETED,), (COMPLETED, FAILED)])
@@ -154,7 +154,7 @@ def test_look_up__without_a_response_is_an_error(
     assert ([at for at, _, _ in client.calls], after.elapsed_seconds) == (calls, calls[-1])
     assert (str(after.result), after.exit_code, after.jobs) == ("error", 4, jobs)
     assert isinstance(after.error, OutageError)
-    assert str(after.error).startswith("The articles could not be looked up, as require-published demands. ")
+    assert str(after.error).startswith("The articles could not be looked up, and require-published is true. ")
     assert text in str(after.error)
 
 
@@ -183,7 +183,11 @@ def test_look_up__waits_for_retry_after(inputs: dict[str, Any], calls: list[floa
 @pytest.mark.parametrize(
     ("error", "result", "text"),
     [
-        (RequestRefusedError("No."), "error", "The articles could not be looked up, as require-published demands. No."),
+        (
+            RequestRefusedError("No."),
+            "error",
+            "The articles could not be looked up, and require-published is true. No.",
+        ),
         (CancelledError(15), "cancelled", "Cancelled by SIGTERM."),
     ],
 )
