@@ -228,3 +228,24 @@ def test_look_up__that_has_to_stop_keeps_what_is_in_flight() -> None:
     api.slow = {"b": 3}
     result = api.client(batch_size=1, max_parallel=2).find_articles(["a", "b", "c"], api.limits(retry_for=9))
     assert (list(result.rows), len(api.requests)) == (["b"], 2)
+
+
+def test_look_up__after_a_retry_after_is_over_asks_again_even_past_a_limit() -> None:
+    """Having waited for as long as the API asked, one more request is due."""
+    api = Api(respond(429, Retry_After="60"))
+    client = api.client()
+    client.find_articles(["a"], api.limits(retry_for=9))
+    api.clock.now += 61
+    assert client.find_articles(["a"], api.limits(retry_for=-9)).rows
+
+
+def test_look_up__remembers_abandoned_requests_until_they_end() -> None:
+    """A second look-up waits for them as well."""
+    api = Api()
+    api.slow = {"slow": 5}
+    api.script = [respond(200, {"jobs": [{"id": "quick"}]}), respond(200, {"jobs": []})]
+    client = api.client(batch_size=1, max_parallel=2)
+    client.poll(["quick", "slow"], api.limits(), should_stop=lambda result: bool(result.rows))
+    for end_in in (1, 60):
+        client.find_articles(["a"], api.limits(end_in=end_in))
+    assert api.sent_at == [0, 0, 5]

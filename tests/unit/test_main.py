@@ -213,6 +213,16 @@ def test_signal__while_details_are_looked_up_keeps_what_is_known(gate: Gate, mon
     assert (run.exit_code, run.ids("completed")) == (143, ["done"])
 
 
+def test_bug__in_a_look_up_of_details_costs_no_verdict(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The verdict stands, and one line says what is missing."""
+    monkeypatch.setattr("fini_gate.main.look_up_details", None)
+    run = _run(gate, Case(verdict(COMPLETED), inputs={"article-details": "true"}))
+    assert (run.exit_code, run.ids("completed")) == (0, ["done"])
+    assert (
+        run.log.count("could not be looked up: titles and reasons (fini-gate itself failed: TypeError in main.py") == 1
+    )
+
+
 def test_outputs__that_are_too_large_are_a_warning(gate: Gate) -> None:
     """Lists that GitHub would not take are left empty; the warning and the summary name the results file."""
     jobs = many(COMPLETED._replace(id="x" * 180), 2500)

@@ -88,6 +88,12 @@ SCENARIOS = [
     scenario("fail-fast, malformed", "pending | pending 9:400", "failure at 9: pending missing", fail_fast=True),
     scenario("fail-fast, not found", "pending | 404", "failure at 10: pending missing", fail_fast=True),
     scenario("fail-fast, 500", "running 9:done | 500", "error at 9: completed unreadable", fail_fast=True, tolerance=2),
+    scenario(
+        "fail-fast, once", "failed | running", "failure by timeout at 0: failed pending", fail_fast=True, timeout=0
+    ),
+    scenario(
+        "fail-fast, down", "404 5:silent | silent", "failure at 9: missing pending", fail_fast=True, timeout=9, grace=99
+    ),
     scenario("no fail-fast", "running 9:done | failed | 400", "failure at 9: completed failed missing"),
     # Jobs that the API does not find
     scenario("not found", "404", "failure at 10: missing", reason="the API does not know the ID (HTTP 404)"),
