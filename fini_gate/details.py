@@ -27,12 +27,6 @@ class DetailsClient(Protocol):
         """Ask for each source, within the limits."""
 
 
-def jobs_to_explain(jobs: Iterable[Job]) -> list[Job]:
-    """Return the jobs whose source may say why they failed: the first few whose rows do not."""
-    unexplained = [job for job in jobs if (job.lacks_reason or job.lacks_article) and _has_readable_source(job)]
-    return unexplained[:MAX_EXPLAINED_JOBS]
-
-
 def look_up_details(
     verdict: Verdict, client: DetailsClient, deadlines: Deadlines, clock: Callable[[], float]
 ) -> tuple[tuple[Job, ...], list[str]]:
@@ -55,7 +49,9 @@ def look_up_details(
 def _look_up_reasons(
     verdict: Verdict, client: DetailsClient, limits: PollLimits
 ) -> tuple[Mapping[str, Job], Sequence[str]]:
-    source_by_job = {job: job.document_id for job in jobs_to_explain(verdict.jobs) if job.document_id}
+    sources = ((job, job.document_id) for job in verdict.in_state(JobState.FAILED) if job.may_be_explained)
+    readable = ((job, source_id) for job, source_id in sources if source_id is not None and _is_readable(source_id))
+    source_by_job = dict(islice(readable, MAX_EXPLAINED_JOBS))
     if not source_by_job:
         return {}, ()
     found = _checked(client.find_sources(source_by_job.values(), limits))
@@ -66,18 +62,15 @@ def _look_up_reasons(
 def _look_up_articles(
     verdict: Verdict, client: DetailsClient, limits: PollLimits
 ) -> tuple[Mapping[str, Sequence[Article]], Sequence[str]]:
-    unknown = dict.fromkeys(
-        job.article_id
-        for job in verdict.in_state(JobState.COMPLETED)
-        if job.article_id is not None and job.article_is_draft is None
-    )
-    if not unknown:
+    completed = verdict.in_state(JobState.COMPLETED)
+    unknown = {job.article_id.lower() for job in completed if job.article_id and job.article_is_draft is None}
+    wanted = [article_id for article_id in verdict.article_ids if article_id.lower() in unknown][:MAX_ARTICLES]
+    if not wanted:
         return {}, ()
-    wanted = {article_id.lower() for article_id in islice(unknown, MAX_ARTICLES)}
-    found = _checked(client.find_articles(islice(unknown, MAX_ARTICLES), limits))
-    if not (unanswered := len(wanted - found.rows.keys())):
+    found = _checked(client.find_articles(wanted, limits))
+    if not (missing_count := len(wanted) - len(found.rows)):
         return found.rows, ()
-    return found.rows, [f"titles and draft states of {unanswered} of {len(wanted)} articles ({_problem(found)})"]
+    return found.rows, [f"titles and draft states of {missing_count} of {len(wanted)} articles ({_problem(found)})"]
 
 
 def _with_article(job: Job, articles: Mapping[str, Sequence[Article]]) -> Job:
@@ -86,10 +79,9 @@ def _with_article(job: Job, articles: Mapping[str, Sequence[Article]]) -> Job:
     return with_article(job, articles.get(job.article_id.lower(), ()))
 
 
-def _has_readable_source(job: Job) -> bool:
-    if job.document_id is None or len(job.document_id) > _MAX_SOURCE_ID_CHARACTERS:
-        return False
-    return job.document_id not in _DOT_SEGMENTS
+def _is_readable(source_id: str) -> bool:
+    """Whether a source's ID can be a part of a path."""
+    return len(source_id) <= _MAX_SOURCE_ID_CHARACTERS and source_id not in _DOT_SEGMENTS
 
 
 def _checked(result: LookupResult) -> LookupResult:

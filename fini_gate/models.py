@@ -123,6 +123,11 @@ class Job(NamedTuple):
         return self.has_failed_in_fini and self.reason == _status_as_reason(self.status)
 
     @property
+    def may_be_explained(self) -> bool:
+        """Whether the job's source may say more about its failure than its row does."""
+        return self.document_id is not None and (self.lacks_reason or self.lacks_article)
+
+    @property
     def progress_key(self) -> tuple[object, ...]:
         """The values that count as progress when any of them changes."""
         return self.state, self.status, self.started_at, self.completed_at

@@ -24,7 +24,7 @@ def require_published(
     """Return the verdict that counts, given which articles are live.
 
     Without a look-up it is the same verdict: if polling ended with an error, if a job is pending, or if there are no
-    articles. If the API does not answer for every article, the verdict is an error.
+    articles. Without a usable response about every article, the verdict is an error.
 
     Args:
         verdict: what polling the jobs led to.
@@ -42,11 +42,11 @@ def require_published(
         jobs = tuple(_check_article(job, articles) for job in jobs)
     except GateError as caught:
         error = caught
-    return decide(jobs, elapsed_seconds=timing.clock() - timing.started_at, error=error, limit=verdict.limit)
+    return decide(jobs, elapsed_seconds=timing.clock() - timing.started_at, error=error)
 
 
 def _look_up(article_ids: Iterable[str], client: ArticleClient, timing: Timing) -> Mapping[str, list[Article]]:
-    """Look up articles until the API has answered for each of them.
+    """Look up articles until the API has sent a usable response about each of them.
 
     Returns:
         Article ID in lower case → its rows: none if the API does not know the article.

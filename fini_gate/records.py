@@ -1,6 +1,6 @@
 """What the API says about articles and sources, and the result of looking some up. Pure."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -21,10 +21,8 @@ class Article(NamedTuple):
         Raises:
             ValueError: the row is not an object, or has no ID.
         """
-        article_id = text_or_none(row.get("id")) if isinstance(row, dict) else None
-        if not isinstance(row, dict) or article_id is None:
-            raise ValueError("an article without an ID")
-        return cls(article_id, text_or_none(row.get("title")), is_draft=row.get("isDraftPublished") is False)
+        article_id, fields = _with_id(row, "an article without an ID")
+        return cls(article_id, text_or_none(fields.get("title")), is_draft=fields.get("isDraftPublished") is False)
 
 
 class Source(NamedTuple):
@@ -42,14 +40,12 @@ class Source(NamedTuple):
         Raises:
             ValueError: the record is not an object, or has no ID.
         """
-        source_id = text_or_none(record.get("id")) if isinstance(record, dict) else None
-        if not isinstance(record, dict) or source_id is None:
-            raise ValueError("no source with an ID")
+        source_id, fields = _with_id(record, "no source with an ID")
         return cls(
             id=source_id,
-            linked_job_id=text_or_none(record.get("linkedJobId")),
-            error=error_text(record.get("error")),
-            linked_reason=error_text(record.get("linkedReason")),
+            linked_job_id=text_or_none(fields.get("linkedJobId")),
+            error=error_text(fields.get("error")),
+            linked_reason=error_text(fields.get("linkedReason")),
         )
 
 
@@ -79,3 +75,10 @@ def with_source(job: Job, rows: Collection[Source]) -> Job:
         if job.lacks_reason and (reason := row.error or row.linked_reason):
             return job._replace(reason=reason)
     return job
+
+
+def _with_id(value: object, problem: str) -> tuple[str, Mapping[str, object]]:
+    """Return an object's ID, which may be a number, and its fields."""
+    if not isinstance(value, dict) or (row_id := text_or_none(value.get("id"))) is None:
+        raise ValueError(problem)
+    return row_id, value

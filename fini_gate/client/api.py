@@ -89,6 +89,7 @@ class FiniClient:
 
     def _find(self, route: Route, ids: Iterable[str], limits: PollLimits) -> LookupResult:
         result = LookupResult()
+        # A Retry-After that is over must not stop the round if it ended after a limit.
         if limits.is_final or self._throttle.not_before <= self.clock():
             self._throttle.not_before = -math.inf
         if self._throttle.not_before > limits.retry_until:

@@ -54,7 +54,7 @@ class ProblemLog:
         """
         problems = [job for job in changed if job.state in PROBLEM_STATES and job.id not in self._logged_ids]
         if awaits_reasons:
-            problems = [job for job in problems if not (job.document_id and (job.lacks_reason or job.lacks_article))]
+            problems = [job for job in problems if not job.may_be_explained]
         for job in problems[:MAX_LISTED_JOBS]:
             self._logged_ids.add(job.id)
             self._log.info(f"        {describe_job(job)}")
