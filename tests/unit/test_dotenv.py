@@ -34,7 +34,7 @@ def _message(text: str) -> str | None:
 
 def test_dotenv__is_the_scalar_outputs() -> None:
     """Each is a line of its own; lists are not in the file."""
-    outputs, _ = step_outputs(verdict(*ALL), results_file="out/results.json")
+    outputs, _ = step_outputs(verdict(*ALL), {"results-file": "out/results.json"})
     paths = {"junit-file": "out/junit.xml", "dotenv-file": "fini-gate.env", "summary-file": "sum mary.md"}
     assert (
         dotenv_text(outputs | paths)
@@ -60,7 +60,7 @@ FINI_GATE_SUMMARY_FILE=sum mary.md
 @pytest.mark.parametrize("error", ERRORS.values(), ids=ERRORS)
 def test_dotenv__leaves_out_what_is_empty(error: GateError) -> None:
     """A file that was not written has no variable, because some readers reject an empty value."""
-    outputs, _ = step_outputs(verdict(error=error), results_file="")
+    outputs, _ = step_outputs(verdict(error=error), {})
     assert _variables(outputs) == {name: outputs[name] for name in OUTPUTS}
 
 
