@@ -31,10 +31,10 @@ def dotenv_text(outputs: Mapping[str, str]) -> str:
         values["message"] = _cut(values["message"], len(values["message"].encode()) + room_bytes)
     for name in _PATHS:
         path = outputs.get(name, "")
-        size_bytes = _line_bytes(name, path)
-        if size_bytes <= room_bytes and _is_representable(path):
+        # What is not representable may not even be encodable.
+        if _is_representable(path) and _line_bytes(name, path) <= room_bytes:
             values[name] = path
-            room_bytes -= size_bytes
+            room_bytes -= _line_bytes(name, path)
     return "".join(_line(*item) for item in values.items())
 
 
