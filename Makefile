@@ -55,14 +55,14 @@ test-3.%:
 e2e: $(VENV)/e2e/.ready ## build the image, run it as a runner does, run workflows under act, draw summaries in a browser
 	$(VENV)/e2e/bin/python -m pytest -m e2e -p no:randomly tests/e2e tests/picture $(ARGS)
 
-dist: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct)
-dist: $(VENV)/build/.ready ## build the wheel, the sdist and the shell completions into dist/, the same bytes each time
+dist: $(VENV)/build/.ready ## build the wheel, the sdist and the shell completions, the same bytes each time
 	rm -rf dist
-	$(VENV)/build/bin/python -m build --no-isolation .
+	SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)} \
+		$(VENV)/build/bin/python -m build --no-isolation .
 	$(VENV)/build/bin/python .ci/completions.py dist/completions
 
-# Locked packages alone are installed beside the wheel, so uv needs no more of the network than the other targets.
-package: dist $(VENV)/lock/.ready $(VENV)/test/.ready ## install what `make dist` builds on every supported Python that is installed, and run it
+# Only locked packages are installed beside the wheel.
+package: dist $(VENV)/lock/.ready $(VENV)/test/.ready ## install the wheel and the sdist on every supported Python, and run them
 	UV=$(VENV)/lock/bin/uv FINI_GATE_PYTHONS='$(strip $(foreach version,$(PYTHONS),$(call find-python,$(version))))' \
 		$(TEST)/python -m pytest -m package -p no:randomly tests/package $(ARGS)
 
