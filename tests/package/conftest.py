@@ -43,8 +43,14 @@ class Environment:
     @property
     def distributions(self) -> dict[str, metadata.Distribution]:
         """Everything that is installed, by its normalized name."""
-        (path,) = self.folder.glob("lib/python3.*/site-packages")
+        path = self.folder / "lib" / f"python{self.version}" / "site-packages"
         return {normalize(found.metadata["Name"]): found for found in metadata.distributions(path=[str(path)])}
+
+    @property
+    def version(self) -> str:
+        """The version of its Python, such as 3.13."""
+        (path,) = self.folder.glob("lib/python3.*")
+        return path.name.removeprefix("python")
 
 
 def normalize(name: str) -> str:

@@ -68,10 +68,9 @@ def test_sdist__contains_what_builds_and_tests_the_gate(unpacked: Path) -> None:
 
 
 def test_sdist__runs_its_tests(unpacked: Path) -> None:
-    """All tests of the sdist can be imported, and those that read its other files pass."""
-    for arguments in (["--collect-only"], ["tests/unit/test_messages.py"]):
-        ended = run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments, cwd=unpacked)
-        assert ended.returncode == 0, ended.stdout[-1000:]
+    """All tests of the sdist can be imported, and those that read its golden files pass."""
+    ended = run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "golden", cwd=unpacked)
+    assert ended.returncode == 0, ended.stdout[-1000:]
 
 
 def test_metadata__is_what_a_package_index_accepts() -> None:

@@ -1,3 +1,5 @@
+import re
+import shlex
 import shutil
 from pathlib import Path
 from typing import Final
@@ -13,26 +15,34 @@ pytestmark = pytest.mark.package
 
 # Shell → its file, and how the file spells an option.
 FILES: Final = {"bash": ("fini-gate.bash", "--{}"), "zsh": ("_fini-gate", "--{}"), "fish": ("fini-gate.fish", "-l {}")}
-OPTIONS: Final = set(make_parser().format_help().replace("[", " ").replace("]", " ").split())
+# Shells that complete without a terminal → their script. It gets a folder, the file and a command line, or its words.
+COMPLETE_IN_BASH: Final = r"""
+    cd "$1" && source "$2" && shift 2
+    COMP_WORDS=(fini-gate "$@") COMP_CWORD=$#
+    $(complete -p fini-gate | sed 's/.*-F \([^ ]*\).*/\1/')
+    printf '%s\n' "${COMPREPLY[@]}"
+"""
+COMPLETE_IN_FISH: Final = "cd $argv[1]; source $argv[2]; complete --do-complete $argv[3]"
 
 
 @pytest.mark.parametrize("shell", FILES)
 def test_completions__know_every_option(shell: str) -> None:
-    """Each shell's file names every input but the key, which is no option."""
+    """Each shell's file names every option that the help shows, and so every input but the key."""
+    options = set(re.findall(r"(?m)^  --([a-z-]+)", make_parser().format_help()))
+    assert {option.removeprefix("no-") for option in options} >= DEFAULTS.keys() - {"api-key"}
     name, spelling = FILES[shell]
     text = (DIST / "completions" / name).read_text(encoding="utf-8")
-    for option in DEFAULTS.keys() - {"api-key"} | {"api-key-file", "json", "help", "version"}:
-        assert spelling.format(option) in text, option
+    assert [option for option in options if not re.search(rf"{spelling.format(option)}\b", text)] == []
 
 
 @pytest.mark.parametrize("shell", FILES)
 def test_completions__are_valid(shell: str) -> None:
     """The shell can parse its file."""
-    if shutil.which(shell) is None:
-        pytest.skip(f"{shell} is not installed")
+    require(shell)
     call(shell, "-n", DIST / "completions" / FILES[shell][0])
 
 
+@pytest.mark.parametrize("shell", ["bash", "fish"])
 @pytest.mark.parametrize(
     ("words", "completed"),
     [
@@ -42,14 +52,20 @@ def test_completions__are_valid(shell: str) -> None:
         (["--timeout", "1m", "--results-f"], "--results-file"),
     ],
 )
-def test_bash__completes(tmp_path: Path, words: list[str], completed: str) -> None:
-    """Bash completes options, the values of an option with fixed values, and file names."""
+def test_shell__completes(tmp_path: Path, shell: str, words: list[str], completed: str) -> None:
+    """A shell completes options, the values of an option with fixed values, and file names."""
+    require(shell)
     (tmp_path / "jobs.json").touch()
-    script = """
-        cd "$1" && source "$2" && shift 2
-        COMP_WORDS=(fini-gate "$@") COMP_CWORD=$#
-        $(complete -p fini-gate | sed 's/.*-F \\([^ ]*\\).*/\\1/')
-        printf '%s\\n' "${COMPREPLY[@]}"
-    """
-    printed = call("bash", "-c", script, "bash", tmp_path, DIST / "completions" / "fini-gate.bash", *words)
-    assert [line.strip() for line in printed.splitlines()] == [completed]
+    arguments = (tmp_path, DIST / "completions" / FILES[shell][0])
+    if shell == "bash":
+        printed = call("bash", "-c", COMPLETE_IN_BASH, "bash", *arguments, *words)
+    else:
+        printed = call("fish", "--no-config", "-c", COMPLETE_IN_FISH, *arguments, shlex.join(["fini-gate", *words]))
+    # Fish adds the option's help.
+    assert [line.partition("\t")[0].strip() for line in printed.splitlines()] == [completed]
+
+
+def require(shell: str) -> None:
+    """Skip the test if the shell is not installed."""
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")

@@ -1,5 +1,3 @@
-from collections.abc import Callable
-
 import pytest
 from packaging.requirements import Requirement
 
@@ -10,12 +8,6 @@ from tests.package.conftest import Environment, Shell, normalize
 
 pytestmark = pytest.mark.package
 
-each_way = pytest.mark.parametrize(
-    "start",
-    [lambda environment: [environment.command], lambda environment: [environment.python, "-m", "fini_gate"]],
-    ids=["command", "module"],
-)
-Start = Callable[[Environment], list[str]]
 # What actions-toolkit requires and the gate does not use: the lock leaves it out.
 NOT_LOCKED = {"pygithub"}
 
@@ -29,41 +21,39 @@ def test_requirements__are_what_the_lock_installs(environment: Environment) -> N
         required.add(name)
         for requirement in map(Requirement, found[name].requires or ()):
             dependency = normalize(requirement.name)
-            applies = requirement.marker is None or any(
-                requirement.marker.evaluate({"extra": extra}) for extra in (extras or {""})
-            )
-            if applies and dependency not in NOT_LOCKED | required:
+            if is_needed(requirement, environment.version, extras) and dependency not in NOT_LOCKED | required:
                 assert requirement.specifier.contains(found[dependency].version), requirement
                 remaining.append((dependency, frozenset(requirement.extras)))
     assert found.keys() == required
     assert ("actions-toolkit" in required) == ("github" in environment.extras)
 
 
-@each_way
-def test_gate__passes_and_fails(environment: Environment, shell: Shell, start: Start) -> None:
-    """The installed gate reads YAML, retries, tells success from failure, and prints plain text."""
-    passed = shell.run(*start(environment), "--job-ids-file", "ids.yaml")
-    assert passed.exit_code == 0, passed
-    failed = shell.run(*start(environment), "done", "broken")
-    assert failed.exit_code == 1, failed
+def is_needed(requirement: Requirement, python: str, extras: frozenset[str]) -> bool:
+    """Whether a requirement applies to this version of Python and these extras."""
+    environments = [{"python_version": python, "extra": extra} for extra in ("", *extras)]
+    return requirement.marker is None or any(requirement.marker.evaluate(each) for each in environments)
+
+
+def test_command__runs_the_gate(environment: Environment, shell: Shell) -> None:
+    """The command reads YAML, retries, tells success, failure and usage errors apart, and prints plain text."""
+    passed = shell.run(environment.command, "--job-ids-file", "ids.yaml")
+    failed = shell.run(environment.command, "done", "broken")
+    wrong = shell.run(environment.command, "--timeout", "soon", "done")
+    assert [run.exit_code for run in (passed, failed, wrong)] == [0, 1, 2], (passed, failed, wrong)
     assert "no text" in failed.output
-    assert "::" not in passed.output + failed.output
+    assert "::" not in passed.output + failed.output + wrong.output
     assert passed.errors + failed.errors == ""
+    assert "soon" in wrong.errors
+    assert wrong.errors.count("\n") == 1
 
 
-@each_way
-def test_gate__says_its_version(environment: Environment, shell: Shell, start: Start) -> None:
-    """The version is that of the package."""
-    ended = shell.run(*start(environment), "--version")
-    assert (ended.exit_code, ended.output) == (0, f"fini-gate {fini_gate.__version__}\n")
-
-
-def test_gate__has_no_traceback_for_a_wrong_option(environment: Environment, shell: Shell) -> None:
-    """A usage error is one line on standard error."""
-    ended = shell.run(environment.command, "--timeout", "soon", "done")
-    assert ended.exit_code == 2
-    assert ended.errors.count("\n") == 1
-    assert "soon" in ended.errors
+def test_module__is_the_same_program(environment: Environment, shell: Shell) -> None:
+    """`python -m fini_gate` runs the gate, too; both know the version of the package."""
+    failed = shell.run(environment.python, "-m", "fini_gate", "broken")
+    assert (failed.exit_code, failed.errors) == (1, ""), failed
+    for start in ([environment.command], [environment.python, "-m", "fini_gate"]):
+        ended = shell.run(*start, "--version")
+        assert (ended.exit_code, ended.output) == (0, f"fini-gate {fini_gate.__version__}\n")
 
 
 @pytest.mark.parametrize(("job_id", "exit_code"), [("done", 0), ("broken", 1)])
