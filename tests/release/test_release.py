@@ -43,7 +43,7 @@ def test_release__pins_the_image_that_was_tested(
         f"actions/attest-build-provenance {IMAGE} {pinned.partition('@')[2]} ",
         f"gh attestation verify oci://{pinned} --repo OWNER/fini-gate ",
         f"skopeo inspect --raw docker://{pinned}\n",
-        *("actions/attest-build-provenance dist/* ", *(f"gh attestation verify dist/{name} " for name in PACKAGES)),
+        *("actions/attest-build-provenance dist/*\n", *(f"gh attestation verify dist/{name} " for name in PACKAGES)),
         "pypa/gh-action-pypi-publish dist\n",
         f"gh release create v{version} --verify-tag ",
         f"--prerelease={prerelease} {' '.join(f'dist/{name}' for name in PACKAGES)} ",
