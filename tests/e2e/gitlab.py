@@ -61,6 +61,8 @@ class GitLab:
         """Make a folder a repository, and run its pipeline with these CI/CD variables."""
         commit(repository, remote=f"{HOST}/example/knowledge.git")
         environ = {
+            # The docker client's configuration is in the user's home.
+            "DOCKER_CONFIG": str(Path.home() / ".docker"),
             **{name: value for name, value in os.environ.items() if name.startswith("DOCKER_")},
             "GIT_CONFIG_COUNT": "1",
             "GIT_CONFIG_KEY_0": f"url.{self.folder.as_uri()}/OWNER/.insteadOf",

@@ -105,8 +105,8 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
         monkeypatch.setenv(name, "maintainer")
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     clone = Repository(tmp_path / "clone")
-    (clone.folder / ".ci").mkdir(parents=True)
-    for name in ("action.yml", ".ci/release.py"):
+    for name in ("action.yml", ".ci/release.py", "templates/fini-gate/template.yml"):
+        (clone.folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, clone.folder / name)
     clone.git("init", "--quiet", "--initial-branch", "main")
     clone.git("init", "--quiet", "--bare", "../remote")
