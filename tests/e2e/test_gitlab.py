@@ -23,6 +23,7 @@ EXAMPLE = ROOT / "examples" / "gitlab" / ".gitlab-ci.yml"
 SLOW = {"id": "slow", "runs-for": "500ms", "article-id": "article-of-slow"}
 QUICK = {"id": "quick", "article-id": "article-of-quick"}
 BROKEN = {"id": "broken", "ends-as": "FAILED", "error": "the source could not be read"}
+BARE = {"id": "bare", "article-id": None}
 ENDLESS = {"id": "endless", "runs-for": "never"}
 
 # Prints what a later job knows of the gate.
@@ -74,7 +75,7 @@ def gate(run_pipeline: RunPipeline, serve: Callable[..., FakeFini]) -> RunPipeli
     def gate(*inputs: Mapping[str, object], **jobs: object) -> Pipeline:
         include = [{"component": COMPONENT, "inputs": given} for given in inputs]
         text = yaml.safe_dump({"default": {"before_script": ["exit 1"]}, "include": include, **jobs})
-        url = serve(SLOW, QUICK, BROKEN, ENDLESS).url
+        url = serve(SLOW, QUICK, BROKEN, ENDLESS, BARE).url
         # Inputs that the component does not have.
         return run_pipeline(text, FINI_API_KEY=KEY, FINI_GATE_API_URL=url, FINI_GATE_NOT_FOUND_GRACE="0s")
 
@@ -120,11 +121,20 @@ def test_component__soft_timeout_lets_the_deploy_run(gate: RunPipeline) -> None:
     assert pipeline.printed["deploy"][0].startswith("timed_out of 2 - ")
 
 
-def test_component__passes_all_inputs(gate: RunPipeline) -> None:
-    """The gate gets each input, and a usage error fails it."""
-    pipeline = gate({"if-no-jobs": "warn", "require-articles": True, "fail-fast": True, "timeout": "soon"})
-    assert pipeline.exit_code == 1
-    assert pipeline.dotenv("fini-gate")["FINI_GATE_MESSAGE"].count("timeout is 'soon'") == 1
+@pytest.mark.parametrize(
+    ("inputs", "result", "message"),
+    [
+        ({"if-no-jobs": "ignore"}, "success", ""),
+        ({"job-ids": "bare", "require-articles": True}, "failure", "1 of 1 job"),
+        ({"job-ids": "quick", "timeout": "soon"}, "error", "FINI_GATE_TIMEOUT is 'soon'"),
+    ],
+    ids=["option", "boolean", "usage error"],
+)
+def test_component__passes_inputs(gate: RunPipeline, inputs: Mapping[str, object], result: str, message: str) -> None:
+    """The gate follows its inputs, and names a wrong one by its variable."""
+    variables = gate(inputs).dotenv("fini-gate")
+    assert variables["FINI_GATE_RESULT"] == result
+    assert message in variables["FINI_GATE_MESSAGE"]
 
 
 def test_component__ignores_the_variables_of_an_earlier_gate(gate: RunPipeline) -> None:
