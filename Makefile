@@ -129,4 +129,5 @@ lock: $(VENV)/lock/.ready ## write the lock files (ARGS='--upgrade-package reque
 	done
 
 clean: ## remove everything that the other targets made
-	rm -rf $(VENV) $(VENV)-* .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache mutants docs/picture/node_modules
+	rm -rf $(VENV) $(VENV)-* .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache mutants \
+		docs/picture/node_modules tests/e2e/node/node_modules

@@ -189,6 +189,7 @@ def test_dependabot__looks_after_whatever_is_pinned() -> None:
         ("docker", "/image"),
         ("github-actions", "/"),
         ("npm", "/docs/picture"),
+        ("npm", "/tests/e2e/node"),
     }
     for update in updates:
         assert update["cooldown"] == {"default-days": 7}

