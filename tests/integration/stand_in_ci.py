@@ -17,7 +17,7 @@ _GATE: Final = f'exec {shlex.join(COMMAND)} "$@"'
 # Commands that only a CI has or that would download something, and those whose arguments the tests look at.
 _COMMANDS: Final = {
     "buildkite-agent": """case "$1 $2" in
-        "annotate --context") cat > "$SHARED/annotation" ;;
+        "annotate --context") cat > "$SHARED/summary" ;;
         "artifact download") cp "$SHARED/$3" "$4" ;;
     esac""",
     "curl": f'exec {shutil.which("curl")} "$@"',
@@ -26,7 +26,7 @@ _COMMANDS: Final = {
     "uninstalled": _GATE,
     "uvx": f"shift; {_GATE}",
 }
-_AZURE_OUTPUT: Final = re.compile(r"^##vso\[task\.setvariable variable=(\w+);isOutput=true\](.*)", re.MULTILINE)
+_AZURE_COMMAND: Final = re.compile(r"##vso\[task\.(\w+)([^]]*)\](.*)")
 
 
 class RecipeRun(NamedTuple):
@@ -37,7 +37,8 @@ class RecipeRun(NamedTuple):
     log: str
     reports: Sequence[Path]
     """The JUnit files that the CI found."""
-    annotation: str
+    summary: str
+    """The Markdown that the CI shows beside the log."""
     commands: str
     """The command lines, as other processes can see them."""
 
@@ -87,7 +88,7 @@ class StandInCI:
                 reports += folder.glob(job.report) if job.report else ()
                 succeeded |= set() if job_exit_code else {job.name}
         shared = {path.name: path.read_text(encoding="utf-8") for path in self._shared.iterdir()}
-        return RecipeRun(exit_code, self._log, reports, shared.get("annotation", ""), shared["commands"])
+        return RecipeRun(exit_code, self._log, reports, shared.get("summary", ""), shared["commands"])
 
     def _add_commands(self, *, is_gate_installed: bool) -> None:
         for command, script in (_COMMANDS | ({"fini-gate": _GATE} if is_gate_installed else {})).items():
@@ -102,13 +103,21 @@ class StandInCI:
                 ended = self._run_step(step, job, folder)
                 exit_code = exit_code or ended.returncode
                 self._log += ended.stdout
-                self._outputs |= {f"{step.name}.{name}": value for name, value in _AZURE_OUTPUT.findall(ended.stdout)}
+                self._obey_azure(step, ended.stdout)
         for file in job.files:
             if (folder / file).exists():
                 shutil.copy2(folder / file, self._shared)
         written = dict(line.split("=", 1) for line in self._variables.read_text(encoding="utf-8").splitlines())
         self._outputs |= {name: value for name, value in written.items() if name in job.exports}
         return exit_code
+
+    def _obey_azure(self, step: Step, log: str) -> None:
+        for command, properties, value in _AZURE_COMMAND.findall(log):
+            if command == "uploadsummary":
+                shutil.copy2(value, self._shared / "summary")
+            else:
+                name = properties.removeprefix(" variable=").removesuffix(";isOutput=true")
+                self._outputs[f"{step.name}.{name}"] = value
 
     def _run_step(self, step: Step, job: Job, folder: Path) -> subprocess.CompletedProcess[str]:
         return subprocess.run(  # noqa: S603 - our own recipes

@@ -15,6 +15,7 @@ from tests.integration.recipes import EXAMPLES, KEYS, RECIPES, Job, Step
 from tests.integration.stand_in_ci import SECRETS, RecipeRun, StandInCI
 
 each_recipe = pytest.mark.parametrize("recipe", RECIPES)
+SHOW_SUMMARIES: Final = {"azure/azure-pipelines.yml", "buildkite/pipeline.yml"}
 API_KEYS: Final = {SECRETS["FINI_API_KEY"]: ["read"], SECRETS["FINI_WRITE_KEY"]: ["write"]}
 
 
@@ -55,6 +56,7 @@ def test_recipe__does_not_deploy_if_a_job_failed(recipe: str, tmp_path: Path) ->
     ended = run(recipe, serving(FIRST, FAILED, api_keys=API_KEYS), tmp_path)
     assert (ended.exit_code, "Deploy with" in ended.log) == (1, False), ended.log
     assert [(case.kind, case.text) for case in cases(ended)][1:] == [("failure", FAILED["error"])]
+    assert ended.summary.startswith("### ❌") == (recipe in SHOW_SUMMARIES)
 
 
 @each_recipe
