@@ -66,6 +66,7 @@ class Setup:
         }
         return {
             **{f"INPUT_{name.upper()}": value for name, value in given.items()},
+            "GITHUB_ACTIONS": "true",
             "GITHUB_WORKSPACE": mounted_at,
             "GITHUB_OUTPUT": f"{mounted_at}/output",
             "GITHUB_STEP_SUMMARY": f"{mounted_at}/summary",

@@ -63,6 +63,7 @@ def _run_gate(inputs: Mapping[str, str], folder: Path) -> int:
     environ = {
         **network,
         **{f"INPUT_{name.upper()}": value for name, value in inputs.items()},
+        "GITHUB_ACTIONS": "true",
         "GITHUB_OUTPUT": str(folder / "output"),
         "GITHUB_STEP_SUMMARY": str(folder / "summary"),
         "GITHUB_WORKSPACE": str(workspace),

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Final
 
 from fini_gate.errors import UsageError
-from fini_gate.escaping import redact
 from fini_gate.files import read_bytes, resolve
 from fini_gate.inputs import Inputs, quote
 
@@ -29,7 +28,7 @@ def read_ca_bundle(inputs: Inputs) -> str:
     given = inputs.ca_bundle
     if not given:
         return ""
-    first_line = redact(given, inputs.api_key).split("\n")[0]
+    first_line = given.split("\n")[0]
     if _BEGIN in given or "\n" in given:
         name = quote(f"{first_line[:_MAX_NAME_CHARACTERS]}…")
         text = given
@@ -46,7 +45,7 @@ def _read_file(inputs: Inputs, name: str) -> str:
         path = resolve(inputs.workspace, inputs.ca_bundle)
     except (OSError, ValueError):
         raise UsageError(
-            f"Input ca-bundle is {name}: it must be PEM text, or the path of a PEM file inside the workspace."
+            f"«Input ca-bundle» is {name}: it must be PEM text, or the path of a PEM file inside the workspace."
         ) from None
     content = read_bytes(path, MAX_BUNDLE_BYTES, name=name, input_name="ca-bundle")
     # Certificates are ASCII. Comments between them may be in any encoding.
@@ -57,19 +56,19 @@ def _find_certificates(text: str, name: str) -> Sequence[str]:
     # First, so that no other error quotes a private key.
     if "PRIVATE KEY-----" in text:
         raise UsageError(
-            "Input ca-bundle contains a private key (not shown here): pass certificates only. If others could have"
+            "«Input ca-bundle» contains a private key (not shown here): pass certificates only. If others could have"
             " read the key, replace it."
         )
     certificates: list[str] = _CERTIFICATE.findall(text)
     count = text.count(_BEGIN_CERTIFICATE)
     if not count:
         raise UsageError(
-            f"Input ca-bundle is {name}, which contains no certificate: it must be PEM text with -----BEGIN"
+            f"«Input ca-bundle» is {name}, which contains no certificate: it must be PEM text with -----BEGIN"
             " CERTIFICATE-----, or the path of such a file in the workspace."
         )
     if len(certificates) < count:
         raise UsageError(
-            f"Input ca-bundle is {name}, with {len(certificates)} of {count} certificates complete: copy it again, to"
+            f"«Input ca-bundle» is {name}, with {len(certificates)} of {count} certificates complete: copy it again, to"
             " the last line."
         )
     return certificates
@@ -82,6 +81,6 @@ def _check_certificates(certificates: Sequence[str], name: str) -> None:
             context.load_verify_locations(cadata=certificate)
         except (ssl.SSLError, TypeError):  # TypeError: it is not ASCII
             raise UsageError(
-                f"Input ca-bundle is {name}, in which certificate {number} of {len(certificates)} is damaged: copy it"
+                f"«Input ca-bundle» is {name}, in which certificate {number} of {len(certificates)} is damaged: copy it"
                 " again, without changes."
             ) from None

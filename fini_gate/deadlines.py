@@ -86,7 +86,7 @@ class Deadlines:
         if result.last_response_at is None and now >= self._outage_at:
             raise OutageError(
                 f"The API gave no usable response for {format_duration(self._outage_tolerance_seconds)}:"
-                f" {result.problem}. Check api-url, the network and the API's status, or raise outage-tolerance."
+                f" {result.problem}. Check «api-url», the network and the API's status, or raise «outage-tolerance»."
             )
         if self.is_final_poll:
             return Limit("timeout", self._timeout_seconds, result.incomplete_reason)

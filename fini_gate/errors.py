@@ -15,11 +15,26 @@ and what to do next. It never contains the API key.
 
 import signal
 
+from fini_gate.names import Names
+
 
 class GateError(Exception):
-    """Base class of the errors that decide the result."""
+    """Base class of the errors that decide the result.
+
+    Args:
+        template: the text, in which «timeout» stands for the name of that setting, and «Input timeout» for its name
+            with what it is: an input, an option or a variable.
+    """
 
     exit_code: int
+
+    def __init__(self, template: str) -> None:
+        super().__init__(template)
+        self.template = template
+
+    def __str__(self) -> str:
+        """Return the text as a workflow's author knows the settings."""
+        return Names().fill_in(self.template)
 
 
 class UsageError(GateError):

@@ -8,6 +8,14 @@ MIN_SECRET_CHARACTERS: Final = 8
 # Characters with a meaning in Markdown, HTML or GitHub's extensions: links, mentions, emoji, formulas, tables.
 # A hyphen means something only at the start of a line, where no foreign text appears, and most IDs contain several.
 _MARKDOWN: Final = re.compile(r"[\\`*_{}\[\]()<>#+.!|~&@:$]")
+# Printable and yet invisible: combining joiners, fillers, variation selectors. What strips them would see a command.
+_INVISIBLE: Final = (
+    "\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef"
+)
+# GitHub obeys ##[command], Azure ##vso[command] and TeamCity ##teamcity[command], anywhere in a line.
+_DOUBLE_HASH: Final = re.compile(f"#(?=[{_INVISIBLE}]*#)")
+# GitHub obeys ::command:: after white space at the start of a line.
+_LEADING_COLONS: Final = re.compile(rf"^[\s{_INVISIBLE}]*:[{_INVISIBLE}]*:")
 _REPLACEMENTS: Final = {
     "&": "&amp;",
     "<": "&lt;",
@@ -22,15 +30,21 @@ def redact(text: str, secret: str) -> str:
 
 
 def escape_control(text: str) -> str:
-    """Put a text on one line for the log: spell out control characters and the like, and break up commands.
+    """Put a text on one line: spell out control characters and the like, and break up what a CI would obey.
 
-    GitHub's runner obeys `##[command]` anywhere in a line, and treats a lone carriage return as the end of a line.
+    GitHub's runner treats a lone carriage return as the end of a line.
     """
     if not text.isprintable():
         text = "".join(
             character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
         )
-    return text.replace("##[", "## [")
+    return _DOUBLE_HASH.sub("# ", text) if "#" in text else text
+
+
+def escape_line(text: str) -> str:
+    """Put a text on a line of its own, in which no CI finds a command."""
+    text = escape_control(text)
+    return f"\\{text}" if _LEADING_COLONS.match(text) else text
 
 
 def escape_markdown(text: str) -> str:

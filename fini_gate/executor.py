@@ -7,11 +7,14 @@ from concurrent.futures import Future
 from queue import Empty, SimpleQueue
 from threading import Thread
 from types import FrameType
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from fini_gate.errors import CancelledError
 
 _Result = TypeVar("_Result")
+
+# Shorter than the longest wait that the operating system allows.
+_LONG_SECONDS: Final = 1e6
 
 
 class _Task(NamedTuple, Generic[_Result]):
@@ -59,6 +62,17 @@ class InterruptibleExecutor:
             Thread(target=self._work, args=(idle,), daemon=True).start()
         idle.put(task)
         return task.future
+
+    def call(self, function: Callable[[], _Result]) -> _Result:
+        """Call a function that may wait for long, such as for input, and return its result.
+
+        Raises:
+            CancelledError: a signal arrived, now or earlier.
+        """
+        future = self.submit(function)
+        while not self.wait_any([future], _LONG_SECONDS):
+            pass
+        return future.result()
 
     def wait_any(self, futures: Sequence[Future[Any]], timeout_seconds: float) -> bool:
         """Wait until one of the futures is done, and return whether that was in time.

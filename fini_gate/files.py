@@ -37,16 +37,16 @@ def read_bytes(path: Path, max_bytes: int, *, name: str, input_name: str) -> byt
         # Reading a device may never end, and a pipe may have no writer.
         if not path.is_file():
             raise UsageError(
-                f"Input {input_name} names {name}, which is not a file: check the path, and that an earlier step of"
+                f"«Input {input_name}» names {name}, which is not a file: check the path, and that an earlier step of"
                 " this job created the file."
             )
         with path.open("rb") as file:
             content = file.read(max_bytes + 1)
     except OSError as error:
-        raise UsageError(f"File {name} (input {input_name}) cannot be read: {reason_of(error)}.") from None
+        raise UsageError(f"File {name} («input {input_name}») cannot be read: {reason_of(error)}.") from None
     if len(content) > max_bytes:
         raise UsageError(
-            f"File {name} (input {input_name}) is larger than {max_bytes // 1024**2} MiB: use a smaller file."
+            f"File {name} («input {input_name}») is larger than {max_bytes // 1024**2} MiB: use a smaller file."
         )
     return content
 

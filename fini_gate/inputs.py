@@ -1,7 +1,7 @@
-"""The inputs: read from a mapping of environment variables, validated, and frozen.
+"""The inputs: parsed from their texts, validated, and frozen.
 
 The fields of `Inputs` are the table of inputs: each names its input, its default and its parser. To add an input, add
-a field, and the input to action.yml and the documentation.
+a field, its line to the command's help, and the input to action.yml and the documentation.
 """
 
 import re
@@ -16,6 +16,7 @@ from fini_gate.addresses import hide_credentials, parse_api_url
 from fini_gate.durations import parse_duration
 from fini_gate.errors import UsageError
 from fini_gate.escaping import redact
+from fini_gate.settings import Settings
 
 MIN_INTERVAL: Final = "100ms"
 MAX_QUOTED_CHARACTERS: Final = 100
@@ -37,19 +38,10 @@ class Input(NamedTuple):
     parse: Callable[[str], object]
     """Returns the value of a text. Raises ValueError, with what is allowed as its text."""
 
-
-def _parse_api_key(text: str) -> str:
-    if not text:
-        raise UsageError(
-            "Input api-key is empty, and so is the environment variable FINI_API_KEY: pass a Fini API key with the read"
-            " scope, such as ${{ secrets.FINI_API_KEY }}. Workflows triggered from forks get no secrets."
-        )
-    if not is_api_key(text):
-        raise UsageError(
-            "Input api-key contains a space, a line break or another character that a key cannot have (it is not shown"
-            " here): store the secret again, with nothing but the key."
-        )
-    return text
+    @property
+    def is_boolean(self) -> bool:
+        """Whether it is `true` or `false`."""
+        return self.parse is _parse_boolean
 
 
 def _parse_lines(text: str) -> tuple[str, ...]:
@@ -98,11 +90,15 @@ def _parse_path(text: str) -> str:
     return text
 
 
+# Of the command line only.
+_JSON: Final = Input("json", "false", _parse_boolean)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
     """All inputs, validated. `None` and the empty text mean not set."""
 
-    api_key: Annotated[str, Input("api-key", "", _parse_api_key)] = field(repr=False)
+    api_key: Annotated[str, Input("api-key", "", str)] = field(repr=False)
     job_ids: Annotated[str, Input("job-ids", "", str)]
     job_id_paths: Annotated[tuple[str, ...], Input("job-ids-file", "", _parse_lines)]
     timeout_seconds: Annotated[float, Input("timeout", "30m", parse_duration)]
@@ -119,30 +115,33 @@ class Inputs:
     batch_size: Annotated[int, Input("batch-size", "100", partial(_parse_integer, minimum=1, maximum=1000))]
     max_parallel: Annotated[int, Input("max-parallel", "4", partial(_parse_integer, minimum=1, maximum=16))]
     results_file: Annotated[str, Input("results-file", "", _parse_path)]
+    junit_file: Annotated[str, Input("junit-file", "", _parse_path)]
+    dotenv_file: Annotated[str, Input("dotenv-file", "", _parse_path)]
+    summary_file: Annotated[str, Input("summary-file", "", _parse_path)]
     article_details: Annotated[bool, Input("article-details", "true", _parse_boolean)]
     job_summary: Annotated[bool, Input("job-summary", "true", _parse_boolean)]
     ca_bundle: Annotated[str, Input("ca-bundle", "", str)] = field(repr=False)
     api_url: Annotated[str, Input("api-url", "https://api-prod.usefini.com", parse_api_url)]
     workspace: Path
+    arguments: tuple[str, ...] = ()
+    """The job IDs on the command line; `-` is standard input."""
 
     @classmethod
-    def from_environ(cls, environ: Mapping[str, str]) -> "Inputs":
-        """Read and validate all inputs.
+    def parse(cls, settings: Settings, api_key: str) -> "Inputs":
+        """Parse and validate all inputs.
 
         Raises:
             UsageError: an input is invalid. The message names it, and says what is allowed.
         """
-        key = api_key(environ)
-        texts = {name: environ.get(env_name(name), "").strip() or default for name, default in DEFAULTS.items()}
-        texts["api-key"] = key
-        values: dict[str, Any] = {
-            field_name: _parse_input(each, texts[each.name], key) for field_name, each in INPUTS.items()
-        }
-        inputs = cls(**values, workspace=Path(environ.get("GITHUB_WORKSPACE") or Path.cwd()))
+        texts = {name: settings.text(name) or default for name, default in DEFAULTS.items()} | {"api-key": api_key}
+        _reject_key(texts, api_key)
+        _parse_input(_JSON, settings.text("json") or _JSON.default)
+        values: dict[str, Any] = {name: _parse_input(each, texts[each.name]) for name, each in INPUTS.items()}
+        inputs = cls(**values, workspace=settings.workspace, arguments=settings.command_line.job_ids)
         if inputs.max_poll_interval_seconds < inputs.poll_interval_seconds:
             raise UsageError(
-                f"Input max-poll-interval is {quote(texts['max-poll-interval'])}: it must not be shorter than"
-                f" poll-interval, which is {quote(texts['poll-interval'])}."
+                f"«Input max-poll-interval» is {quote(texts['max-poll-interval'])}: it must not be shorter than"
+                f" «poll-interval», which is {quote(texts['poll-interval'])}."
             )
         return inputs
 
@@ -158,30 +157,21 @@ DEFAULTS: Final[Mapping[str, str]] = {each.name: each.default for each in INPUTS
 """Name of an input → its default."""
 
 
-def api_key(environ: Mapping[str, str]) -> str:
-    """Return the API key, valid or not. It is empty if there is none."""
-    return environ.get(env_name("api-key"), "").strip() or environ.get("FINI_API_KEY", "").strip()
-
-
-def is_api_key(text: str) -> bool:
-    """Whether a text can be an API key. It is sent in a header, so it must be visible ASCII."""
-    return bool(re.fullmatch(r"[!-~]+", text))
-
-
-def env_name(name: str) -> str:
-    """Return the environment variable in which the runner passes an input. Hyphens stay hyphens."""
-    return f"INPUT_{name.upper()}"
-
-
 def quote(value: str) -> str:
     """Quote a value for an error, on one line and shortened."""
     is_short = len(value) <= MAX_QUOTED_CHARACTERS
     return repr(value if is_short else f"{value[: MAX_QUOTED_CHARACTERS - 1]}…")
 
 
-def _parse_input(given: Input, text: str, key: str) -> object:
+def _reject_key(texts: Mapping[str, str], api_key: str) -> None:
+    """Reject inputs that contain the API key. It would end up in requests, outputs and errors."""
+    for name, text in texts.items():
+        if name != "api-key" and redact(text, api_key) != text:
+            raise UsageError(f"«Input {name}» contains the API key (not shown here): pass the key as «api-key» only.")
+
+
+def _parse_input(given: Input, text: str) -> object:
     try:
         return given.parse(text)
     except ValueError as error:
-        value = quote(hide_credentials(redact(text, key)))
-        raise UsageError(f"Input {given.name} is {value}: it must be {error}.") from None
+        raise UsageError(f"«Input {given.name}» is {quote(hide_credentials(text))}: it must be {error}.") from None

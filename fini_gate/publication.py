@@ -68,7 +68,9 @@ def _look_up(article_ids: Iterable[str], client: ArticleClient, timing: Timing) 
             if missing:
                 _wait(result, len(missing), timing)
     except ApiError as error:
-        raise type(error)(f"The articles could not be looked up, and require-published is true. {error}") from None
+        raise type(error)(
+            f"The articles could not be looked up, and «require-published» is true. {error.template}"
+        ) from None
     return found
 
 
@@ -85,7 +87,7 @@ def _wait(result: LookupResult, missing_count: int, timing: Timing) -> None:
             timeout = format_duration(deadlines.timeout_at - timing.started_at)
             raise OutageError(
                 f"No usable response about {missing_count} of them within the timeout ({timeout}): {result.problem}."
-                " Raise timeout, or pass the job IDs to another gate."
+                " Raise «timeout», or pass the job IDs to another gate."
             )
         timing.sleep(deadlines.shorten_interval(result.retry_not_before - now, result, now=now))
         if timing.clock() >= min(result.retry_not_before, deadlines.timeout_at):

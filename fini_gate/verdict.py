@@ -1,13 +1,14 @@
 """The gate's result, decided from the jobs as last seen. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from typing import Final
 
 from fini_gate.errors import CancelledError, GateError
 from fini_gate.models import Job, JobState
+from fini_gate.names import Names
 
 
 class Result(StrEnum):
@@ -55,6 +56,8 @@ class Verdict:
     """What stopped the gate before every job was finished."""
     limit: Limit | None = None
     """The limit at which the gate stopped waiting, if it did."""
+    names: Names = field(default_factory=Names)
+    """How the texts about the verdict name settings."""
 
     def in_state(self, state: JobState) -> Sequence[Job]:
         """Return the jobs in a state, in the order of the job IDs."""

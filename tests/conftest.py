@@ -14,7 +14,8 @@ from hypothesis import settings
 
 import fini_gate.job_ids.yaml_parser  # noqa: F401 - the gate imports it late, where coverage may be off
 from fini_gate.addresses import is_loopback
-from fini_gate.inputs import Inputs, env_name
+from fini_gate.inputs import Inputs
+from fini_gate.settings import Settings
 
 # The machine is not on UTC.
 os.environ["TZ"] = "Asia/Kathmandu"
@@ -69,8 +70,10 @@ def read_inputs(tmp_path: Path) -> Callable[[Mapping[str, str]], Inputs]:
     """Read inputs as the runner passes them, with an API key and a workspace."""
 
     def read(given: Mapping[str, str]) -> Inputs:
-        environ = {env_name(name): text for name, text in {"api-key": API_KEY, **given}.items()}
-        return Inputs.from_environ({"GITHUB_WORKSPACE": str(tmp_path), **environ})
+        key = given.get("api-key", API_KEY).strip()
+        environ = {f"INPUT_{name.upper()}": text for name, text in given.items()}
+        environ |= {"GITHUB_ACTIONS": "true", "GITHUB_WORKSPACE": str(tmp_path)}
+        return Inputs.parse(Settings(environ=environ), key)
 
     return read
 

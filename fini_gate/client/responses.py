@@ -90,10 +90,10 @@ def _fatal_message(problem: str, response: Response, secret: str) -> str:
             target = f"to {location}" if location else "without a Location"
             return (
                 f"The API redirected the request: {problem}, {target}. Redirects are not followed, so that the key"
-                " reaches no other host. Set api-url to the API's own address."
+                " reaches no other host. Set «api-url» to the API's own address."
             )
         case _:
-            return f"The API rejected the request: {problem}. Check api-url and any proxy in front of the API."
+            return f"The API rejected the request: {problem}. Check «api-url» and any proxy in front of the API."
 
 
 def _with_rows(

@@ -238,6 +238,6 @@ def _host(proxy: str) -> str:
 def _require_certificates(verify: Any) -> None:  # noqa: ANN401 - a path or a boolean, as requests has it
     if isinstance(verify, str) and not Path(verify).exists():
         raise UsageError(
-            f"REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE in the environment is {verify!r}, which does not exist in the"
-            " action's container. Unset it for this step, and set ca-bundle instead."
+            f"REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE in the environment is {verify!r}, which does not exist here: a"
+            " container has files of its own. Unset the variable for the gate, and set «ca-bundle» instead."
         )

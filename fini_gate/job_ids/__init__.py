@@ -1,4 +1,4 @@
-"""Read job IDs from the input and from files, as text, JSON, JSON Lines or YAML."""
+"""Read job IDs from arguments, standard input, the input and files, as text, JSON, JSON Lines or YAML."""
 
 from fini_gate.job_ids.load import MAX_JOBS, JobIds, read_job_ids
 

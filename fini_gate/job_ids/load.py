@@ -1,5 +1,6 @@
-"""Read all job IDs that the workflow passes, and merge them."""
+"""Read all job IDs that the gate is given, and merge them."""
 
+from collections.abc import Callable
 from typing import Final, TypeAlias
 
 from fini_gate.errors import UsageError
@@ -13,25 +14,19 @@ JobIds: TypeAlias = dict[str, str | None]
 """Job ID → its `documentId`, if known. In order, each ID once regardless of case, spelled as first given."""
 
 
-def read_job_ids(inputs: Inputs) -> JobIds:
-    """Read the job IDs of `job-ids`, then those of the files that `job-ids-file` names.
+def read_job_ids(inputs: Inputs, read_stdin: Callable[[int], bytes]) -> JobIds:
+    """Read the job IDs of the arguments, then those of `job-ids`, then those of the files that `job-ids-file` names.
+
+    Args:
+        inputs: where the job IDs are.
+        read_stdin: reads standard input, which an argument `-` stands for, of which there may be only so many bytes.
 
     Raises:
         UsageError: a file cannot be read, or a text contains something other than job IDs. The message says where.
     """
-    try:
-        return _merge(inputs)
-    except UsageError as error:
-        # JSON and YAML have many spellings of the key, and an error may quote the parsed text.
-        raise UsageError(redact(str(error), inputs.api_key)) from None
-
-
-def _merge(inputs: Inputs) -> JobIds:
     job_ids: JobIds = {}
     spellings: dict[str, str] = {}
-    for pattern in inputs.job_id_paths:
-        _reject_key("Input job-ids-file", pattern, inputs.api_key)
-    for source in find_sources(inputs):
+    for source in find_sources(inputs, read_stdin):
         _reject_key(source.name, source.text, inputs.api_key)
         for job_id, document_id in source.job_ids():
             _reject_key(source.name, f"{job_id}\n{document_id}", inputs.api_key)
@@ -47,4 +42,4 @@ def _merge(inputs: Inputs) -> JobIds:
 def _reject_key(place: str, text: str, api_key: str) -> None:
     """Reject a text that contains the API key. It would end up in requests, outputs and errors."""
     if redact(text, api_key) != text:
-        raise UsageError(f"{place}: it contains the API key (not shown here); pass the key as api-key only.")
+        raise UsageError(f"{place}: it contains the API key (not shown here); pass the key as «api-key» only.")

@@ -19,6 +19,11 @@ Parser: TypeAlias = Callable[[str], Iterator[Pair]]
 """Yields the job IDs in a text. Raises DocumentError."""
 
 
+def parse_one(text: str) -> Iterator[Pair]:
+    """Yield the job ID that a text is as it stands."""
+    yield check_job_id(text), None
+
+
 def parse_text(text: str) -> Iterator[Pair]:
     """Yield the job IDs in plain text, where white space or commas separate them and `#` starts a comment."""
     for number, line in enumerate(_split_lines(text), start=1):
@@ -31,8 +36,6 @@ def parse_text(text: str) -> Iterator[Pair]:
 
 def parse_json(text: str) -> Iterator[Pair]:
     """Yield the job IDs in a JSON text."""
-    if text.count("[") + text.count("{") > MAX_CONTAINERS:
-        raise DocumentError(f"it contains more than {MAX_CONTAINERS} lists and objects; pass only the job IDs")
     document = _load_json(text, expected="expected one JSON value")
     try:
         yield from find_job_ids(document)
@@ -58,6 +61,8 @@ def parse_yaml(text: str) -> Iterator[Pair]:
 
 
 def _load_json(text: str, *, expected: str) -> object:
+    if text.count("[") + text.count("{") > MAX_CONTAINERS:
+        raise DocumentError(f"it contains more than {MAX_CONTAINERS} lists and objects; pass only the job IDs")
     try:
         # As floats, because Python refuses to read integers of more than some thousand digits.
         document: object = json.loads(text, parse_int=float)
@@ -87,3 +92,15 @@ PARSER_BY_SUFFIX: Final[Mapping[str, Parser]] = {
 def guess_parser(text: str, *, json_starts: tuple[str, ...]) -> Parser:
     """Return the JSON parser for a text that starts as JSON does, and else the one for plain text."""
     return parse_json if text.lstrip().startswith(json_starts) else parse_text
+
+
+def is_json_lines(text: str) -> bool:
+    """Whether a text has several lines of which the first is a JSON value: a list or object, or a text in quotes."""
+    first_line, _, rest = text.lstrip().partition("\n")
+    if not first_line.startswith(("[", "{", '"')) or not rest.strip():
+        return False
+    try:
+        _load_json(first_line, expected="")
+    except DocumentError:
+        return False
+    return True

@@ -1,8 +1,8 @@
-"""Find and read the texts that contain job IDs: the input `job-ids` and the files that `job-ids-file` names."""
+"""Find and read the texts that contain job IDs: arguments, standard input, `job-ids`, and files."""
 
 import codecs
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -10,12 +10,22 @@ from typing import Final
 from fini_gate.errors import UsageError, reason_of
 from fini_gate.files import read_bytes, resolve
 from fini_gate.inputs import Inputs, quote
-from fini_gate.job_ids.parsers import PARSER_BY_SUFFIX, Parser, guess_parser, parse_yaml
+from fini_gate.job_ids.parsers import (
+    PARSER_BY_SUFFIX,
+    Parser,
+    guess_parser,
+    is_json_lines,
+    parse_json_lines,
+    parse_one,
+    parse_yaml,
+)
 from fini_gate.job_ids.shapes import DocumentError, Pair
 
 MAX_FILE_BYTES: Final = 32 * 1024**2
 # Parsing YAML takes about a second per megabyte.
 MAX_YAML_BYTES: Final = 4 * 1024**2
+# A file may begin with a quotation mark and still be plain text.
+_JSON_STARTS: Final = ("[", "{", '"')
 
 
 @dataclass(frozen=True)
@@ -43,14 +53,21 @@ class Source:
             raise UsageError(f"{self.name}{line}{place}: {error}.") from None
 
 
-def find_sources(inputs: Inputs) -> Iterator[Source]:
-    """Yield the input, then each file in the order given. The files that match a glob are sorted.
+def find_sources(inputs: Inputs, read_stdin: Callable[[int], bytes]) -> Iterator[Source]:
+    """Yield the arguments, then the input, then each file in the order given. The files that match a glob are sorted.
 
     Raises:
-        UsageError: a path matches no file, leads outside the workspace or cannot be read as text.
+        UsageError: a text is not UTF-8, or a path matches no file, leads outside the workspace or cannot be read.
     """
+    for number, argument in enumerate(inputs.arguments, start=1):
+        if argument == "-":
+            text = _decode(read_stdin(MAX_FILE_BYTES), "Standard input")
+            parser = parse_json_lines if is_json_lines(text) else guess_parser(text, json_starts=_JSON_STARTS)
+            yield Source("Standard input", text, parser)
+        else:
+            yield Source(f"Job ID {number} on the command line", argument, parse_one)
     text = inputs.job_ids.removeprefix("\ufeff")
-    yield Source("Input job-ids", text, guess_parser(text, json_starts=("[", "{", '"')))
+    yield Source("«Input job-ids»", text, guess_parser(text, json_starts=_JSON_STARTS))
     for pattern in inputs.job_id_paths:
         for path in _expand_glob(inputs.workspace, pattern):
             yield _read_source(inputs.workspace, path)
@@ -69,11 +86,11 @@ def _expand_glob(workspace: Path, pattern: str) -> Sequence[Path]:
     # IndexError comes from "." in a folder that does not exist, RecursionError from hundreds of folders.
     except (OSError, ValueError, IndexError, RecursionError) as error:
         raise UsageError(
-            f"Input job-ids-file names {quote(pattern)}, which is not a valid path or glob: {reason_of(error)}."
+            f"«Input job-ids-file» names {quote(pattern)}, which is not a valid path or glob: {reason_of(error)}."
         ) from None
     if not found:
         raise UsageError(
-            f"Input job-ids-file names {quote(pattern)}, which matches no file in the workspace: check the path, and"
+            f"«Input job-ids-file» names {quote(pattern)}, which matches no file in the workspace: check the path, and"
             " that an earlier step of this job created the file."
         )
     return found
@@ -84,8 +101,10 @@ def _read_source(workspace: Path, path: Path) -> Source:
     _check_confined(workspace, path, name)
     parser = PARSER_BY_SUFFIX.get(path.suffix.lower())
     max_bytes = MAX_YAML_BYTES if parser is parse_yaml else MAX_FILE_BYTES
-    text = _decode(read_bytes(path, max_bytes, name=name, input_name="job-ids-file"), name)
-    return Source(f"File {name} (input job-ids-file)", text, parser or guess_parser(text, json_starts=("[", "{")))
+    content = read_bytes(path, max_bytes, name=name, input_name="job-ids-file")
+    name = f"File {name} («input job-ids-file»)"
+    text = _decode(content, name)
+    return Source(name, text, parser or guess_parser(text, json_starts=("[", "{")))
 
 
 def _check_confined(workspace: Path, path: Path, name: str) -> None:
@@ -99,8 +118,8 @@ def _check_confined(workspace: Path, path: Path, name: str) -> None:
             resolve(workspace, str(path))
         except (OSError, ValueError):
             raise UsageError(
-                f"Input job-ids-file names {name}, which leads outside the workspace through a link: use a file inside"
-                " it, or an absolute path."
+                f"«Input job-ids-file» names {name}, which leads outside the workspace through a link: use a file"
+                " inside it, or an absolute path."
             ) from None
 
 
@@ -111,6 +130,5 @@ def _decode(content: bytes, name: str) -> str:
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise UsageError(
-            f"File {name} (input job-ids-file), line {line}: byte 0x{content[error.start]:02x} is not UTF-8; save the"
-            " file as UTF-8."
+            f"{name}, line {line}: byte 0x{content[error.start]:02x} is not UTF-8; use UTF-8 only."
         ) from None

@@ -24,17 +24,17 @@ def dotenv_text(outputs: Mapping[str, str]) -> str:
     Args:
         outputs: the step's outputs.
     """
-    values = {name: outputs.get(name, "") for name in _SCALARS}
+    values = {name: outputs[name] for name in _SCALARS}
     values["message"] = _plain(values["message"])
     room_bytes = MAX_DOTENV_BYTES - sum(_line_bytes(*item) for item in values.items())
     if room_bytes < 0:
         values["message"] = _cut(values["message"], len(values["message"].encode()) + room_bytes)
     for name in _PATHS:
         path = outputs.get(name, "")
-        size_bytes = _line_bytes(name, path) if _is_representable(path) else 0
-        if 0 < size_bytes <= room_bytes:
+        # What is not representable may not even be encodable.
+        if _is_representable(path) and _line_bytes(name, path) <= room_bytes:
             values[name] = path
-            room_bytes -= size_bytes
+            room_bytes -= _line_bytes(name, path)
     return "".join(_line(*item) for item in values.items())
 
 

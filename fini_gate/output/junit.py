@@ -43,7 +43,9 @@ class _Problem(NamedTuple):
 def junit_xml(verdict: Verdict, *, started_at: datetime) -> Iterator[str]:
     """Yield the document piece by piece."""
     problem = _result_problem(verdict)
-    names = [job.id for job in verdict.jobs] + ([str(verdict.result)] if problem else [])
+    names = [job.id for job in verdict.jobs]
+    if problem is not None:
+        names.append(str(verdict.result))
     unique_names = iter(_unique([_replace_forbidden(name) for name in names]))
     buffer = io.StringIO()
     xml = XMLGenerator(buffer, encoding="utf-8", short_empty_elements=True)

@@ -46,11 +46,12 @@ def title(verdict: Verdict) -> str:
 
 def message(verdict: Verdict) -> str:
     """Return the output `message`: one line that says what happened, with counts and time."""
-    if not verdict.jobs:
-        return escape_control(str(verdict.error or "There were no job IDs, so there was nothing to wait for."))
-    error = [] if verdict.error is None else [str(verdict.error)]
+    if not verdict.jobs and verdict.error is None:
+        return "There were no job IDs, so there was nothing to wait for."
+    error = [] if verdict.error is None else [verdict.names.fill_in(verdict.error.template)]
+    counts = [_counts(verdict)] if verdict.jobs else []
     articles = [article_counts(verdict)] if verdict.result is Result.SUCCESS else []
-    return escape_control(" ".join([*error, _counts(verdict), *articles, *_drafts(verdict)]))
+    return escape_control(" ".join([*error, *counts, *articles, *_drafts(verdict)]))
 
 
 def article_counts(verdict: Verdict) -> str:
@@ -64,24 +65,23 @@ def advice(verdict: Verdict) -> str:
     """Return what to do next; empty if there is nothing to do, or if the message already says it."""
     if verdict.error is not None and verdict.result is not Result.CANCELLED:
         return ""
-    return " ".join(_advice(verdict))
+    return verdict.names.fill_in(" ".join(_advice(verdict)))
 
 
 def errors(verdict: Verdict) -> list[tuple[str, str]]:
-    """Return title and text of each error: one for each of the first problem jobs, then one for the result.
+    """Return title and text of each error of a gate that did not pass: for the first problem jobs, then the result.
 
     If the gate could not decide, the jobs are not the reason and have no errors of their own.
     """
-    if verdict.result is Result.SUCCESS:
-        return []
     problems = problem_jobs(verdict)[:MAX_JOB_ERRORS] if verdict.error is None else []
-    result = f"Fini gate: {title(verdict)}", " ".join(filter(None, [message(verdict), advice(verdict)]))
+    result = f"Fini gate: {title(verdict)}", _message_and_advice(verdict)
     return [*((f"Fini job {state_phrase(job.state)}", describe_job(job)) for job in problems), result]
 
 
 def closing_line(verdict: Verdict) -> str:
-    """Return the last line of the log after a success."""
-    return f"{RESULT_ICONS[verdict.result]} {message(verdict)}"
+    """Return the last line of the log: what happened, and what to do if the gate did not pass."""
+    text = message(verdict) if verdict.result is Result.SUCCESS else _message_and_advice(verdict)
+    return f"{RESULT_ICONS[verdict.result]} {text}"
 
 
 def problem_jobs(verdict: Verdict) -> list[Job]:
@@ -109,9 +109,13 @@ def dropped_outputs_warning(names: Sequence[str], results_file: str) -> str:
     return f"The outputs are too large for GitHub, so these are left empty: {', '.join(names)}. {where}."
 
 
-def results_file_warning(path: str, error: OSError | ValueError) -> str:
-    """Return the warning about a results file that could not be written."""
-    return f"The results file {path} could not be written ({reason_of(error)}): use the outputs instead."
+def file_warning(path: str, error: OSError | ValueError) -> str:
+    """Return the warning about an output file that could not be written."""
+    return f"The file {path} could not be written ({reason_of(error)}). The result is not affected."
+
+
+def _message_and_advice(verdict: Verdict) -> str:
+    return " ".join(filter(None, [message(verdict), advice(verdict)]))
 
 
 def _counts(verdict: Verdict) -> str:
@@ -159,22 +163,25 @@ def _drafts(verdict: Verdict) -> Iterator[str]:
 def _advice(verdict: Verdict) -> Iterator[str]:
     failed = verdict.in_state(JobState.FAILED)
     if any(job.has_failed_in_fini for job in failed):
-        again = "; failed-document-ids lists their sources" if verdict.failed_document_ids else ""
+        is_listed = verdict.failed_document_ids and verdict.names.on_github
+        again = "; failed-document-ids lists their sources" if is_listed else ""
         yield f"Fix the cause and queue the failed jobs again{again}."
     if any(job.lacks_article for job in failed):
-        yield "For jobs without an article, check their sources, or set require-articles to false."
+        yield "For jobs without an article, check their sources, or set «require-articles» to false."
     if any(job.article_is_draft for job in failed):
         yield f"Publish the drafts {_WHERE_TO_PUBLISH}, then run the gate again."
     if any(not (job.has_failed_in_fini or job.lacks_article or job.article_is_draft) for job in failed):
         yield "For articles that the API does not return, check in Fini whether they still exist."
     if verdict.in_state(JobState.MISSING):
         yield (
-            "For missing jobs, check the IDs, api-url, and that the API key belongs to the workspace that queued them."
+            "For missing jobs, check the IDs, «api-url», and that the API key belongs to the workspace that queued"
+            " them."
         )
     if verdict.in_state(JobState.UNREADABLE):
         yield "For unreadable jobs, run another gate later or contact Fini's support."
     if verdict.in_state(JobState.PENDING):
-        raise_limit = f" or raise {verdict.limit.input_name}" if verdict.limit is not None else ""
-        yield f"To keep waiting, pass pending-job-ids to another gate{raise_limit}."
+        again = "pass pending-job-ids to another gate" if verdict.names.on_github else "run the gate again"
+        raise_limit = f" or raise «{verdict.limit.input_name}»" if verdict.limit is not None else ""
+        yield f"To keep waiting, {again}{raise_limit}."
     if verdict.result is Result.SUCCESS and verdict.draft_article_ids:
         yield f"Drafts are not live: publish them {_WHERE_TO_PUBLISH}, or queue the jobs with isDraft set to false."

@@ -9,6 +9,8 @@ from fini_gate.models import JobState
 from fini_gate.output.messages import message
 from fini_gate.verdict import Verdict
 
+# The inputs and outputs that name files.
+OUTPUT_FILES: Final = ("results-file", "junit-file", "dotenv-file", "summary-file")
 # For all outputs together: GitHub allows 1 MB per job, counted in UTF-16, and other steps need their share.
 MAX_OUTPUTS_UTF16_UNITS: Final = 450_000
 # Emptied in this order until the rest fits.
@@ -26,12 +28,12 @@ DROPPABLE_OUTPUTS: Final = (
 )
 
 
-def step_outputs(verdict: Verdict, *, results_file: str) -> tuple[dict[str, str], list[str]]:
+def step_outputs(verdict: Verdict, files: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
     """Return the step's outputs, and the names of those that were emptied to make the rest fit.
 
     Args:
         verdict: how the gate ended.
-        results_file: the path as given, if the file was written, else empty.
+        files: input that names a file → the path as given, for each file that was written.
     """
     article_ids = verdict.article_ids
     outputs = {
@@ -47,7 +49,7 @@ def step_outputs(verdict: Verdict, *, results_file: str) -> tuple[dict[str, str]
         **{f"{state}-count": str(len(verdict.in_state(state))) for state in JobState},
         "article-count": str(len(article_ids)),
         "elapsed-seconds": f"{verdict.elapsed_seconds:.1f}",
-        "results-file": results_file,
+        **{name: files.get(name, "") for name in OUTPUT_FILES},
     }
     return outputs, _drop_excess(outputs)
 

@@ -2,12 +2,8 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
-from fini_gate.errors import UsageError
-from fini_gate.files import resolve, write_whole
-from fini_gate.inputs import quote
 from fini_gate.models import Job
 from fini_gate.output.messages import message
 from fini_gate.verdict import Verdict
@@ -15,28 +11,6 @@ from fini_gate.verdict import Verdict
 RESULTS_VERSION: Final = 1
 # In a single text, the document would take as much memory as all jobs.
 _JOBS_PER_PIECE: Final = 1000
-
-
-def check_results_file(workspace: Path, path: str) -> None:
-    """Check that the path, with all links followed, stays inside the workspace.
-
-    Raises:
-        UsageError: it leads outside.
-    """
-    try:
-        resolve(workspace, path)
-    except (OSError, ValueError):
-        raise UsageError(f"Input results-file is {quote(path)}: it must be a path inside the workspace.") from None
-
-
-def write_results_file(workspace: Path, path: str, verdict: Verdict) -> None:
-    """Write the results file, whole or not at all.
-
-    Raises:
-        OSError: the file cannot be written. An earlier file at the path is unchanged.
-        ValueError: the path leads outside the workspace by now.
-    """
-    write_whole(workspace, path, results_json(verdict))
 
 
 def results_json(verdict: Verdict) -> Iterator[str]:

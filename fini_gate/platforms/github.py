@@ -14,65 +14,63 @@ from typing import Final
 from actions_toolkit import core
 
 from fini_gate import escaping
+from fini_gate.api_key import is_api_key
 from fini_gate.errors import reason_of
 from fini_gate.escaping import escape_control, redact
-from fini_gate.inputs import is_api_key
-from fini_gate.platforms.terminal import is_terminal
+from fini_gate.platforms.plain import MAX_UNFOLDED_LINES, PlainPlatform
+from fini_gate.platforms.streams import is_terminal
 
 # The runner hides every occurrence of a mask: a shorter one would make the log unreadable, and no key is that short.
 MIN_MASK_CHARACTERS: Final = 4
 # GitHub cuts longer annotations.
 MAX_ANNOTATION_CHARACTERS: Final = 4096
-MAX_UNFOLDED_LINES: Final = 20
-MAX_LISTED_LINES: Final = 1000
 MAX_LOGGED_OUTPUT_CHARACTERS: Final = 1000
 
 
-class Runner:
+class GitHubPlatform(PlainPlatform):
     """Talks to GitHub's runner, or to one that is compatible with it.
 
     Args:
         environ: the process's environment.
-        secret: the API key, which is masked before anything else and redacted from every line.
     """
 
-    def __init__(self, environ: Mapping[str, str], *, secret: str) -> None:
-        self._environ = environ
-        self._secret = secret
-        # Only a runner hides the mask command. A terminal would show the key, and an invalid key is not used at all.
-        if len(secret) >= MIN_MASK_CHARACTERS and is_api_key(secret) and not is_terminal():
-            self._write(core.set_secret, secret)
+    has_outputs = True
 
-    def info(self, line: str) -> None:
-        """Print a line that the runner cannot mistake for a command."""
-        text = self._clean(line)
-        # The runner ignores white space before a command; in the middle of a line `::` means nothing.
-        self._write(core.info, f"\\{text}" if text.lstrip().startswith("::") else text)
+    def hide(self, secret: str) -> None:
+        """Mask the API key, and redact it from everything."""
+        is_new = secret != self._secret
+        super().hide(secret)
+        # Only a runner hides the mask command. A terminal would show the key, and an invalid key is not used at all.
+        if is_new and len(secret) >= MIN_MASK_CHARACTERS and is_api_key(secret) and not is_terminal():
+            self._write(core.set_secret, secret)
 
     def listing(self, title: str, lines: Sequence[str]) -> None:
         """Print lines, folded under a title if there are many."""
         is_folded = len(lines) > MAX_UNFOLDED_LINES
         if is_folded:
-            self._write(core.start_group, self._clean(title))
-        for line in lines[:MAX_LISTED_LINES]:
-            self.info(f"        {line}")
-        if len(lines) > MAX_LISTED_LINES:
-            self.info(f"        and {len(lines) - MAX_LISTED_LINES} more")
+            self._write(core.start_group, self._escape(title))
+        super().listing(title, lines)
         if is_folded:
             self._write(core.end_group)
 
     def debug(self, line: str) -> None:
         """Print a line if the run has debug logging enabled."""
         if self._environ.get("RUNNER_DEBUG") == "1":
-            self._write(core.debug, self._clean(line))
+            self._write(core.debug, self._escape(line))
 
     def warning(self, text: str) -> None:
         """Annotate the run with a warning."""
         self._annotate("warning", "fini-gate", text)
 
-    def error(self, title: str, text: str) -> None:
-        """Annotate the run with an error."""
-        self._annotate("error", title, text)
+    def succeed(self, line: str) -> None:
+        """Print the last line of a gate that passed."""
+        self.info(line)
+
+    def fail(self, line: str, errors: Sequence[tuple[str, str]]) -> None:
+        """Annotate the run with errors, the last of which says what the line says."""
+        del line
+        for title, text in errors:
+            self._annotate("error", title, text)
 
     def set_outputs(self, outputs: Mapping[str, str]) -> None:
         """Set the step's outputs, or log them if they cannot be set."""
@@ -114,13 +112,14 @@ class Runner:
             self.info(f"output {name} = {text}")
 
     def _annotate(self, command: str, title: str, text: str) -> None:
-        message = self._clean(text)
+        message = self._escape(text)
         if len(message) > MAX_ANNOTATION_CHARACTERS:
             message = f"{message[: MAX_ANNOTATION_CHARACTERS - 1]}…"
         # Not `core.error`: if it has a title, it adds an empty file name.
-        self._write(core.issue_command, command, {"title": self._clean(title)}, message)
+        self._write(core.issue_command, command, {"title": self._escape(title)}, message)
 
-    def _clean(self, text: str) -> str:
+    def _escape(self, text: str) -> str:
+        """Escape a text in a command. Colons at its start mean nothing there."""
         return escape_control(redact(text, self._secret))
 
     @staticmethod

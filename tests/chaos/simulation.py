@@ -15,6 +15,7 @@ from unittest.mock import patch
 from fini_gate import main
 from fini_gate.models import Job
 from fini_gate.poller import Progress, wait_for_jobs
+from fini_gate.settings import Settings
 from fini_gate.verdict import Verdict
 
 from .model import Api, Clock, Request, Transport
@@ -101,7 +102,8 @@ def run_gate(
         stdout = stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
         clock: Any = transport.clock
         parts: dict[str, Any] = {"make_transport": lambda **_: transport, "wait": wait}
-        gate = main.GateRun({"INPUT_API-KEY": KEY, **environ, **files}, executor=clock, clock=clock, **parts)
+        settings = Settings(environ={"INPUT_API-KEY": KEY, "GITHUB_ACTIONS": "true", **environ, **files})
+        gate = main.GateRun(settings, executor=clock, clock=clock, **parts)
         verdict = gate.run()
         # As a path: a folder before a `..` may not exist.
         results = os.path.realpath(workspace / environ.get("INPUT_RESULTS-FILE", "").strip())

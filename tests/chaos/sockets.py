@@ -181,7 +181,12 @@ def _run(plan: Plan, url: str, folder: Path) -> Ended:
     workspace.mkdir()
     job_ids = {"jobs": [{"id": job_id, "documentId": f"source-of-{job_id}"} for job_id in plan.states]}
     inputs = {"INPUT_API-KEY": KEY, "INPUT_API-URL": url, "INPUT_JOB-IDS": json.dumps(job_ids)}
-    files = {"GITHUB_WORKSPACE": str(workspace), "GITHUB_OUTPUT": str(output), "GITHUB_STEP_SUMMARY": str(summary)}
+    files = {
+        "GITHUB_ACTIONS": "true",
+        "GITHUB_WORKSPACE": str(workspace),
+        "GITHUB_OUTPUT": str(output),
+        "GITHUB_STEP_SUMMARY": str(summary),
+    }
     signalled_at: list[float] = []
 
     def send_signal(number: int) -> None:

@@ -262,14 +262,14 @@ BROKEN: Mapping[Kind, Mapping[str, tuple[Scenario, Sabotage]]] = {
     },
     Kind.KEY: {
         # Either would do: the client redacts the key, and so does what prints.
-        "prints the key": (LEAKS_THE_KEY, _patch(_ignore, "client.responses.redact", "platforms.github.redact")),
+        "prints the key": (LEAKS_THE_KEY, _patch(_ignore, "client.responses.redact", "platforms.plain.redact")),
         "does not mask the key": (PASSES, _patch(_ignore, "platforms.github.core.set_secret")),
     },
-    Kind.TEXT: {"prints a job's error as it is": (SENDS_A_COMMAND, _patch(_ignore, "platforms.github.escape_control"))},
+    Kind.TEXT: {"prints a job's error as it is": (SENDS_A_COMMAND, _patch(_ignore, "platforms.plain.escape_line"))},
     Kind.OUTPUTS: {
-        "writes no outputs": (PASSES, _patch(_ignore, "platforms.github.Runner.set_outputs")),
+        "writes no outputs": (PASSES, _patch(_ignore, "platforms.github.GitHubPlatform.set_outputs")),
         "reports the jobs in another order": (PASSES, _with_jobs(lambda jobs: jobs[::-1])),
-        "ends without an error annotation": (NEVER_ENDS, _patch(_ignore, "platforms.github.Runner.error")),
+        "ends without an error annotation": (NEVER_ENDS, _patch(_ignore, "platforms.github.GitHubPlatform.fail")),
     },
     Kind.TRACEBACK: {"crashes": (PASSES, _patch(None, "poller.decide"))},
 }

@@ -17,7 +17,8 @@ LISTS = (
     *("article-ids", "articles-by-job", "draft-article-ids", "failed-document-ids"),
 )
 COUNTS = tuple(f"{name}-count" for name in ("job", "article", *STATES))
-OUTPUTS = {"result", "message", "elapsed-seconds", "results-file", "article-ids-lines", *LISTS, *COUNTS}
+FILES = {"results-file", "junit-file", "dotenv-file", "summary-file"}
+OUTPUTS = {"result", "message", "elapsed-seconds", "article-ids-lines", *FILES, *LISTS, *COUNTS}
 MAX_OUTPUT_UNITS = 450_000
 MAX_ERRORS = 10
 MASK = f"::add-mask::{KEY}\n"

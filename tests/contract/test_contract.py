@@ -44,7 +44,7 @@ def limits_in_code() -> SimpleNamespace:
 
 def some_outputs() -> dict[str, str]:
     """Return the outputs of a run without jobs."""
-    values, _ = step_outputs(decide((), elapsed_seconds=0), results_file="")
+    values, _ = step_outputs(decide((), elapsed_seconds=0), {})
     return values
 
 

@@ -10,7 +10,7 @@ from tests.contract.pages import ROOT, Page
 
 PAGE: Final = Page("docs/troubleshooting.md")
 # A message is what is raised or what a warning says. These functions also return messages.
-FUNCTIONS: Final = {"_fatal_message", "_when"}
+FUNCTIONS: Final = {"_fatal_message", "_unknown_option", "_value_problem", "_when"}
 TREES: Final = [ast.parse(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "fini_gate").rglob("*.py"))]
 
 
@@ -32,9 +32,10 @@ def texts(node: ast.expr, tree: ast.Module) -> Iterator[str]:
     """Yield the texts that an expression in a module can be, with … for each value in them."""
     match node:
         case ast.Constant(value=str(text)):
-            yield text
+            yield re.sub("[«»]", "", text)
         case ast.JoinedStr(values=parts):
-            yield "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in parts)
+            text = "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in parts)
+            yield re.sub("[«»]", "", text)
         case ast.Call():
             for function in functions_named(called_name(node), tree):
                 yield from returned_texts(function, tree)

@@ -17,12 +17,15 @@ from hypothesis import strategies as st
 from urllib3.util import parse_url
 
 from fini_gate import job_ids
+from fini_gate.api_key import read_api_key
 from fini_gate.client import Transport, responses
 from fini_gate.client.routes import STATUS
 from fini_gate.errors import UsageError
+from fini_gate.escaping import redact
 from fini_gate.executor import InterruptibleExecutor
 from fini_gate.inputs import Inputs
 from fini_gate.models import Job, worse_of
+from fini_gate.settings import Settings
 from tests.chaos import model
 from tests.chaos.contract import read_rows, state_of
 from tests.chaos.replies import KEY, Meaning, Reply
@@ -57,7 +60,11 @@ def _broken(rules: Mapping[str, bool]) -> list[Finding]:
 
 
 def _variables(inputs: Mapping[str, str], workspace: Path) -> dict[str, str]:
-    return {"GITHUB_WORKSPACE": str(workspace), **{f"INPUT_{name.upper()}": text for name, text in inputs.items()}}
+    return {
+        "GITHUB_ACTIONS": "true",
+        "GITHUB_WORKSPACE": str(workspace),
+        **{f"INPUT_{name.upper()}": text for name, text in inputs.items()},
+    }
 
 
 # --- Job IDs ----------------------------------------------------------------------------------------------------------
@@ -68,9 +75,10 @@ def check_ids(case: IdsCase) -> Outcome:
     with tempfile.TemporaryDirectory(prefix="fini-gate-fuzz-") as folder:
         variables = _variables({**case.write(Path(folder)), "api-key": KEY}, Path(folder))
         try:
-            found = job_ids.read_job_ids(Inputs.from_environ(variables))
+            found = job_ids.read_job_ids(Inputs.parse(Settings(environ=variables), KEY), lambda _: b"")
         except UsageError as error:
-            return "refused", [*_leaks(error), *_broken({f"refused: {error}": case.pairs is None})]
+            message = redact(str(error), KEY)  # as the gate does
+            return "refused", [*_leaks(message), *_broken({f"refused: {message}": case.pairs is None})]
     rules = {
         f"no ID in {list(found)}": all(map(_is_id, found)),
         f"an ID twice in {list(found)}": len({job_id.lower() for job_id in found}) == len(found),
@@ -102,7 +110,8 @@ def check_inputs(case: tuple[tuple[dict[str, str], frozenset[str]], str, str]) -
     secret = api_key.strip() or fallback.strip()
     variables = {**_variables({**given, "api-key": api_key}, Path("/")), "FINI_API_KEY": fallback}
     try:
-        inputs = Inputs.from_environ(variables)
+        settings = Settings(environ=variables)
+        inputs = Inputs.parse(settings, read_api_key(settings, lambda read: read()))
     except UsageError as error:
         name = str(error).removeprefix("Input ").partition(" ")[0]
         intervals = {"poll-interval", "max-poll-interval"}

@@ -3,7 +3,6 @@ from typing import Any
 
 import pytest
 
-from fini_gate.inputs import Inputs
 from fini_gate.job_ids import read_job_ids
 from fini_gate.models import STATE_BY_STATUS, Job, JobState
 from fini_gate.verdict import Verdict, decide
@@ -21,9 +20,9 @@ def test_fuzz__finds_nothing(target: str) -> None:
     assert len(tally.counts) > 2
 
 
-def _ids(change: Callable[[str], str]) -> Callable[[Inputs], dict[str, str | None]]:
+def _ids(change: Callable[[str], str]) -> Callable[..., dict[str, str | None]]:
     """Read other IDs than given."""
-    return lambda given: {change(job_id): document for job_id, document in read_job_ids(given).items()}
+    return lambda *given: {change(job_id): document for job_id, document in read_job_ids(*given).items()}
 
 
 def _complete_all(found: Iterable[Job], **parts: Any) -> Verdict:  # noqa: ANN401 - as decide has them
@@ -48,7 +47,7 @@ BROKEN: dict[str, tuple[str, Kind, str, object]] = {
         {**STATE_BY_STATUS, "PAUSED": JobState.COMPLETED},
     ),
     "a pass with a pending job": ("runs", Kind.VERDICT, "poller.decide", _complete_all),
-    "a log that is not escaped": ("runs", Kind.TEXT, "platforms.github.escape_control", str),
+    "a log that is not escaped": ("runs", Kind.TEXT, "platforms.plain.escape_line", str),
 }
 
 

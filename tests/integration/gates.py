@@ -15,6 +15,7 @@ from unittest.mock import patch
 from fake_fini import FakeFini
 from fini_gate.executor import InterruptibleExecutor
 from fini_gate.main import GateRun
+from fini_gate.settings import Settings
 
 ENTRYPOINT = Path(__file__).resolve().parents[2] / "entrypoint.py"
 COMMAND = (sys.executable, "-I", "-u", str(ENTRYPOINT))
@@ -58,6 +59,7 @@ class Gate:
         """Return the environment for a run with these inputs."""
         return {
             "INPUT_API-KEY": KEY,
+            "GITHUB_ACTIONS": "true",
             "GITHUB_WORKSPACE": str(self.workspace),
             "GITHUB_OUTPUT": str(self.output),
             "GITHUB_STEP_SUMMARY": str(self.summary),
@@ -99,8 +101,8 @@ class Gate:
         """Run the gate in this process, which is a lot faster; `parts` are those of GateRun."""
         variables = self.environ(inputs, environ)
         log = io.StringIO()
-        with patch.dict(os.environ, variables), contextlib.redirect_stdout(log):
-            verdict = GateRun(variables, executor or InterruptibleExecutor(), **parts).run()
+        with patch.dict(os.environ, variables), contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+            verdict = GateRun(Settings(environ=variables), executor or InterruptibleExecutor(), **parts).run()
         return self._run(verdict.exit_code, log.getvalue())
 
     def _run(self, exit_code: int, log: str) -> Run:

@@ -57,7 +57,7 @@ def test_run__ends_as_the_contract_says(gate: Gate, serve: Serve, case: str) -> 
     ("inputs", "named"),
     [
         ({"job-ids": "a", "results-file": "../out.json"}, "Input results-file is '../out.json'"),
-        ({"job-ids": f"a {KEY}"}, "Input job-ids: "),
+        ({"job-ids": f"a {KEY}"}, "Input job-ids contains the API key"),
         ({"job-ids": " ".join(map(str, range(10_001)))}, "at most 10000: set results-file to the path of a file for"),
         ({"job-ids": " ".join(map(str, range(10_001))), "results-file": "results.json"}, None),
         ({"job-ids": " ".join(map(str, range(10_000)))}, None),

@@ -81,10 +81,10 @@ def print_modules(exit_code):
     print("imported", *(name for name, module in sys.modules.items() if module), flush=True)
     end(exit_code)
 os._exit = print_modules
-runpy.run_path(sys.argv[1], run_name="__main__")
+runpy.run_path(sys.argv.pop(1), run_name="__main__")
 """
-# PyYAML reads YAML, asyncio comes with backoff, requests guesses a charset if asked for text, rich is for a terminal.
-NOT_NEEDED = {"yaml", "asyncio", "backoff", "charset_normalizer", "chardet", "rich"}
+# PyYAML reads YAML, asyncio comes with backoff, requests guesses a charset if asked for text.
+NOT_NEEDED = {"argparse", "yaml", "asyncio", "backoff", "charset_normalizer", "chardet", "xml"}
 
 
 def test_imports__are_those_that_a_gate_needs(gate: Gate, serve: Serve) -> None:

@@ -91,8 +91,8 @@ def test_bundle__that_does_not_exist_is_a_usage_error(monkeypatch: pytest.Monkey
     with pytest.raises(UsageError) as error:
         transport_to("https://api.example")
     assert str(error.value) == (
-        "REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE in the environment is '/missing.pem', which does not exist in the"
-        " action's container. Unset it for this step, and set ca-bundle instead."
+        "REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE in the environment is '/missing.pem', which does not exist here: a"
+        " container has files of its own. Unset the variable for the gate, and set ca-bundle instead."
     )
 
 

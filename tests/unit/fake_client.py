@@ -10,6 +10,7 @@ from fini_gate.errors import GateError
 from fini_gate.inputs import Inputs
 from fini_gate.models import Job, PollLimits, PollResult, StatusRow
 from fini_gate.poller import Progress, Timing, wait_for_jobs
+from fini_gate.settings import Settings
 from fini_gate.verdict import Verdict
 
 # A monotonic clock may start anywhere. All other times here are seconds since the start.
@@ -156,7 +157,7 @@ class Run:
 
 def make_inputs(**fields: Any) -> Inputs:  # noqa: ANN401 - each field has its own type
     """Make the default inputs, with some fields replaced."""
-    return replace(Inputs.from_environ({"INPUT_API-KEY": "fini_0123456789abcdef"}), **fields)
+    return replace(Inputs.parse(Settings(environ={}), "fini_0123456789abcdef"), **fields)
 
 
 def run_gate(client: FakeClient, inputs: Inputs, *, random: Callable[[], float] = lambda: 0.0) -> Run:

@@ -139,12 +139,6 @@ def test_ca_bundle__never_shows_a_private_key(read: Read, workspace: Path, kind:
     )
 
 
-@pytest.mark.parametrize("text", ["{}", "{}.pem", "x\n{}", "{}\n", "x{}\n"])
-def test_ca_bundle__never_shows_the_api_key(read: Read, api_key: str, text: str) -> None:
-    """An API key that was passed as a bundle is not shown, not even a part of it."""
-    assert api_key[:8] not in message_of(read, text.format(api_key))
-
-
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])  # `read` keeps nothing from one call to the next
 @example([])
 @given(st.lists(st.sampled_from([*"-\n\0 /.a", BEGIN, END, PEM, KEY_PEM]), max_size=6))

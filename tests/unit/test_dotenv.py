@@ -34,7 +34,7 @@ def _message(text: str) -> str | None:
 
 def test_dotenv__is_the_scalar_outputs() -> None:
     """Each is a line of its own; lists are not in the file."""
-    outputs, _ = step_outputs(verdict(*ALL), results_file="out/results.json")
+    outputs, _ = step_outputs(verdict(*ALL), {"results-file": "out/results.json"})
     paths = {"junit-file": "out/junit.xml", "dotenv-file": "fini-gate.env", "summary-file": "sum mary.md"}
     assert (
         dotenv_text(outputs | paths)
@@ -60,7 +60,7 @@ FINI_GATE_SUMMARY_FILE=sum mary.md
 @pytest.mark.parametrize("error", ERRORS.values(), ids=ERRORS)
 def test_dotenv__leaves_out_what_is_empty(error: GateError) -> None:
     """A file that was not written has no variable, because some readers reject an empty value."""
-    outputs, _ = step_outputs(verdict(error=error), results_file="")
+    outputs, _ = step_outputs(verdict(error=error), {})
     assert _variables(outputs) == {name: outputs[name] for name in OUTPUTS}
 
 
@@ -73,6 +73,7 @@ def test_dotenv__leaves_out_what_is_empty(error: GateError) -> None:
         ("' \"a\" '", "a"),
         ("'a' and 'b'", "a' and 'b"),
         ("'a\"", "'a\""),
+        ("XaX", "XaX"),
         ('"', None),
         ("''", None),
         ("a\r\nb\tc\x00\u2028\ud800", r"a\r\nb\tc\x00\u2028\ud800"),
@@ -126,6 +127,12 @@ def test_size__leaves_out_only_the_paths_that_do_not_fit() -> None:
     """A long path does not cost a short one its place."""
     found = _variables({**OUTPUTS, "results-file": "x" * 6000, "junit-file": "y" * 4000, "dotenv-file": "z" * 1000})
     assert list(found) == [*OUTPUTS, "junit-file"]
+
+
+def test_size__takes_a_message_that_just_fits() -> None:
+    """At 5,119 bytes nothing is cut."""
+    room_bytes = MAX_BYTES - len(dotenv_text({**OUTPUTS, "message": "x"}).encode()) + 1
+    assert _message("x" * room_bytes) == "x" * room_bytes
 
 
 @pytest.mark.parametrize("letter", ["x", "é", "…", "😀"])

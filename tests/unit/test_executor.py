@@ -113,3 +113,19 @@ def test_signal__ends_a_wait(
         executor.sleep(FOREVER) if is_sleep else executor.wait_any([executor.submit(end.wait)], FOREVER)
     sender.join()
     assert error.value.exit_code == exit_code
+
+
+def test_call__waits_for_the_result(executor: InterruptibleExecutor, end: threading.Event) -> None:
+    """However long the function takes, its result is returned, or its error raised."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("fini_gate.executor._LONG_SECONDS", 0.001)
+        assert executor.call(lambda: end.wait(0.01)) is False
+    with pytest.raises(ValueError, match="wrong"):
+        executor.call(lambda: int("wrong"))
+
+
+def test_call__ends_on_a_signal(executor: InterruptibleExecutor, end: threading.Event) -> None:
+    """A function that waits for input that never comes does not keep the gate."""
+    threading.Timer(0.05, lambda: os.kill(os.getpid(), signal.SIGTERM)).start()
+    with pytest.raises(CancelledError):
+        executor.call(end.wait)

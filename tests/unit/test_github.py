@@ -2,7 +2,7 @@ import contextlib
 import io
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NoReturn
@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fini_gate.escaping import escape_markdown
-from fini_gate.platforms.github import Runner
+from fini_gate.platforms.github import GitHubPlatform
 from tests.integration.gates import read_outputs
 
 KEY = "fini_0123456789abcdef"
@@ -32,11 +32,17 @@ def output_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return path
 
 
-def _printed(write: Callable[[Runner], None], **environ: str) -> str:
+def _platform(environ: Mapping[str, str]) -> GitHubPlatform:
+    platform = GitHubPlatform({**os.environ, **environ})
+    platform.hide(KEY)
+    return platform
+
+
+def _printed(write: Callable[[GitHubPlatform], None], **environ: str) -> str:
     """Return what a runner prints after the mask."""
     log = io.StringIO()
     with contextlib.redirect_stdout(log):
-        write(Runner({**os.environ, **environ}, secret=KEY))
+        write(_platform(environ))
     return log.getvalue().removeprefix(f"::add-mask::{KEY}\n")
 
 
@@ -51,27 +57,30 @@ def _printed(write: Callable[[Runner], None], **environ: str) -> str:
         *((text, "") for text in ("", "abc", "two\nlines", "tab\tkey", "nul\x00key")),
     ],
 )
-def test_runner__masks_the_key_first(capsys: pytest.CaptureFixture[str], secret: str, expected: str) -> None:
+def test_platform__masks_the_key_first(capsys: pytest.CaptureFixture[str], secret: str, expected: str) -> None:
     """The first line masks what can be a key: the runner would hide every line of another text, however short."""
-    Runner({}, secret=secret).info("ready")
+    platform = GitHubPlatform({})
+    platform.hide(secret)
+    platform.hide(secret)
+    platform.info("ready")
     assert capsys.readouterr().out == f"{expected}ready\n"
 
 
-def test_runner__keeps_the_key_out_of_log_and_files(output_file: Path, tmp_path: Path) -> None:
+def test_platform__keeps_the_key_out_of_log_and_files(output_file: Path, tmp_path: Path) -> None:
     """Neither log nor outputs nor summary contain the key or its beginning. The summary follows an earlier one."""
     summary = tmp_path / "summary"
     summary.write_text("before\n")
 
-    def write(runner: Runner) -> None:
-        runner.info(f"a {KEY} b")
-        runner.listing(KEY, [f"a {KEY}"] * 21)
-        runner.warning(f"a {KEY}")
-        runner.error(KEY, f"{'x' * 4090}{KEY}")
-        runner.set_outputs({"message": f"a {KEY} b"})
-        runner.append_summary(f"✅ {KEY} b {escape_markdown(KEY)} c\r\n")
+    def write(platform: GitHubPlatform) -> None:
+        platform.info(f"a {KEY} b")
+        platform.listing(KEY, [f"a {KEY}"] * 21)
+        platform.warning(f"a {KEY}")
+        platform.fail("", [(KEY, f"{'x' * 4090}{KEY}")])
+        platform.set_outputs({"message": f"a {KEY} b"})
+        platform.append_summary(f"✅ {KEY} b {escape_markdown(KEY)} c\r\n")
 
     log = _printed(write, GITHUB_STEP_SUMMARY=str(summary))
-    log += _printed(lambda runner: runner.set_outputs({"message": f"{'x' * 990}{KEY}"}), GITHUB_OUTPUT="")
+    log += _printed(lambda platform: platform.set_outputs({"message": f"{'x' * 990}{KEY}"}), GITHUB_OUTPUT="")
     assert "fini_0" not in log
     assert read_outputs(output_file)["message"] == "a *** b"
     assert summary.read_bytes().decode() == "before\n✅ *** b *** c\r\n"
@@ -84,7 +93,7 @@ def test_runner__keeps_the_key_out_of_log_and_files(output_file: Path, tmp_path:
 def test_info__prints_a_line(line: str) -> None:
     """A line is printed as it is, but for what a runner would obey."""
     expected = f"\\{line}" if "planted" in line else line
-    assert _printed(lambda runner: runner.info(line)) == f"{expected}\n"
+    assert _printed(lambda platform: platform.info(line)) == f"{expected}\n"
 
 
 @pytest.mark.parametrize(
@@ -93,16 +102,16 @@ def test_info__prints_a_line(line: str) -> None:
         ("two\nlines, 100%", r"two\nlines, 100%25"),
         ("x" * 4096, "x" * 4096),
         ("x" * 4097, f"{'x' * 4095}…"),
-        (f"##[error]\x1b {KEY}", r"## [error]\x1b ***"),
+        (f"##[error]\x1b {KEY}", r"# #[error]\x1b ***"),
     ],
     ids=["escaped", "longest", "cut", "foreign"],
 )
 def test_annotations__are_one_command_each(text: str, expected: str) -> None:
     """A notice, warning or error is one command with a title; its text is escaped and no longer than GitHub shows."""
 
-    def annotate(runner: Runner) -> None:
-        runner.warning(text)
-        runner.error("a: b, c", text)
+    def annotate(platform: GitHubPlatform) -> None:
+        platform.warning(text)
+        platform.fail("", [("a: b, c", text)])
 
     assert _printed(annotate).splitlines() == [
         f"::warning title=fini-gate::{expected}",
@@ -119,7 +128,7 @@ def test_listing__folds_and_limits_its_lines(count: int) -> None:
     if count > 20:
         expected = ["::group::What is left", *expected, "::endgroup::"]
     lines = [f"line {number}" for number in range(count)]
-    assert _printed(lambda runner: runner.listing("What is left", lines)).splitlines() == expected
+    assert _printed(lambda platform: platform.listing("What is left", lines)).splitlines() == expected
 
 
 @given(ANY_TEXT)
@@ -132,10 +141,10 @@ def test_listing__folds_and_limits_its_lines(count: int) -> None:
 def test_log__never_obeys_foreign_text(text: str) -> None:
     """Whatever a text is, and wherever it appears, it is one printable line and no command."""
 
-    def write(runner: Runner) -> None:
-        runner.info(text)
-        runner.set_outputs({"message": text})
-        runner.error(text, text)
+    def write(platform: GitHubPlatform) -> None:
+        platform.info(text)
+        platform.set_outputs({"message": text})
+        platform.fail(text, [(text, text)])
 
     log = _printed(write, GITHUB_OUTPUT="")
     assert log.replace("\n", "").isprintable()
@@ -153,9 +162,9 @@ def test_log__that_nobody_reads_changes_nothing(output_file: Path, problem: Exce
 
     log: Any = SimpleNamespace(write=write, closed=False, isatty=lambda: False)
     with contextlib.redirect_stdout(log):
-        runner = Runner(os.environ, secret=KEY)
-        runner.info("a line")
-        runner.set_outputs(OUTPUTS)
+        platform = _platform({})
+        platform.info("a line")
+        platform.set_outputs(OUTPUTS)
     assert read_outputs(output_file) == {"earlier": "value", **OUTPUTS}
 
 
@@ -169,14 +178,14 @@ def test_outputs__come_back_as_they_were(tmp_path_factory: pytest.TempPathFactor
     path.write_text(EARLIER)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GITHUB_OUTPUT", str(path))
-        assert _printed(lambda runner: runner.set_outputs(values)) == ""
+        assert _printed(lambda platform: platform.set_outputs(values)) == ""
     assert list(read_outputs(path).items()) == [("earlier", "value"), *values.items()]
 
 
 def test_outputs__have_delimiters_that_nobody_can_guess(output_file: Path) -> None:
     """Each output has a delimiter of its own, a new one each time, and too long to guess."""
     for _ in range(2):
-        _printed(lambda runner: runner.set_outputs(OUTPUTS))
+        _printed(lambda platform: platform.set_outputs(OUTPUTS))
     delimiters = re.findall("<<(.*)", output_file.read_text())[1:]
     assert len(set(delimiters)) == 2 * len(OUTPUTS)
     assert all(len(re.sub("[^0-9a-f]", "", delimiter)) >= 32 for delimiter in delimiters)
@@ -192,7 +201,7 @@ def test_outputs__that_break_off_leave_the_file_as_it_was(output_file: Path, mon
             raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(core, "set_output", fill_up)
-    assert "No space left on device" in _printed(lambda runner: runner.set_outputs(OUTPUTS))
+    assert "No space left on device" in _printed(lambda platform: platform.set_outputs(OUTPUTS))
     assert output_file.read_text() == EARLIER
 
 
@@ -210,7 +219,7 @@ def test_outputs__are_logged_if_they_cannot_be_written(
 ) -> None:
     """A warning says why, and the log shows the outputs, each cut after 1,000 characters."""
     monkeypatch.setenv("GITHUB_OUTPUT", path)
-    warning, *lines = _printed(lambda runner: runner.set_outputs(OUTPUTS)).splitlines()
+    warning, *lines = _printed(lambda platform: platform.set_outputs(OUTPUTS)).splitlines()
     text = f"Later steps cannot read this step's outputs: {problem}. They are in the log instead."
     assert warning == f"::warning title=fini-gate::{text}"
     assert lines == [f"output {name} = {value}" for name, value in {**OUTPUTS, "cut": f"{'x' * 1000}…"}.items()]
@@ -228,6 +237,6 @@ def test_outputs__are_logged_if_they_cannot_be_written(
 )
 def test_summary__that_cannot_be_written_is_a_warning(path: str, text: str, expected: str) -> None:
     """A warning says why; a runner without summaries gets none, and no warning."""
-    log = _printed(lambda runner: runner.append_summary(text), GITHUB_STEP_SUMMARY=path)
+    log = _printed(lambda platform: platform.append_summary(text), GITHUB_STEP_SUMMARY=path)
     warning = f"The job summary could not be written ({expected}). The result is not affected."
     assert log == (f"::warning title=fini-gate::{warning}\n" if expected else "")

@@ -11,6 +11,7 @@ import pytest
 from fini_gate.errors import UsageError
 from fini_gate.inputs import Inputs
 from fini_gate.job_ids import JobIds, load, parsers, read_job_ids, sources
+from fini_gate.settings import CommandLine, Settings
 
 KEY = "fini_0123456789abcdef"
 ESCAPED_KEY = f"\\u{ord(KEY[0]):04x}{KEY[1:]}"
@@ -21,7 +22,7 @@ ERROR_RESPONSE = (
     "this is an error response of the API, not job IDs; check the step that queued the jobs, and let it use"
     " curl --fail-with-body."
 )
-NOT_UTF8 = "is not UTF-8; save the file as UTF-8."
+NOT_UTF8 = "is not UTF-8; use UTF-8 only."
 
 
 def read(
@@ -32,9 +33,12 @@ def read(
         path = workspace / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    environ = {"API-KEY": KEY, "JOB-IDS": text, "JOB-IDS-FILE": "\n".join(files or ()) if paths is None else paths}
-    variables = {f"INPUT_{name}": value for name, value in environ.items()}
-    return read_job_ids(Inputs.from_environ({**variables, "GITHUB_WORKSPACE": str(workspace)}))
+    environ = {
+        "INPUT_JOB-IDS": text,
+        "INPUT_JOB-IDS-FILE": "\n".join(files or ()) if paths is None else paths,
+        "GITHUB_WORKSPACE": str(workspace),
+    }
+    return read_job_ids(Inputs.parse(Settings(environ=environ), KEY), lambda _: b"")
 
 
 def message_of(*given: Any, **named: Any) -> str:  # noqa: ANN401 - the arguments of `read`
@@ -152,7 +156,6 @@ def test_ids__of_input_and_files_add_up_in_order(tmp_path: Path) -> None:
         ('["a",{\n"x": 1}]', "1, at [1]: found an object with 'x'"),
         ('["a"', "1: this is not valid JSON (Expecting ',' delimiter, column 5); expected one JSON value."),
         *(('["a"]\nb', "2: this is not valid JSON"), ('["a",\n"b"\n"c"]', "3: this is not valid JSON")),
-        (f'{{"{ESCAPED_KEY}x": []}}', "1: found an object with '***x'; expected"),
     ],
 )
 def test_input__is_rejected_with_the_place(tmp_path: Path, text: str, expected: str) -> None:
@@ -250,7 +253,6 @@ def test_yaml__nested_aliases_count_as_levels(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "files", "place"),
     [
-        *((text, {}, "Input job-ids") for text in (KEY, f"a\n{KEY}", f'["Bearer {KEY}"]', f"{KEY}{'x' * 200}")),
         (f'["{ESCAPED_KEY}"]', {}, "Input job-ids"),
         ("", {".env": f"FINI_API_KEY={KEY}"}, "File '.env' (input job-ids-file)"),
         (
@@ -258,7 +260,6 @@ def test_yaml__nested_aliases_count_as_levels(tmp_path: Path) -> None:
             {"a.json": f'[{{"backgroundJobId": "a", "documentId": "{ESCAPED_KEY}"}}]'},
             "File 'a.json' (input job-ids-file)",
         ),
-        ("", {"a.txt": "a", f"out/{KEY}.txt": "b"}, "Input job-ids-file"),
     ],
 )
 def test_ids__with_the_key_are_rejected_unseen(tmp_path: Path, text: str, files: dict[str, str], place: str) -> None:
@@ -351,3 +352,56 @@ def test_file__has_a_maximum_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert read(tmp_path, files={name: '["abcd"]'}) == {"abcd": None}
     message = message_of(tmp_path, files={name: '["abcde"]'})
     assert message.startswith(f"File '{name}' (input job-ids-file) is larger than ")
+
+
+# --- Arguments and standard input
+
+
+def read_arguments(*arguments: str, stdin: bytes = b"", text: str = "") -> list[str]:
+    """Return the job IDs of the arguments and of `job-ids`."""
+    settings = Settings(environ={"INPUT_JOB-IDS": text}, command_line=CommandLine(job_ids=arguments))
+    return list(read_job_ids(Inputs.parse(settings, KEY), lambda _: stdin))
+
+
+@pytest.mark.parametrize(
+    ("stdin", "ids"),
+    [
+        (b"", []),
+        (b" \n", []),
+        (b"a b # c\nd", ["a", "b", "d"]),
+        (b'["a", "b"]', ["a", "b"]),
+        (b'[\n"a",\n"b"]\n', ["a", "b"]),
+        (b'{"jobs": [{"documentId": "d", "backgroundJobId": "a"}]}\n', ["a"]),
+        (b'{"backgroundJobId": "a"}\n{"backgroundJobId": "b"}\n', ["a", "b"]),
+        (b'"a"\n"b"\n', ["a", "b"]),
+        (b'\n"a"\n', ["a"]),
+        ('\ufeff["a"]'.encode(), ["a"]),
+    ],
+)
+def test_stdin__is_what_its_content_says(stdin: bytes, ids: list[str]) -> None:
+    """Plain text, JSON, or JSON Lines if the first of several lines is a JSON value."""
+    assert read_arguments("-", stdin=stdin) == ids
+
+
+def test_arguments__come_first_and_stand_as_they_are() -> None:
+    """Each is one job ID, with standard input at its place and `job-ids` at the end."""
+    assert read_arguments("a b", "-", "[c]", stdin=b"x", text="d,a") == ["a b", "x", "[c]", "d", "a"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "expected"),
+    [
+        (("a", ""), b"", "Job ID 2 on the command line: a job ID is empty; remove it."),
+        (("a\nb",), b"", "Job ID 1 on the command line: job ID 'a\\nb' contains a control character."),
+        (("-",), b"a\n\xff", "Standard input, line 2: byte 0xff is not UTF-8; use UTF-8 only."),
+        (("-",), b'{"a": 1}', "Standard input, line 1: found an object"),
+        (("-",), b'"a"\n{', "Standard input, line 2: this is not valid JSON"),
+        ((KEY,), b"", "Job ID 1 on the command line: it contains the API key (not shown here)"),
+        (("-",), KEY.encode(), "Standard input: it contains the API key (not shown here)"),
+    ],
+)
+def test_arguments__that_are_not_job_ids_are_errors(arguments: tuple[str, ...], stdin: bytes, expected: str) -> None:
+    """The error says which argument, or where in standard input."""
+    with pytest.raises(UsageError) as error:
+        read_arguments(*arguments, stdin=stdin)
+    assert str(error.value).startswith(expected)

@@ -112,6 +112,7 @@ def test_case__says_how_long_the_job_ran(job: Job, seconds: float) -> None:
     ("ids", "names"),
     [
         (["a", "b", "A"], ["a", "b", "A"]),
+        (["a", "a (1)"], ["a", "a (1)"]),
         (["a", "a", "a"], ["a", "a (2)", "a (3)"]),
         (["a", "a", "a (2)"], ["a", "a (3)", "a (2)"]),
         (["a (2)", "a", "a", "a (2)"], ["a (2)", "a", "a (3)", "a (2) (2)"]),

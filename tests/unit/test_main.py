@@ -3,7 +3,6 @@
 `REWRITE_GOLDEN=1 python -m pytest tests/unit/test_main.py` writes the files anew: read the difference before a commit.
 """
 
-import contextlib
 import itertools
 import json
 import os
@@ -15,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -138,6 +137,18 @@ CASES = {
     "no-key": Case(inputs={"api-key": " "}, environ={"FINI_API_KEY": "\n"}),
     "password": Case(inputs={"api-url": "https://reader:hunter2@fini.example"}),
     "poll-interval-above-the-maximum": Case(inputs={"poll-interval": "1m"}),
+    "plain": Case(
+        verdict(*verdicts.ALL, limit=Limit("timeout", 4)),
+        polls=(_poll(*verdicts.ALL, at=4, changed=verdicts.ALL, eta=90),),
+        inputs={"junit-file": "junit.xml", "dotenv-file": "gate.env", "summary-file": "summary.md"},
+        environ={"GITHUB_ACTIONS": "", "FINI_GATE_TIMEOUT": "4s"},
+    ),
+    "plain-usage-error": Case(
+        inputs={"timeout": "soon", "junit-file": "junit.xml", "dotenv-file": "gate.env", "summary-file": "../s.md"},
+        environ={"GITHUB_ACTIONS": "false"},
+    ),
+    "key-in-an-input": Case(inputs={"api-url": f"https://{KEY}", "results-file": "r.json"}),
+    "key-among-job-ids": Case(inputs={"job-ids": '{"\\u0066ini_secret_0123456789x": []}'}),
     "no-jobs": Case(inputs={"job-ids": ""}),
     "no-jobs-warn": Case(inputs={"job-ids": "", "if-no-jobs": "warn", "results-file": "results.json"}),
     "no-jobs-ignore": Case(inputs={"job-ids": "", "if-no-jobs": "ignore"}),
@@ -160,7 +171,7 @@ def _run(gate: Gate, case: Case, executor: Any = None) -> Run:  # noqa: ANN401 -
         assert case.end is not None
         return case.end
 
-    executor = executor or SimpleNamespace(signal_number=None, sleep=lambda _: None)
+    executor = executor or SimpleNamespace(signal_number=None, sleep=lambda _: None, call=None)
     parts: dict[str, Any] = {"make_transport": lambda **_: None, "wait": wait}
     inputs = {"job-ids": "job", "article-details": "false", **case.inputs}
     return gate.run_here(inputs, case.environ, executor, clock=itertools.count(100).__next__, **parts)
@@ -173,7 +184,7 @@ def _transcript(run: Run, workspace: Path) -> Iterator[str]:
     yield from (f"{name} = {value}".rstrip() for name, value in run.outputs.items())
     for path in sorted(path for path in workspace.rglob("*") if path.is_file()):
         yield f"===== {path.relative_to(workspace)}"
-        yield path.read_text(encoding="utf-8")
+        yield re.sub('timestamp="[^"]*"', 'timestamp="TIME"', path.read_text(encoding="utf-8"))
     yield "===== summary"
     yield run.summary
 
@@ -191,7 +202,7 @@ def test_run__leaves_what_the_golden_file_shows(gate: Gate, name: str) -> None:
 
 def test_signal__after_the_last_wait_still_counts(gate: Gate) -> None:
     """The outputs are written again, and the later values and the exit code say that the gate was cancelled."""
-    executor = SimpleNamespace(signal_number=None)
+    executor = SimpleNamespace(signal_number=None, call=None)
     executor.sleep = lambda _: setattr(executor, "signal_number", signal.SIGTERM)
     run = _run(gate, CASES["success"], executor)
     assert (run.exit_code, run.outputs["result"]) == (143, "cancelled")
@@ -202,7 +213,7 @@ def test_signal__after_the_last_wait_still_counts(gate: Gate) -> None:
 
 def test_signal__while_details_are_looked_up_keeps_what_is_known(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
     """The gate is cancelled, and the outputs still contain every job's state."""
-    executor = SimpleNamespace(signal_number=None)
+    executor = SimpleNamespace(signal_number=None, call=None)
 
     def find(*_: object) -> LookupResult:
         executor.signal_number = signal.SIGTERM
@@ -242,7 +253,8 @@ def test_run__wires_its_parts(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> No
         return verdict(COMPLETED)
 
     monkeypatch.setattr("fini_gate.main.read_ca_bundle", lambda _: "certificates")
-    monkeypatch.setattr("fini_gate.main.live_line", lambda: contextlib.nullcontext(shown.append))
+    monkeypatch.setattr("fini_gate.platforms.plain.PlainPlatform.can_redraw", True)
+    monkeypatch.setattr("fini_gate.platforms.plain.PlainPlatform.draw", lambda _, line: shown.append(line))
     run = gate.run_here({"job-ids": "new", "timeout": "1h"}, make_transport=parts.update, wait=wait)
     assert parts["ca_certificates"] == "certificates"
     assert len(shown) == 1
@@ -255,12 +267,82 @@ def test_bug__before_there_are_jobs_leaves_all_outputs(gate: Gate, monkeypatch: 
     """Even then all outputs are written, without any job."""
     monkeypatch.setattr("fini_gate.main.read_ca_bundle", None)
     run = gate.run_here({"job-ids": "done"})
-    assert (run.exit_code, run.outputs["job-count"], len(run.outputs)) == (4, "0", 21)
+    assert (run.exit_code, run.outputs["job-count"], len(run.outputs)) == (4, "0", 24)
 
 
-def test_main__returns_the_exit_code(gate: Gate, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+RunMain: TypeAlias = Callable[[list[str], Mapping[str, str]], tuple[int, str, str]]
+
+
+@pytest.fixture
+def run_main(gate: Gate, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> RunMain:
+    """Provide a function that calls `main`, and returns the exit code, and what went to both streams."""
+
+    def run(arguments: list[str], environ: Mapping[str, str]) -> tuple[int, str, str]:
+        paths = [tmp_path / name for name in ("stdout", "stderr")]
+        environ = gate.environ({}, environ)
+        with (
+            monkeypatch.context() as patch,
+            paths[0].open("w", encoding="ascii") as stdout,
+            paths[1].open("w", encoding="ascii") as stderr,
+        ):
+            patch.setattr(sys, "stdout", stdout)
+            patch.setattr(sys, "stderr", stderr)
+            for name, value in environ.items():
+                patch.setenv(name, value)
+            exit_code = main(environ, InterruptibleExecutor(), arguments)
+        log, errors = (path.read_text(encoding="utf-8") for path in paths)
+        return exit_code, log, errors
+
+    return run
+
+
+def test_main__returns_the_exit_code(run_main: RunMain) -> None:
     """It prepares standard output, runs the gate with its real parts, and returns the exit code."""
-    with (tmp_path / "log").open("w", encoding="ascii") as stdout:
-        monkeypatch.setattr(sys, "stdout", stdout)
-        assert main(gate.environ({"job-ids": "a", "timeout": "söon"}), InterruptibleExecutor()) == 2
-    assert "Input timeout is 'söon'" in (tmp_path / "log").read_text(encoding="utf-8")
+    exit_code, log, errors = run_main([], {"INPUT_JOB-IDS": "a", "INPUT_TIMEOUT": "söon"})
+    assert (exit_code, errors) == (2, "")
+    assert "Input timeout is 'söon'" in log
+
+
+@pytest.mark.parametrize("github", ["true", "false"])
+def test_main__reports_wrong_usage_of_the_command(run_main: RunMain, github: str) -> None:
+    """The error is one line on standard error, whatever the runner."""
+    exit_code, log, errors = run_main(["a", "--timeout", "söon"], {"GITHUB_ACTIONS": github})
+    assert (exit_code, errors.count("\n")) == (2, 1)
+    assert "söon" not in log
+    assert "Option --timeout is 'söon': it must be" in errors
+
+
+def test_main__prints_help(run_main: RunMain) -> None:
+    """Help is printed instead of a run, and is a success."""
+    exit_code, log, errors = run_main(["--help", "--bogus"], {})
+    assert (exit_code, errors) == (0, "")
+    assert log.startswith("usage: fini-gate")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--json"], "There are no job IDs"),
+        (["--json", "--timeout=##[x]"], "Option --timeout is '##[x]'"),
+        (["--json", "--bogus"], "There is no option --bogus."),
+    ],
+)
+def test_main__prints_a_document_alone(run_main: RunMain, arguments: list[str], message: str) -> None:
+    """With --json standard output is one document without anything that a CI obeys; the rest is standard error."""
+    exit_code, document, log = run_main(arguments, {})
+    assert exit_code == 2
+    assert json.loads(document)["result"] == "error"
+    assert json.loads(document)["message"].startswith(message.replace("##", "# #"))
+    assert "#" not in document
+    assert KEY not in document
+    assert f"::add-mask::{KEY}" in log
+    assert message.replace("##", "# #") in log
+
+
+def test_main__rejects_a_switch_that_is_neither_on_nor_off(run_main: RunMain) -> None:
+    """FINI_GATE_JSON is read like any other setting."""
+    exit_code, _, errors = run_main(["a"], {"FINI_GATE_JSON": "yes", "GITHUB_ACTIONS": ""})
+    assert (exit_code, errors) == (
+        2,
+        "fini-gate: Variable FINI_GATE_JSON is 'yes': it must be true or false.\n",
+    )

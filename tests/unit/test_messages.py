@@ -155,7 +155,7 @@ def test_warnings__say_what_is_known() -> None:
     """Outputs without a results file, and a problem without an error number, have words of their own."""
     assert "left empty: a, b. Set results-file to get them." in messages.dropped_outputs_warning(["a", "b"], "")
     assert "looked up: titles (x); reasons (y). The" in messages.missing_details_line(["titles (x)", "reasons (y)"])
-    assert "r.json could not be written (x)" in messages.results_file_warning("r.json", ValueError("x"))
+    assert "r.json could not be written (x)" in messages.file_warning("r.json", ValueError("x"))
 
 
 @given(st.text(), st.text())

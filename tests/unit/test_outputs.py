@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from fini_gate.inputs import Inputs
 from fini_gate.job_ids import read_job_ids
 from fini_gate.models import Job, JobState
-from fini_gate.output.outputs import step_outputs
+from fini_gate.output.outputs import OUTPUT_FILES, step_outputs
 from fini_gate.verdict import Verdict
 from tests.unit.verdicts import many, verdict
 
@@ -41,8 +41,8 @@ def _lists(found: Verdict) -> dict[str, str]:
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_outputs__of_pending_jobs_are_the_next_gates_input(make_inputs: Callable[..., Inputs], ids: list[str]) -> None:
     """`pending-job-ids` gives the next gate the same jobs in the same order."""
-    values, _ = step_outputs(verdict(*(Job(id=job_id) for job_id in ids)), results_file="")
-    assert list(read_job_ids(make_inputs(job_ids=values["pending-job-ids"]))) == ids
+    values, _ = step_outputs(verdict(*(Job(id=job_id) for job_id in ids)), {})
+    assert list(read_job_ids(make_inputs(job_ids=values["pending-job-ids"]), lambda _: b"")) == ids
 
 
 @given(
@@ -73,7 +73,7 @@ def test_outputs__stay_below_the_limit(groups: list[tuple[JobState, int, int, st
         for number in range(count)
     ]
     found = verdict(*jobs)
-    values, dropped = step_outputs(found, results_file="results.json")
+    values, dropped = step_outputs(found, {"results-file": "results.json"})
     full = _lists(found)
     total = sum(map(_utf16_units, values.values()))
     assert total < MAX_UNITS
@@ -87,9 +87,9 @@ def test_outputs__stay_below_the_limit(groups: list[tuple[JobState, int, int, st
 @pytest.mark.parametrize(("units", "expected"), [(MAX_UNITS - 1, []), (MAX_UNITS, ["completed-job-ids"])])
 def test_outputs__are_measured_exactly(units: int, expected: list[str], results_file: str) -> None:
     """One unit below the limit everything is written; at the limit the first list is emptied."""
-    values, _ = step_outputs(verdict(Job(id="")), results_file=results_file)
+    values, _ = step_outputs(verdict(Job(id="")), {"results-file": results_file})
     missing = units - sum(map(_utf16_units, values.values()))
-    _, dropped = step_outputs(verdict(Job(id="x" * missing)), results_file=results_file)
+    _, dropped = step_outputs(verdict(Job(id="x" * missing)), {"results-file": results_file})
     assert dropped == expected
 
 
@@ -109,7 +109,7 @@ def test_outputs__are_all_emptied_in_order(article: str | None, not_dropped: set
         for kind in kinds
         for job in many(kind, 250)
     ]
-    values, dropped = step_outputs(verdict(*jobs), results_file="r")
+    values, dropped = step_outputs(verdict(*jobs), dict.fromkeys(OUTPUT_FILES, "f"))
     assert dropped == [name for name in DROPPED_IN_ORDER if name not in not_dropped]
     assert {name for name, value in values.items() if not value} == {*dropped, "article-ids-lines"}
     assert values["failed-count"] == "250"

@@ -77,9 +77,12 @@ def test_kind__of_a_failure_is_retryable(*, is_broken_connection: bool) -> None:
         (
             307,
             f"The API redirected the request: {{}}, to https://x.example/***/{'x' * 278}.",
-            "Redirects are not followed, so that the key reaches no other host. Set api-url to the API's own address.",
+            (
+                "Redirects are not followed, so that the key reaches no other host. Set «api-url» to the API's own"
+                " address."
+            ),
         ),
-        (405, "The API rejected the request: {}.", "Check api-url and any proxy in front of the API."),
+        (405, "The API rejected the request: {}.", "Check «api-url» and any proxy in front of the API."),
     ],
 )
 def test_fatal__says_what_happened_and_what_to_do(status: int, beginning: str, advice: str) -> None:

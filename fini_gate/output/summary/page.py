@@ -37,7 +37,11 @@ def render_summary(verdict: Verdict, *, results_file: str) -> str:
         head += [escape_markdown(article_counts(verdict)), ""]
     if not timings:
         return "\n".join(head)
-    hint = f"all are in {escape_markdown(results_file)}" if results_file else "set `results-file` to get all"
+    hint = (
+        f"all are in {escape_markdown(results_file)}"
+        if results_file
+        else f"set `{verdict.names.name_of('results-file')}` to get all"
+    )
     before = [*head, *render_attention(timings, advice(verdict), hint)]
     after = [*render_chart(timings), *_statistics(timings), *_whole_ids(verdict, hint)]
     room_bytes = MAX_SUMMARY_BYTES - size_bytes(before) - size_bytes(after)
