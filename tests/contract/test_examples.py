@@ -10,7 +10,7 @@ import yaml
 from tests.contract.pages import ROOT, Page
 from tests.e2e.workflows import CASES
 
-EXAMPLES: Final = sorted((ROOT / "examples").iterdir())
+EXAMPLES: Final = sorted((ROOT / "examples").glob("*.yml"))
 ACTION: Final[dict[str, Any]] = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
 
 
