@@ -105,6 +105,9 @@ lint-hadolint: $(VENV)/lint/.ready ## lint the Dockerfile
 lint-shellcheck: $(VENV)/lint/.ready ## lint every shell script
 	$(SHELL_SCRIPTS) | xargs $(LINT)/shellcheck
 
+# A component has two documents, and check-jsonschema reads one at a time.
+COMPONENT := templates/fini-gate/template.yml
+GITLAB_SCHEMA := $(LINT)/check-jsonschema --builtin-schema vendor.gitlab-ci --default-filetype yaml
 # Azure's schema has patterns that JavaScript accepts only without the flag `u`.
 lint-schemas: $(VENV)/lint/.ready ## validate action.yml, workflows, recipes, issue forms and dependabot.yml against their schemas
 	$(LINT)/check-jsonschema --builtin-schema vendor.github-actions action.yml
@@ -116,6 +119,9 @@ lint-schemas: $(VENV)/lint/.ready ## validate action.yml, workflows, recipes, is
 	$(LINT)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(LINT)/check-jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
 	$(LINT)/check-jsonschema --builtin-schema vendor.github-issue-forms $(ISSUE_FORMS)
+	sed '/^---$$/,$$d' $(COMPONENT) | $(GITLAB_SCHEMA) -
+	sed '1,/^---$$/d' $(COMPONENT) | $(GITLAB_SCHEMA) -
+	$(GITLAB_SCHEMA) examples/gitlab/.gitlab-ci.yml
 
 lint-actionlint: $(VENV)/lint/.ready ## lint all workflows and the scripts in them
 	$(LINT)/actionlint -shellcheck $(LINT)/shellcheck -pyflakes= .github/workflows/*.yml examples/*.yml

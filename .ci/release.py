@@ -12,7 +12,11 @@ from pathlib import Path
 
 ACTION = Path("action.yml")
 PACKAGE = Path("fini_gate/__init__.py")
-UNPINNED = "\n  image: Dockerfile\n"
+# How each file's line with the image starts, and how it goes on in main: a pattern.
+LINES = {
+    ACTION: ("\n  image: ", "Dockerfile"),
+    Path("templates/fini-gate/template.yml"): ("\n      default: ", "ghcr.io/.+"),
+}
 VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?:-rc\.([1-9]\d*))?", re.ASCII)
 DATE = r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"
 # A line that is not empty, a heading or the address of a link.
@@ -27,9 +31,9 @@ def check(tag: str, repository: str) -> None:
     declared = re.findall(r'(?m)^__version__ = "(.*)"$', PACKAGE.read_text(encoding="utf-8"))
     require(declared == [version], f"{PACKAGE} has version {' '.join(declared)}, not {version}")
     read_changelog(version)
-    require(
-        ACTION.read_text(encoding="utf-8").count(UNPINNED) == 1, "action.yml must have one line `image: Dockerfile`"
-    )
+    for path, (start, unpinned) in LINES.items():
+        found = re.findall(rf"{start}{unpinned}\n", path.read_text(encoding="utf-8"))
+        require(len(found) == 1, f"{path} must have one line `{start.strip()} {unpinned}`")
     require(git("branch", "--remotes", "--list", "origin/main", "--contains", "HEAD"), f"{tag} is not on main")
     newest = max(released_versions(), key=version_key, default="")
     require(not newest or key > version_key(newest), f"{version} does not come after {newest}, the newest release")
@@ -37,11 +41,13 @@ def check(tag: str, repository: str) -> None:
 
 
 def tag(version: str, image: str, digest: str) -> None:
-    """Commit action.yml with the image named by digest, and push the release's tags: all or none."""
+    """Commit the files with the image named by digest, and push the release's tags: all or none."""
     require(re.fullmatch(r"sha256:[0-9a-f]{64}", digest), f"{digest!r} is not a digest")
-    content = ACTION.read_text(encoding="utf-8")
-    ACTION.write_text(content.replace(UNPINNED, f"\n  image: docker://{image}@{digest}\n"), encoding="utf-8")
-    git("commit", "--quiet", "--message", f"chore: release {version}", "--", str(ACTION))
+    for path, (start, unpinned) in LINES.items():
+        pinned = f"{start}{'docker://' if path == ACTION else ''}{image}@{digest}\n"
+        content = re.sub(rf"{start}{unpinned}\n", pinned, path.read_text(encoding="utf-8"))
+        path.write_text(content, encoding="utf-8")
+    git("commit", "--quiet", "--message", f"chore: release {version}", "--", *map(str, LINES))
     options, refs = [], [f"HEAD:refs/tags/v{version}"]
     major = version.partition(".")[0]
     siblings = [other for other in released_versions() if other.startswith(f"{major}.")]

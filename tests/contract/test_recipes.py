@@ -10,14 +10,14 @@ import pytest
 from fini_gate import __version__
 from fini_gate.cli import parse_arguments
 from fini_gate.inputs import DEFAULTS
-from tests.contract.pages import ROOT, Page, code_spans
+from tests.contract.pages import Page, code_spans
 from tests.integration.recipes import EXAMPLES, RECIPES
 
 PAGE: Final = Page("docs/any-ci.md")
 # GitLab's recipes have tests of their own, with a real client.
 FOLDERS: Final = {path.name for path in EXAMPLES.iterdir() if path.is_dir()} - {"gitlab"}
 # What names a version of the package or the image.
-VERSIONED: Final = [PAGE.path, *(EXAMPLES / recipe for recipe in RECIPES), *sorted(ROOT.glob("templates/*/*"))]
+VERSIONED: Final = [PAGE.path, *(EXAMPLES / recipe for recipe in RECIPES)]
 
 each_recipe = pytest.mark.parametrize("recipe", RECIPES)
 
@@ -58,7 +58,7 @@ def test_recipe__queues_like_the_others(recipe: str) -> None:
 
 @pytest.mark.parametrize("path", VERSIONED, ids=lambda path: path.name)
 def test_recipe__names_this_version(path: Path) -> None:
-    """Each recipe, the page and GitLab's component name the current version, and no other."""
+    """Each recipe and the page name the current version, and no other."""
     text = path.read_text(encoding="utf-8")
     assert set(re.findall(r"\bfini-gate(?:==|@|:)(\d[\w.-]*\w)", text)) == {__version__}
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from tests.e2e.machine import run
+from tests.e2e.machine import commit, run
 
 # What the examples call the action.
 PUBLISHED_ACTION: Final = "OWNER/fini-gate@main"
@@ -73,10 +73,7 @@ def run_act(
     secret_file.write_text("".join(f"{name}={value}\n" for name, value in secrets.items()), encoding="utf-8")
     docker = {name: value for name, value in os.environ.items() if name.startswith("DOCKER_")}
     environ = {"PATH": os.environ["PATH"], **docker, "HOME": str(home)}
-    # Without the user's own configuration, which might ask for signatures.
-    git = f"git -C {repository} -c user.name=Tester -c user.email=tester@example.invalid"
-    for git_command in ("init -q -b main", "add -A", "commit -q -m Workflows"):
-        run(*f"{git} {git_command}".split(), env=environ).check_returncode()
+    commit(repository)
     command = f"{ACT} {event} --json --rm --network host --platform ubuntu-latest={job_image}"
     offline = "--pull=false --rebuild=false --action-offline-mode --no-cache-server"
     arguments = [*command.split(), *offline.split(), f"--secret-file={secret_file}", *options]

@@ -1,5 +1,6 @@
 """The machine that the tests run on: its commands, its images, and Node."""
 
+import os
 import subprocess
 import sysconfig
 from collections.abc import Mapping
@@ -43,6 +44,16 @@ def call(*command: str | Path, timeout_seconds: float = 60) -> str:
     ended = run(*command, timeout_seconds=timeout_seconds)
     assert ended.returncode == 0, f"{command} exited with {ended.returncode}:\n{ended.stdout}{ended.stderr}"
     return ended.stdout
+
+
+def commit(folder: Path, *, remote: str = "") -> None:
+    """Make a folder a git repository with one commit, and with a remote if its address is given."""
+    # Without the user's own configuration, which might ask for signatures.
+    environ = {"PATH": os.environ["PATH"], "GIT_CONFIG_GLOBAL": os.devnull}
+    git = f"git -C {folder} -c user.name=Tester -c user.email=tester@example.invalid"
+    commands = ["init -q -b main", "add -A", "commit -q -m Files", *([f"remote add origin {remote}"] if remote else [])]
+    for command in commands:
+        run(*f"{git} {command}".split(), env=environ).check_returncode()
 
 
 def build_image(name: str, context: Path, **arguments: str) -> None:

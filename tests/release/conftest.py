@@ -116,9 +116,9 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
         monkeypatch.setenv(name, "maintainer")
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     clone = Repository(tmp_path / "clone")
-    for name in (".ci", "fini_gate"):
-        (clone.folder / name).mkdir(parents=True)
-    for name in ("action.yml", ".ci/release.py"):
+    (clone.folder / "fini_gate").mkdir(parents=True)
+    for name in ("action.yml", ".ci/release.py", "templates/fini-gate/template.yml"):
+        (clone.folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, clone.folder / name)
     clone.git("init", "--quiet", "--initial-branch", "main")
     clone.git("init", "--quiet", "--bare", "../remote")

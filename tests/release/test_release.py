@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+import fini_gate
 from tests.release.conftest import BLOBS, COMPLETIONS, FAKES, PACKAGES, ROOT, Repository
 
 IMAGE = "ghcr.io/owner/fini-gate"
+COMPONENT = "templates/fini-gate/template.yml"
 DIGEST = f"sha256:{'0123456789abcdef' * 4}"
 # What Python answers if there is no gate, or another one.
 NO_USAGE_ERROR = FAKES["docker"].replace("run*) exit 2", "run*) exit 1")
@@ -33,9 +35,9 @@ def test_release__pins_the_image_that_was_tested(
     assert repository.release_tags() == dict.fromkeys(tags, commit)
     repository.git("fetch", "--quiet", "--tags")
     assert repository.git("log", "-1", "--format=%an %s", commit) == f"github-actions[bot] chore: release {version}"
-    changes = repository.git("diff", "--unified=0", f"release/{version}", commit).splitlines()
-    # A header of five lines, and the change.
-    assert changes[5:] == ["-  image: Dockerfile", f"+  image: docker://{pinned}"]
+    changes = re.findall(r"(?m)^[-+] +(.*)$", repository.git("diff", "--unified=0", f"release/{version}", commit))
+    assert changes[:2] == ["image: Dockerfile", f"image: docker://{pinned}"]
+    assert changes[2:] == [f"default: ghcr.io/OWNER/fini-gate:{fini_gate.__version__}", f"default: {pinned}"]
     steps = (
         *("make dist\n", "make lint\n", "make test\n", "make package "),
         *("--platform linux/amd64", "--platform linux/arm64", "docker/login-action"),
@@ -126,6 +128,7 @@ def test_release__stops_at_a_failure(repository: Repository, changes: Mapping[st
         ("release/1.2.3", "sed -i.bak 's/- W.*/[x]: y/' CHANGELOG.md", "the section [1.2.3] of CHANGELOG.md is empty"),
         ("release/1.2.3", "sed -i.bak 's/^$/More./' CHANGELOG.md", "CHANGELOG.md has entries under [Unreleased]"),
         ("release/1.2.3", "sed -i.bak s/Dockerfile// action.yml", "action.yml must have one line `image: Dockerfile`"),
+        ("release/1.2.3", f"sed -i.bak s/ghcr// {COMPONENT}", f"{COMPONENT} must have one line `default: ghcr.io/.+`"),
         ("release/1.2.3", "git commit --allow-empty -m unreviewed", "release/1.2.3 is not on main"),
         ("release/1.2.3", "git tag v1.2.3", "1.2.3 does not come after 1.2.3, the newest release"),
         ("release/1.2.3", "git tag v1.10.0-rc.1", "1.2.3 does not come after 1.10.0-rc.1, the newest release"),
