@@ -108,9 +108,14 @@ lint-shellcheck: $(VENV)/lint/.ready ## lint every shell script
 # A component has two documents, and check-jsonschema reads one at a time.
 COMPONENT := templates/fini-gate/template.yml
 GITLAB_SCHEMA := $(LINT)/check-jsonschema --builtin-schema vendor.gitlab-ci --default-filetype yaml
-lint-schemas: $(VENV)/lint/.ready ## validate action.yml, workflows, pipelines, issue forms and dependabot.yml
+# Azure's schema has patterns that JavaScript accepts only without the flag `u`.
+lint-schemas: $(VENV)/lint/.ready ## validate action.yml, workflows, recipes, issue forms and dependabot.yml against their schemas
 	$(LINT)/check-jsonschema --builtin-schema vendor.github-actions action.yml
 	$(LINT)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml examples/*.yml
+	$(LINT)/check-jsonschema --builtin-schema vendor.azure-pipelines --regex-variant nonunicode examples/azure/*.yml
+	$(LINT)/check-jsonschema --builtin-schema vendor.bitbucket-pipelines examples/bitbucket/*.yml
+	$(LINT)/check-jsonschema --builtin-schema vendor.buildkite examples/buildkite/*.yml
+	$(LINT)/check-jsonschema --builtin-schema vendor.circle-ci examples/circleci/*.yml
 	$(LINT)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(LINT)/check-jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
 	$(LINT)/check-jsonschema --builtin-schema vendor.github-issue-forms $(ISSUE_FORMS)
