@@ -36,7 +36,7 @@ demo: $(VENV)/runtime/.ready ## gate about 20 jobs of a local stand-in API, or r
 TEST := $(VENV)/test/bin
 test: $(VENV)/test/.ready ## run all tests that need no Docker engine, in parallel (ARGS='-n 0': in one process)
 	@$(TEST)/coverage erase
-	$(TEST)/coverage run -m pytest -m 'not e2e' --numprocesses auto $(ARGS)
+	$(TEST)/coverage run -m pytest -m 'not e2e and not package' --numprocesses auto $(ARGS)
 	@$(TEST)/coverage combine --quiet
 	$(TEST)/coverage report
 
@@ -54,6 +54,17 @@ test-3.%:
 
 e2e: $(VENV)/e2e/.ready ## build the image, run it as a runner does, run workflows under act, draw summaries in a browser
 	$(VENV)/e2e/bin/python -m pytest -m e2e -p no:randomly tests/e2e tests/picture $(ARGS)
+
+dist: $(VENV)/build/.ready ## build the wheel, the sdist and the shell completions, the same bytes each time
+	rm -rf dist
+	SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)} \
+		$(VENV)/build/bin/python -m build --no-isolation .
+	$(VENV)/build/bin/python .ci/completions.py dist/completions
+
+# Only locked packages are installed beside the wheel.
+package: dist $(VENV)/lock/.ready $(VENV)/test/.ready ## install the wheel and the sdist on every supported Python, and run them
+	UV=$(VENV)/lock/bin/uv FINI_GATE_PYTHONS='$(strip $(foreach version,$(PYTHONS),$(call find-python,$(version))))' \
+		$(TEST)/python -m pytest -m package -p no:randomly tests/package $(ARGS)
 
 chaos: $(VENV)/test/.ready ## run 10,000 gates against a simulated faulty API, and 200 more over real sockets
 	$(VENV)/test/bin/python -m tests.chaos --gates 10000 --sockets 200 --seed 1 $(ARGS)
@@ -97,9 +108,14 @@ lint-shellcheck: $(VENV)/lint/.ready ## lint every shell script
 # A component has two documents, and check-jsonschema reads one at a time.
 COMPONENT := templates/fini-gate/template.yml
 GITLAB_SCHEMA := $(LINT)/check-jsonschema --builtin-schema vendor.gitlab-ci --default-filetype yaml
-lint-schemas: $(VENV)/lint/.ready ## validate action.yml, workflows, pipelines, issue forms and dependabot.yml
+# Azure's schema has patterns that JavaScript accepts only without the flag `u`.
+lint-schemas: $(VENV)/lint/.ready ## validate action.yml, workflows, recipes, issue forms and dependabot.yml against their schemas
 	$(LINT)/check-jsonschema --builtin-schema vendor.github-actions action.yml
 	$(LINT)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml examples/*.yml
+	$(LINT)/check-jsonschema --builtin-schema vendor.azure-pipelines --regex-variant nonunicode examples/azure/*.yml
+	$(LINT)/check-jsonschema --builtin-schema vendor.bitbucket-pipelines examples/bitbucket/*.yml
+	$(LINT)/check-jsonschema --builtin-schema vendor.buildkite examples/buildkite/*.yml
+	$(LINT)/check-jsonschema --builtin-schema vendor.circle-ci examples/circleci/*.yml
 	$(LINT)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(LINT)/check-jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
 	$(LINT)/check-jsonschema --builtin-schema vendor.github-issue-forms $(ISSUE_FORMS)
@@ -126,14 +142,17 @@ hooks: $(VENV)/lint/.ready ## run the relevant linters before each commit
 COMPILE = $(VENV)/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--custom-compile-command 'make lock' $(ARGS)
 lock: $(VENV)/lock/.ready ## write the lock files (ARGS='--upgrade-package requests': with its newest version)
-	$(COMPILE) --group lock --output-file requirements/lock.txt
-	$(COMPILE) --output-file requirements/runtime.txt pyproject.toml
-	$(COMPILE) --constraints requirements/runtime.txt --group test --output-file requirements/test.txt pyproject.toml
+	for purpose in lock build; do \
+		$(COMPILE) --group "$$purpose" --output-file "requirements/$$purpose.txt" || exit; \
+	done
+	$(COMPILE) --extra github --output-file requirements/runtime.txt pyproject.toml
+	$(COMPILE) --constraints requirements/runtime.txt --extra github --group test \
+		--output-file requirements/test.txt pyproject.toml
 	for purpose in lint e2e mutants plot; do \
-		$(COMPILE) --constraints requirements/test.txt --group "$$purpose" \
+		$(COMPILE) --constraints requirements/test.txt --extra github --group "$$purpose" \
 			--output-file "requirements/$$purpose.txt" pyproject.toml || exit; \
 	done
 
 clean: ## remove everything that the other targets made
-	rm -rf $(VENV) $(VENV)-* .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache mutants \
+	rm -rf $(VENV) $(VENV)-* .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache dist mutants \
 		docs/picture/node_modules tests/e2e/node/node_modules

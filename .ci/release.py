@@ -7,11 +7,11 @@ Nothing is installed when this runs, so it needs nothing but Python and git. It 
 import re
 import subprocess
 import sys
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
 ACTION = Path("action.yml")
+PACKAGE = Path("fini_gate/__init__.py")
 # How each file's line with the image starts, and how it goes on in main: a pattern.
 LINES = {
     ACTION: ("\n  image: ", "Dockerfile"),
@@ -28,8 +28,8 @@ def check(tag: str, repository: str) -> None:
     kind, _, version = tag.partition("/")
     require(kind == "release", f"a release starts from a tag like release/1.2.3, not {tag!r}")
     key = version_key(version)
-    declared = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
-    require(declared == version, f"pyproject.toml has version {declared}, not {version}")
+    declared = re.findall(r'(?m)^__version__ = "(.*)"$', PACKAGE.read_text(encoding="utf-8"))
+    require(declared == [version], f"{PACKAGE} has version {' '.join(declared)}, not {version}")
     read_changelog(version)
     for path, (start, unpinned) in LINES.items():
         found = re.findall(rf"{start}{unpinned}\n", path.read_text(encoding="utf-8"))
@@ -68,11 +68,19 @@ def notes(version: str, repository: str) -> None:
 
 ### Pin this release
 
+As an action:
+
 ```yaml
 - uses: {repository}@{git("rev-parse", "HEAD")} # v{version}
 ```
 
-This commit runs `{image and image[1]}`. [How to verify it](https://github.com/{repository}/blob/v{version}/docs/releasing.md#verify-a-release)""")
+This commit runs `{image and image[1]}`. As a command:
+
+```sh
+pipx install fini-gate=={version}
+```
+
+[How to verify them](https://github.com/{repository}/blob/v{version}/docs/releasing.md#verify-a-release)""")
 
 
 def read_changelog(version: str) -> str:

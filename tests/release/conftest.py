@@ -30,15 +30,26 @@ BLOBS: Final = {
         '"in-toto.io/predicate-type":"https://slsa.dev/provenance/v1" for arm64',
     )
 }
+# What `make dist` builds.
+PACKAGES: Final = ("fini_gate-1-py3-none-any.whl", "fini_gate-1.tar.gz")
+COMPLETIONS: Final = ("_fini-gate", "fini-gate.bash", "fini-gate.fish")
 # What the fakes do besides recording their calls. A gate without inputs ends with a usage error.
 FAKES: Final = {
-    "docker": """case "$1" in
-        image) echo "${5#fini-gate:} $VERSION $GITHUB_SHA" ;;
-        run) echo "output result = error"; exit 2 ;;
+    "docker": """case "$*" in
+        "image inspect"*) echo "${5#fini-gate:} $VERSION $GITHUB_SHA" ;;
+        *" --version") echo "fini-gate $VERSION" ;;
+        run*) exit 2 ;;
+    esac""",
+    "make": f"""case "$1" in dist | package)
+        rm -rf dist
+        mkdir -p dist/completions
+        for file in {" ".join([*PACKAGES, *(f"completions/{name}" for name in COMPLETIONS)])}; do
+            echo "$file" > "dist/$file"
+        done
     esac""",
     "skopeo": '[ "$2" != --format ] || echo "$DIGEST"',
     "python3": f'exec "{sys.executable}" "$@"',
-    **dict.fromkeys(("gh", "make"), ""),
+    "gh": "",
 }
 
 
@@ -65,7 +76,7 @@ class Repository:
 
     def request(self, version: str) -> str:
         """Prepare a release on main, push the tag that requests it, and return the commit."""
-        (self.folder / "pyproject.toml").write_text(f'[project]\nversion = "{version}"\n', encoding="utf-8")
+        (self.folder / "fini_gate" / "__init__.py").write_text(f'__version__ = "{version}"\n', encoding="utf-8")
         (self.folder / "CHANGELOG.md").write_text(CHANGELOG.format(version), encoding="utf-8")
         self.git("add", "--all")
         self.git("commit", "--quiet", "--message", f"chore: prepare {version}")
@@ -105,6 +116,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
         monkeypatch.setenv(name, "maintainer")
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     clone = Repository(tmp_path / "clone")
+    (clone.folder / "fini_gate").mkdir(parents=True)
     for name in ("action.yml", ".ci/release.py", "templates/fini-gate/template.yml"):
         (clone.folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, clone.folder / name)
@@ -115,7 +127,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
 
 
 def run_workflow(folder: Path, environ: Mapping[str, str], blobs: Mapping[str, str]) -> Run:
-    """Run the workflow's own shell lines, all in one checkout. Of the actions, only the build does something."""
+    """Run the workflow's own shell lines, all in one checkout. Only the image's build and artifacts are imitated."""
     checkout, output, calls = folder / "checkout", folder / "output", folder / "calls"
     outputs = {"sha": environ["GITHUB_SHA"], "actor": "someone", "token": "a-token"}
     failed_step = ""
@@ -127,6 +139,11 @@ def run_workflow(folder: Path, environ: Mapping[str, str], blobs: Mapping[str, s
             for name, blob in blobs.items():
                 (checkout / "layout" / "blobs" / "sha256" / name).write_text(blob, encoding="utf-8")
             outputs["digest"] = f"sha256:{next(iter(blobs))}"
+        elif action == "actions/upload-artifact":
+            shutil.copytree(checkout / given["path"], folder / "artifacts" / given["name"])
+        elif action == "actions/download-artifact":
+            shutil.rmtree(checkout / given["path"], ignore_errors=True)
+            shutil.copytree(folder / "artifacts" / given["name"], checkout / given["path"])
         output.write_text("", encoding="utf-8")
         script = step.get("run", f'echo "{action} {" ".join(given.values())}" >> "{calls}"')
         command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script]

@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 
 import fini_gate
-from tests.release.conftest import BLOBS, FAKES, ROOT, Repository
+from tests.release.conftest import BLOBS, COMPLETIONS, FAKES, PACKAGES, ROOT, Repository
 
 IMAGE = "ghcr.io/owner/fini-gate"
 COMPONENT = "templates/fini-gate/template.yml"
 DIGEST = f"sha256:{'0123456789abcdef' * 4}"
-# Starts like the usual fake, but runs no gate.
-DOCKER = f"[ $1 = run ] || {{ {FAKES['docker']}; }}"
+# What Python answers if there is no gate, or another one.
+NO_USAGE_ERROR = FAKES["docker"].replace("run*) exit 2", "run*) exit 1")
+UNEQUAL = f"{FAKES['make']}; [ $1 != package ] || echo more >> dist/{PACKAGES[0]}"
+NO_GATE = FAKES["docker"].replace('echo "fini-gate $VERSION"', "exit 2")
 STEPS = runpy.run_path(str(ROOT / ".ci" / "release.py"))["STEPS"]
 
 
@@ -37,19 +39,24 @@ def test_release__pins_the_image_that_was_tested(
     assert changes[:2] == ["image: Dockerfile", f"image: docker://{pinned}"]
     assert changes[2:] == [f"default: ghcr.io/OWNER/fini-gate:{fini_gate.__version__}", f"default: {pinned}"]
     steps = (
-        *("make lint", "make test", "--platform linux/amd64", "--platform linux/arm64", "docker/login-action"),
+        *("make dist\n", "make lint\n", "make test\n", "make package "),
+        *("--platform linux/amd64", "--platform linux/arm64", "docker/login-action"),
         f"skopeo copy --all --preserve-digests oci:layout docker://{IMAGE}:{version}\n",
         f"actions/attest-build-provenance {IMAGE} {pinned.partition('@')[2]} ",
         f"gh attestation verify oci://{pinned} --repo OWNER/fini-gate ",
         f"skopeo inspect --raw docker://{pinned}\n",
+        *("actions/attest-build-provenance dist/*\n", *(f"gh attestation verify dist/{name} " for name in PACKAGES)),
+        "pypa/gh-action-pypi-publish dist\n",
         f"gh release create v{version} --verify-tag ",
-        f"--prerelease={prerelease}\n",
+        f"--prerelease={prerelease} {' '.join(f'dist/{name}' for name in PACKAGES)} ",
+        f"{' '.join(f'dist/completions/{name}' for name in COMPLETIONS)}\n",
     )
     positions = [run.calls.index(step) for step in steps]
     assert positions == sorted(positions)
     notes = (run.folder / "notes.md").read_text(encoding="utf-8")
     assert notes.startswith(f"### Added\n\n- What {version} adds.\n")
     assert f"\n- uses: OWNER/fini-gate@{commit} # v{version}\n" in notes
+    assert f"\npipx install fini-gate=={version}\n" in notes
 
 
 def test_floating_tag__follows_the_newest_release(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,18 +81,31 @@ def blobs_without(word: str) -> Mapping[str, str]:
 @pytest.mark.parametrize(
     ("changes", "failed_step"),
     [
-        ({"make": '[ "$1" != test ]'}, "Test: "),
+        ({"make": f'[ "$1" != test ] || exit 1; {FAKES["make"]}'}, "Test: "),
+        ({"make": UNEQUAL}, "Check that they are the ones that were tested: "),
         ({"blobs": blobs_without("spdx.dev/Document")}, "Check that all is there: "),
         ({"blobs": blobs_without("slsa.dev/provenance")}, "Check that all is there: "),
         ({"blobs": {**BLOBS, "0" * 64: "damaged"}}, "Check that all is there: "),
         ({"docker": 'echo "amd64 $VERSION $GITHUB_SHA"'}, "Check the labels of both architectures, and run them: "),
-        ({"docker": f"{DOCKER}; echo output result = error"}, "Check the labels of both architectures, and run them: "),
-        ({"docker": f"{DOCKER}; exit 2"}, "Check the labels of both architectures, and run them: "),
+        ({"docker": NO_USAGE_ERROR}, "Check the labels of both architectures, and run them: "),
+        ({"docker": NO_GATE}, "Check the labels of both architectures, and run them: "),
         ({"skopeo": "echo sha256:0"}, "Push it unchanged: "),
         ({"gh": '[ "$1" != attestation ]'}, "Verify it as a user would: "),
         ({"skopeo": f"[ $2 != --raw ] || exit 1; {FAKES['skopeo']}"}, "Check that anyone can pull the image: "),
     ],
-    ids=["tests", "SBOM", "provenance", "damage", "labels", "exit code", "no gate", "digest", "attestation", "private"],
+    ids=[
+        "test",
+        "wheel",
+        "SBOM",
+        "provenance",
+        "damage",
+        "labels",
+        "exit code",
+        "no gate",
+        "digest",
+        "signer",
+        "private",
+    ],
 )
 def test_release__stops_at_a_failure(repository: Repository, changes: Mapping[str, Any], failed_step: str) -> None:
     """If the tests or a check of the image fails, nothing is tagged."""
@@ -101,7 +121,7 @@ def test_release__stops_at_a_failure(repository: Repository, changes: Mapping[st
         ("release/1.2.3\nx=y", "true", r"'1.2.3\nx=y' is not a version"),
         ("release/01.2.3", "true", "'01.2.3' is not a version"),
         ("release/1.2.3-rc.0", "true", "'1.2.3-rc.0' is not a version"),
-        ("release/1.2.4", "true", "pyproject.toml has version 1.2.3, not 1.2.4"),
+        ("release/1.2.4", "true", "fini_gate/__init__.py has version 1.2.3, not 1.2.4"),
         ("release/1.2.3", "sed -i.bak s/-24/-42/ CHANGELOG.md", "not '[1.2.3] - 2026-11-42'"),
         ("release/1.2.3", "sed -i.bak s/.3]/.4]/ CHANGELOG.md", "not '[1.2.4] - 2026-11-24'"),
         ("release/1.2.3", "sed -i.bak /##/d CHANGELOG.md", "must be [1.2.3] - YYYY-MM-DD, not ''"),

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from typing import Final
 
+import fini_gate
 from tests.release.conftest import JOBS, ROOT, WORKFLOW
 
 TEXT: Final = WORKFLOW.read_text(encoding="utf-8")
@@ -18,20 +19,27 @@ def test_workflow__starts_from_a_tag_alone() -> None:
 
 
 def test_workflow__writes_after_the_approval() -> None:
-    """Only the job that reviewers approve and those after it may write, each with the permissions that it needs."""
+    """Only the job that reviewers approve and those after it may write; the package needs an approval of its own."""
     read, write = {"contents": "read"}, {"contents": "write"}
+    attest = {"id-token": "write", "attestations": "write"}
     assert {name: job["permissions"] for name, job in JOBS.items()} == {
         "check": read,
+        "dist": read,
         "test": read,
         "build": read,
-        "publish": {"packages": "write", "id-token": "write", "attestations": "write"},
+        "publish": {"packages": "write", **attest},
         "tag": write,
+        "pypi": attest,
         "release": write,
     }
-    assert JOBS["publish"]["environment"] == "release"
+    assert [name for name, job in JOBS.items() if job.get("environment") == "release"] == ["publish", "pypi"]
     assert JOBS["publish"]["needs"] == ["check", "test", "build"]
+    assert JOBS["test"]["needs"] == "dist"
     assert "publish" in JOBS["tag"]["needs"]
-    assert "tag" in JOBS["release"]["needs"]
+    assert "tag" in JOBS["pypi"]["needs"]
+    assert "pypi" in JOBS["release"]["needs"]
+    # The index accepts the same bytes again. The switch would hide that a version exists with other bytes.
+    assert "skip-existing" not in TEXT
     # A condition would let a job run although one before it has failed.
     assert not re.search(r"\b(if|continue-on-error):", TEXT)
 
@@ -45,18 +53,21 @@ def test_workflow__keeps_no_cache() -> None:
     assert "secrets." not in TEXT
 
 
-def test_build__knows_the_usage_error_of_the_gate() -> None:
-    """The gate without inputs prints what the workflow looks for in the image's output."""
+def test_build__knows_what_the_gate_prints() -> None:
+    """The gate prints the version that the workflow compares, and ends with a usage error without inputs."""
     command = [sys.executable, "-I", str(ROOT / "entrypoint.py")]
-    ended = subprocess.run(command, capture_output=True, check=False, env={}, text=True)  # noqa: S603 - the gate
-    assert ended.returncode == 2
-    assert re.findall(r'grep --line-regexp "(.*?)"', TEXT)[0] in ended.stdout.splitlines()
+    for options, exit_code in ([], 2), (["--version"], 0):
+        ended = subprocess.run([*command, *options], capture_output=True, check=False, env={}, text=True)  # noqa: S603 - the gate
+        assert ended.returncode == exit_code
+    assert ended.stdout == f"fini-gate {fini_gate.__version__}\n"
+    assert '--version)" = "fini-gate $VERSION"' in TEXT
 
 
 def test_docs__describe_the_workflow() -> None:
-    """The page lists the jobs in order, and verifies an image with the options that the workflow uses."""
+    """The page lists the jobs in order, and verifies images and packages with the options that the workflow uses."""
     assert re.findall(r"(?m)^\| `(\w+)` \|", DOCS) == list(JOBS)
     commands = [re.findall(r"gh attestation verify[^|]*?runners", text) for text in (TEXT, DOCS)]
-    ((in_workflow,), (in_docs,)) = [[re.findall(r"--[a-z-]+", command) for command in found] for found in commands]
-    assert in_workflow == in_docs
+    (image, package), in_docs = [[re.findall(r"--[a-z-]+", command) for command in found] for found in commands]
+    assert in_docs == [image, package]
+    assert image == package
     assert "\n## Verify a release\n" in DOCS
