@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -15,6 +16,8 @@ from tests.integration.recipes import EXAMPLES, RECIPES
 PAGE: Final = Page("docs/any-ci.md")
 # GitLab's recipes have tests of their own, with a real client.
 FOLDERS: Final = {path.name for path in EXAMPLES.iterdir() if path.is_dir()} - {"gitlab"}
+# What names a version of the package or the image.
+VERSIONED: Final = [PAGE.path, *(EXAMPLES / recipe for recipe in RECIPES)]
 
 each_recipe = pytest.mark.parametrize("recipe", RECIPES)
 
@@ -53,10 +56,11 @@ def test_recipe__queues_like_the_others(recipe: str) -> None:
     assert [command for command in commands(recipe) if re.search(r"_KEY\b", command)] == [key]
 
 
-def test_recipes__name_this_version() -> None:
-    """Each recipe and the page name the current version of the package or the image, and no other."""
-    for text in (*((EXAMPLES / recipe).read_text(encoding="utf-8") for recipe in RECIPES), PAGE.text):
-        assert set(re.findall(r"\bfini-gate(?:==|@|:)(\d[\w.-]*\w)", text)) == {__version__}
+@pytest.mark.parametrize("path", VERSIONED, ids=lambda path: path.name)
+def test_recipe__names_this_version(path: Path) -> None:
+    """Each recipe and the page name the current version, and no other."""
+    text = path.read_text(encoding="utf-8")
+    assert set(re.findall(r"\bfini-gate(?:==|@|:)(\d[\w.-]*\w)", text)) == {__version__}
 
 
 def test_recipes__are_listed_and_run() -> None:
