@@ -14,11 +14,14 @@ RUN python -B -m pip install --no-cache-dir --disable-pip-version-check --root-u
 COPY image/byte_code.py /
 COPY entrypoint.py LICENSE /added/code/fini-gate/
 COPY fini_gate /added/code/fini-gate/fini_gate
-# Fixed modes and times: the same files give the same layers, however they were checked out.
+# Fixed modes and times: the same files give the same layers, however they were checked out. On the path, the command works
+# in CIs that replace the entrypoint.
 RUN python -I -B /byte_code.py \
+    && mkdir -p /added/code/usr/local/bin \
+    && ln -s /fini-gate/entrypoint.py /added/code/usr/local/bin/fini-gate \
     && chmod -R u=rwX,go=rX /added \
     && chmod a+x /added/code/fini-gate/entrypoint.py \
-    && find /added -exec touch --date=@0 {} +
+    && find /added -exec touch --no-dereference --date=@0 {} +
 
 FROM ${BASE_IMAGE}
 # The code last: a new release that changes nothing else is a download of some hundred kB.
@@ -34,7 +37,7 @@ ARG BASE_IMAGE
 ARG VERSION=unreleased
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="fini-gate" \
-      org.opencontainers.image.description="A GitHub Action that waits for Fini's knowledge jobs and gates what comes after them" \
+      org.opencontainers.image.description="Waits for Fini's knowledge jobs and gates what comes after them, on GitHub and in any other CI" \
       org.opencontainers.image.source="https://github.com/OWNER/fini-gate" \
       org.opencontainers.image.licenses="MIT" \
       org.opencontainers.image.version="${VERSION}" \

@@ -64,7 +64,7 @@ dist: $(VENV)/build/.ready ## build the wheel, the sdist and the shell completio
 # Only locked packages are installed beside the wheel.
 package: dist $(VENV)/lock/.ready $(VENV)/test/.ready ## install the wheel and the sdist on every supported Python, and run them
 	UV=$(VENV)/lock/bin/uv FINI_GATE_PYTHONS='$(strip $(foreach version,$(PYTHONS),$(call find-python,$(version))))' \
-		$(TEST)/python -m pytest -m package -p no:randomly tests/package $(ARGS)
+		$(TEST)/python -m pytest -m package -p no:randomly --numprocesses auto --dist loadfile tests/package $(ARGS)
 
 chaos: $(VENV)/test/.ready ## run 10,000 gates against a simulated faulty API, and 200 more over real sockets
 	$(VENV)/test/bin/python -m tests.chaos --gates 10000 --sockets 200 --seed 1 $(ARGS)

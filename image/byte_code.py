@@ -30,7 +30,7 @@ for path in CODE.rglob("*.py"):
                 with suppress(LookupError, ValueError):
                     codecs.lookup(text)
         for name in names:
-            # Not a module, or not in the image, such as rich.
+            # Not a module, or not in the image.
             with suppress(ImportError):
                 importlib.import_module(name)
 

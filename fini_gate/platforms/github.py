@@ -36,6 +36,10 @@ class GitHubPlatform(PlainPlatform):
 
     has_outputs = True
 
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        super().__init__(environ)
+        self.can_redraw = False  # the toolkit prints past the screen
+
     def hide(self, secret: str) -> None:
         """Mask the API key, and redact it from everything."""
         is_new = secret != self._secret

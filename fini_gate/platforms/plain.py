@@ -24,11 +24,8 @@ class PlainPlatform:
         self._environ = environ
         self._secret = ""
         self._screen = Screen(environ)
-
-    @property
-    def can_redraw(self) -> bool:
+        self.can_redraw = self._screen.can_redraw
         """Whether a line can be redrawn in place."""
-        return self._screen.can_redraw
 
     def hide(self, secret: str) -> None:
         """Keep the API key out of everything from now on."""

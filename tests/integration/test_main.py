@@ -54,10 +54,12 @@ def test_stdout__that_nobody_reads_changes_nothing(
 
 
 def test_terminal__shows_a_progress_line_that_is_redrawn(gate: Gate, serve: Serve) -> None:
-    """Failures appear above the line. The key does not appear at all, since nothing would hide the mask command."""
+    """Failures appear above the line. The last line is red. The key does not appear at all."""
     api = serve(DONE, FAILED, {"id": "later", "runs-for": "700ms"})
     ours, its = pty.openpty()
-    process = gate.start(inputs_for(api, "done", "failed", "later"), {"TERM": "xterm", "COLUMNS": "120"}, stdout=its)
+    process = gate.start(
+        inputs_for(api, "done", "failed", "later"), {"TERM": "xterm", "GITHUB_ACTIONS": ""}, stdout=its
+    )
     os.close(its)
     shown = b""
     with contextlib.suppress(OSError):  # the other end is closed
@@ -70,7 +72,7 @@ def test_terminal__shows_a_progress_line_that_is_redrawn(gate: Gate, serve: Serv
     assert "\x1b[2K" in text
     assert "job failed failed: The source is empty." in text
     assert KEY not in text
-    assert text.splitlines()[-1].startswith("::error title=Fini gate%3A 1 of 3 jobs failed::")
+    assert "\x1b[31m❌ 1 of 3 jobs failed, 2 completed after " in text.splitlines()[-1]
 
 
 # Runs the entrypoint, and prints the names of all modules at its end.

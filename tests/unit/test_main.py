@@ -253,9 +253,10 @@ def test_run__wires_its_parts(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> No
         return verdict(COMPLETED)
 
     monkeypatch.setattr("fini_gate.main.read_ca_bundle", lambda _: "certificates")
-    monkeypatch.setattr("fini_gate.platforms.plain.PlainPlatform.can_redraw", True)
-    monkeypatch.setattr("fini_gate.platforms.plain.PlainPlatform.draw", lambda _, line: shown.append(line))
-    run = gate.run_here({"job-ids": "new", "timeout": "1h"}, make_transport=parts.update, wait=wait)
+    monkeypatch.setattr("fini_gate.platforms.streams.Screen.draw", lambda _, line: shown.append(line))
+    monkeypatch.setattr("fini_gate.platforms.streams.is_terminal", lambda: True)
+    inputs = {"job-ids": "new", "timeout": "1h"}
+    run = gate.run_here(inputs, {"GITHUB_ACTIONS": ""}, make_transport=parts.update, wait=wait)
     assert parts["ca_certificates"] == "certificates"
     assert len(shown) == 1
     (until,) = re.findall(r"until (\S+ \S+) UTC", run.log)
