@@ -1,7 +1,6 @@
 """The API key: where it comes from, and what it looks like."""
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -12,18 +11,14 @@ from fini_gate.settings import Settings
 _MAX_FILE_BYTES: Final = 65_536
 
 
-def read_api_key(settings: Settings, run: Callable[[Callable[[], bytes]], bytes]) -> str:
+def read_api_key(settings: Settings) -> str:
     """Return the API key, from its file if the settings name one.
-
-    Args:
-        settings: what the gate was started with.
-        run: calls a function that may block, and returns its result.
 
     Raises:
         UsageError: there is no key, its file cannot be read, or it is invalid. The message does not show it.
     """
     path = settings.text("api-key-file")
-    key = _read_file(path, run) if path else settings.text("api-key")
+    key = _read_file(path) if path else settings.text("api-key")
     if not key:
         raise UsageError(_how_to_set(settings))
     if not is_api_key(key):
@@ -39,20 +34,19 @@ def is_api_key(text: str) -> bool:
     return bool(re.fullmatch(r"[!-~]+", text))
 
 
-def _read_file(path: str, run: Callable[[Callable[[], bytes]], bytes]) -> str:
-    def read() -> bytes:
-        with Path(path).open("rb") as file:
-            return file.read(_MAX_FILE_BYTES)
-
+def _read_file(path: str) -> str:
     try:
-        # Reading a pipe, such as <(command), may block.
-        key = run(read).decode(errors="replace").strip()
+        with Path(path).open("rb") as file:
+            content = file.read(_MAX_FILE_BYTES + 1)
     except (OSError, ValueError) as error:
         # The path is not shown: it may be the key itself.
         raise UsageError(
             f"«Input api-key-file» cannot be read: {reason_of(error)}. It must be the path of a file that holds the"
             " key."
         ) from None
+    if len(content) > _MAX_FILE_BYTES:
+        raise UsageError("«Input api-key-file» names a file that is too large: store nothing but the key in it.")
+    key = content.decode("utf-8-sig", errors="replace").strip()
     if not key:
         raise UsageError("«Input api-key-file» names an empty file: store the key in it.")
     return key

@@ -46,7 +46,7 @@ def _read_file(inputs: Inputs, name: str) -> str:
         path = resolve(inputs.workspace, inputs.ca_bundle)
     except (OSError, ValueError):
         raise UsageError(
-            f"«Input ca-bundle» is {name}: it must be PEM text, or the path of a PEM file inside the workspace."
+            f"«Input ca-bundle» is {name}: it must be PEM text, or the path of a PEM file inside «the workspace»."
         ) from None
     content = read_bytes(path, MAX_BUNDLE_BYTES, name=name, input_name="ca-bundle")
     # Certificates are ASCII. Comments between them may be in any encoding.
@@ -65,7 +65,7 @@ def _find_certificates(text: str, name: str) -> Sequence[str]:
     if not count:
         raise UsageError(
             f"«Input ca-bundle» is {name}, which contains no certificate: it must be PEM text with -----BEGIN"
-            " CERTIFICATE-----, or the path of such a file in the workspace."
+            " CERTIFICATE-----, or the path of such a file in «the workspace»."
         )
     if len(certificates) < count:
         raise UsageError(

@@ -7,6 +7,7 @@ import argparse
 import re
 from collections.abc import Sequence
 from difflib import get_close_matches
+from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 from fini_gate import __version__
@@ -70,6 +71,8 @@ _EPILOG: Final = (
 )
 # Repeated options add up.
 _REPEATABLE: Final = {"job-ids", "job-ids-file"}
+# A job ID that is one of these was meant as the value of the option before it.
+_BOOLEANS: Final = {"true", "false", "yes", "no"}
 # Any other argument may be a key, so errors do not show it.
 _SHOWABLE: Final = re.compile("--?[a-z]{1,20}(-[a-z]{1,20}){0,3}")
 _INPUT_BY_NAME: Final = {each.name: each for each in INPUTS.values()}
@@ -109,9 +112,17 @@ def parse_arguments(arguments: Sequence[str]) -> CommandLine:
     # Not an option of argparse's: errors would name it as -h/--help.
     words = ["--help" if each == "-h" else each for each in arguments[:end]]
     given, rest, problems = _parse_options(parser, words)
-    known = [string for action in parser._actions for string in action.option_strings]  # noqa: SLF001 - no other list
-    problems += [_unknown_option(each, known) for each in rest if _is_option(each)]
+    actions = {string: action for action in parser._actions for string in action.option_strings}  # noqa: SLF001 - no other list
+    problems += [_unknown_option(each, list(actions)) for each in rest if _is_option(each)]
+    problems += [
+        f"Option {option} takes no value."
+        for option, value in pairwise(words)
+        if value.lower() in _BOOLEANS and option in actions and actions[option].nargs == 0
+    ]
     help_text = parser.format_help() if "help" in given else f"fini-gate {__version__}" if "version" in given else ""
+    if help_text and len(arguments) > 1:
+        help_text = ""
+        problems.append(_help_problem())
     return CommandLine(
         options={name: _text(value) for name, value in given.items()},
         job_ids=(*(each for each in rest if not _is_option(each)), *arguments[end + 1 :]),
@@ -165,8 +176,13 @@ def _is_option(argument: str) -> bool:
 
 def _value_problem(error: argparse.ArgumentError) -> str:
     if error.message.startswith("expected"):
-        return f"Option {error.argument_name} needs a value."
+        return f"Option {error.argument_name} needs a value; after = it may begin with a hyphen."
     return f"Option {error.argument_name} takes no value."
+
+
+def _help_problem() -> str:
+    """Say why there is no help: an argument by mistake must not turn a gate into a success."""
+    return "Options --help and --version cannot be combined with other arguments."
 
 
 def _unknown_option(argument: str, known: Sequence[str]) -> str:

@@ -1,11 +1,12 @@
 """Run functions in threads, and wait for them or sleep until SIGINT or SIGTERM arrives."""
 
+import os
 import signal
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from queue import Empty, SimpleQueue
-from threading import Thread
+from threading import Thread, Timer
 from types import FrameType
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
@@ -34,10 +35,17 @@ class InterruptibleExecutor:
         self._wakeups: SimpleQueue[None] = SimpleQueue()
         # Queues of the threads that wait for work. A hung thread has no queue here.
         self._idle: list[SimpleQueue[_Task[Any]]] = []
+        self._end_seconds: float | None = None
         self.signal_number: int | None = None
 
-    def install_signal_handlers(self) -> None:
-        """Handle SIGINT and SIGTERM. Without a handler, a container's first process ignores SIGTERM."""
+    def install_signal_handlers(self, *, end_seconds: float | None = None) -> None:
+        """Handle SIGINT and SIGTERM. Without a handler, a container's first process ignores SIGTERM.
+
+        Args:
+            end_seconds: how long after a signal the process ends at the latest, even if it cannot print because nobody
+                reads a full pipe.
+        """
+        self._end_seconds = end_seconds
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._on_signal)
 
@@ -97,6 +105,10 @@ class InterruptibleExecutor:
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if self.signal_number is None:
             self.signal_number = number
+            if self._end_seconds is not None:
+                timer = Timer(self._end_seconds, os._exit, [CancelledError(number).exit_code])
+                timer.daemon = True
+                timer.start()
         self._wakeups.put(None)
 
     def _wait_for(self, is_done: Callable[[], bool], timeout_seconds: float) -> bool:

@@ -37,8 +37,8 @@ def read_bytes(path: Path, max_bytes: int, *, name: str, input_name: str) -> byt
         # Reading a device may never end, and a pipe may have no writer.
         if not path.is_file():
             raise UsageError(
-                f"«Input {input_name}» names {name}, which is not a file: check the path, and that an earlier step of"
-                " this job created the file."
+                f"«Input {input_name}» names {name}, which is not a file: check the path, and that an earlier step"
+                " created the file."
             )
         with path.open("rb") as file:
             content = file.read(max_bytes + 1)

@@ -92,7 +92,8 @@ class GateRun:
         try:
             inputs = self._read_inputs()
             ca_certificates = read_ca_bundle(inputs)
-            jobs = self._read_jobs(inputs)
+            # In a thread: parsing megabytes takes time, and standard input may never end.
+            jobs = self._executor.call(lambda: _read_jobs(inputs))
             verdict = self._wait_for(jobs, inputs, ca_certificates) if jobs else self._without_jobs(inputs)
         except UsageError as error:
             # An error may quote text that contains the key.
@@ -106,21 +107,12 @@ class GateRun:
     def _read_inputs(self) -> Inputs:
         if self._settings.command_line.problem is not None:
             raise self._settings.command_line.problem
-        self._api_key = read_api_key(self._settings, self._executor.call)
+        # In a thread, too: the key may come from a pipe.
+        self._api_key = self._executor.call(lambda: read_api_key(self._settings))
         self._platform.hide(self._api_key)
         inputs = Inputs.parse(self._settings, self._api_key)
         check_paths(self._settings)
         return inputs
-
-    def _read_jobs(self, inputs: Inputs) -> tuple[Job, ...]:
-        job_ids = read_job_ids(inputs, lambda max_bytes: self._executor.call(lambda: read_stdin(max_bytes)))
-        jobs = tuple(Job(id=job_id, document_id=document_id) for job_id, document_id in job_ids.items())
-        if len(jobs) > MAX_JOBS_WITHOUT_RESULTS_FILE and not inputs.results_file:
-            raise UsageError(
-                f"There are {len(jobs)} job IDs, but the outputs hold at most {MAX_JOBS_WITHOUT_RESULTS_FILE}: set"
-                " «results-file» to the path of a file for all results."
-            )
-        return jobs
 
     def _wait_for(self, jobs: tuple[Job, ...], inputs: Inputs, ca_certificates: str) -> Verdict:
         until = datetime.now(UTC) + timedelta(seconds=inputs.timeout_seconds)
@@ -185,7 +177,9 @@ class GateRun:
 
     def _without_jobs(self, inputs: Inputs) -> Verdict:
         if inputs.if_no_jobs is IfNoJobs.ERROR:
-            places = "the arguments, «job-ids»" if self._settings.names.has_options else "«job-ids»"
+            places = "«job-ids»"
+            if self._settings.names.has_options:
+                places = f"{'standard input' if '-' in inputs.arguments else 'the arguments'}, {places}"
             raise UsageError(
                 f"There are no job IDs in {places} and «job-ids-file»: check the step that queues the jobs, or set"
                 " «if-no-jobs» to warn or ignore."
@@ -217,3 +211,14 @@ class GateRun:
             warn_on_success=inputs is not None and not verdict.jobs and inputs.if_no_jobs is IfNoJobs.WARN,
         )
         return verdict
+
+
+def _read_jobs(inputs: Inputs) -> tuple[Job, ...]:
+    job_ids = read_job_ids(inputs, read_stdin)
+    jobs = tuple(Job(id=job_id, document_id=document_id) for job_id, document_id in job_ids.items())
+    if len(jobs) > MAX_JOBS_WITHOUT_RESULTS_FILE and not inputs.results_file:
+        raise UsageError(
+            f"There are {len(jobs)} job IDs, but the outputs hold at most {MAX_JOBS_WITHOUT_RESULTS_FILE}: set"
+            " «results-file» to the path of a file for all results."
+        )
+    return jobs

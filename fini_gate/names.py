@@ -18,6 +18,8 @@ class Names:
     """Setting → what the user set: input (`timeout`), option (`--timeout`) or variable (`FINI_GATE_TIMEOUT`)."""
     has_options: bool = False
     """Whether a setting that the user did not set is best set as an option. If not, it is an input of a workflow."""
+    workspace: str = "the workspace"
+    """What the folder is called that paths are relative to."""
     has_outputs: bool = True
     """Whether later steps can read outputs, which messages may then name."""
 
@@ -26,8 +28,8 @@ class Names:
         return self.given.get(setting) or (f"--{setting}" if self.has_options else setting)
 
     def fill_in(self, message: str) -> str:
-        """Replace each «setting» in a message by its name here."""
-        return _REFERENCE.sub(self._name_in_message, message)
+        """Replace each «setting» in a message by its name here, and «the workspace» by what it is."""
+        return _REFERENCE.sub(self._name_in_message, message.replace("«the workspace»", self.workspace))
 
     def _name_in_message(self, reference: re.Match[str]) -> str:
         kind, name = reference[1], self.name_of(reference[2])

@@ -78,7 +78,8 @@ class Settings:
         if "api-key-file" in names:
             names["api-key"] = names["api-key-file"]
         has_options = self.command_line.is_used or not self.is_on_github
-        return Names(given=names, has_options=has_options, has_outputs=self.is_on_github)
+        workspace = "the workspace" if self.environ.get("GITHUB_WORKSPACE") else "the current folder"
+        return Names(given=names, has_options=has_options, workspace=workspace, has_outputs=self.is_on_github)
 
     @cached_property
     def _given(self) -> Mapping[str, Given]:

@@ -4,10 +4,13 @@ import contextlib
 import gc
 import os
 import sys
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from fini_gate.errors import internal_error
 from fini_gate.executor import InterruptibleExecutor
+
+# Twice what a gate takes to report 200,000 jobs. Runners kill it after 10 s.
+_MAX_END_SECONDS: Final = 8.0
 
 
 def start() -> NoReturn:
@@ -20,7 +23,7 @@ def start() -> NoReturn:
     gc.set_threshold(100_000)
     # Before the slow imports: as a container's first process, the gate ignores SIGTERM until it has a handler.
     executor = InterruptibleExecutor()
-    executor.install_signal_handlers()
+    executor.install_signal_handlers(end_seconds=_MAX_END_SECONDS)
 
     try:
         from fini_gate.main import main  # noqa: PLC0415 - see above

@@ -90,8 +90,8 @@ def _expand_glob(workspace: Path, pattern: str) -> Sequence[Path]:
         ) from None
     if not found:
         raise UsageError(
-            f"«Input job-ids-file» names {quote(pattern)}, which matches no file in the workspace: check the path, and"
-            " that an earlier step of this job created the file."
+            f"«Input job-ids-file» names {quote(pattern)}, which matches no file in «the workspace»: check the path,"
+            " and that an earlier step created the file."
         )
     return found
 
@@ -118,7 +118,7 @@ def _check_confined(workspace: Path, path: Path, name: str) -> None:
             resolve(workspace, str(path))
         except (OSError, ValueError):
             raise UsageError(
-                f"«Input job-ids-file» names {name}, which leads outside the workspace through a link: use a file"
+                f"«Input job-ids-file» names {name}, which leads outside «the workspace» through a link: use a file"
                 " inside it, or an absolute path."
             ) from None
 

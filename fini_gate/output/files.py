@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 from fini_gate.errors import UsageError
 from fini_gate.escaping import quote, redact
@@ -14,12 +15,15 @@ from fini_gate.output.summary import render_summary
 from fini_gate.settings import Settings
 from fini_gate.verdict import Verdict
 
+# What the gate reads must not be overwritten.
+_READ_FILES: Final = ("api-key-file", "ca-bundle")
+
 
 def check_paths(settings: Settings) -> None:
-    """Check that each path, with all links followed, is inside the workspace, and that no two are the same.
+    """Check that each path, with all links followed, is inside the workspace, and is that of no other file.
 
     Raises:
-        UsageError: one is not, or two are.
+        UsageError: one is not.
     """
     for name in OUTPUT_FILES:
         _check_path(settings, name)
@@ -100,19 +104,21 @@ def _check_path(settings: Settings, name: str) -> None:
     path = settings.text(name)
     if not path:
         return
-    target = _target(settings, name)
+    target = _target(settings.workspace, path)
     if target is None:
-        raise UsageError(f"«Input {name}» is {quote(path)}: it must be a path inside the workspace.")
-    for other in OUTPUT_FILES[: OUTPUT_FILES.index(name)]:
-        if _target(settings, other) == target:
+        raise UsageError(f"«Input {name}» is {quote(path)}: it must be a path inside «the workspace».")
+    others = {other: [settings.text(other)] for other in (*OUTPUT_FILES[: OUTPUT_FILES.index(name)], *_READ_FILES)}
+    others["job-ids-file"] = settings.text("job-ids-file").splitlines()
+    for other, paths in others.items():
+        if target in [_target(settings.workspace, each) for each in paths]:
             raise UsageError(
                 f"«Input {name}» is {quote(path)}, and so is «{other}»: each file needs a path of its own."
             )
 
 
-def _target(settings: Settings, name: str) -> Path | None:
+def _target(workspace: Path, path: str) -> Path | None:
     """Return the path of a file with all links followed, or None if it is not inside the workspace."""
     try:
-        return resolve(settings.workspace, settings.text(name))
+        return resolve(workspace, path.strip())
     except (OSError, ValueError):
         return None

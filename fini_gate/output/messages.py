@@ -169,7 +169,7 @@ def _advice(verdict: Verdict) -> Iterator[str]:
         again = "; failed-document-ids lists their sources" if is_listed else ""
         yield f"Fix the cause and queue the failed jobs again{again}."
     if any(job.lacks_article for job in failed):
-        yield "For jobs without an article, check their sources, or set «require-articles» to false."
+        yield "For jobs without an article, check their sources, or do without «require-articles»."
     if any(job.article_is_draft for job in failed):
         yield f"Publish the drafts {_WHERE_TO_PUBLISH}, then run the gate again."
     if any(not (job.has_failed_in_fini or job.lacks_article or job.article_is_draft) for job in failed):

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 from urllib.parse import unquote
 from zlib import crc32
 
@@ -33,6 +33,9 @@ ARTICLES: Mapping[str, tuple[object, ...]] = {
 }
 
 
+_Result = TypeVar("_Result")
+
+
 @dataclass
 class Clock:
     """A clock that advances only where something waits. It may jump, and a signal may arrive. It is an executor too."""
@@ -52,7 +55,7 @@ class Clock:
         """The signal that has arrived, if any."""
         return self.signal[1] if self.signal and self.signalled_at is not None else None
 
-    def call(self, function: Callable[[], bytes]) -> bytes:
+    def call(self, function: Callable[[], _Result]) -> _Result:
         """Call a function, as the executor does."""
         return function()
 

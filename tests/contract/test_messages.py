@@ -10,7 +10,7 @@ from tests.contract.pages import ROOT, Page
 
 PAGE: Final = Page("docs/troubleshooting.md")
 # A message is what is raised or what a warning says. These functions also return messages.
-FUNCTIONS: Final = {"_fatal_message", "_unknown_option", "_value_problem", "_when"}
+FUNCTIONS: Final = {"_fatal_message", "_help_problem", "_unknown_option", "_value_problem", "_when"}
 TREES: Final = [ast.parse(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "fini_gate").rglob("*.py"))]
 
 

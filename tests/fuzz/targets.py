@@ -111,7 +111,7 @@ def check_inputs(case: tuple[tuple[dict[str, str], frozenset[str]], str, str]) -
     variables = {**_variables({**given, "api-key": api_key}, Path("/")), "FINI_API_KEY": fallback}
     try:
         settings = Settings(environ=variables)
-        inputs = Inputs.parse(settings, read_api_key(settings, lambda read: read()))
+        inputs = Inputs.parse(settings, read_api_key(settings))
     except UsageError as error:
         name = str(error).removeprefix("Input ").partition(" ")[0]
         intervals = {"poll-interval", "max-poll-interval"}

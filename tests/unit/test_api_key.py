@@ -13,7 +13,7 @@ NO_FILE = "It must be the path of a file that holds the key."
 
 def _read(environ: dict[str, str], path: str = "") -> str:
     command_line = CommandLine(options={"api-key-file": path}, is_used=bool(path))
-    return read_api_key(Settings(environ=environ, command_line=command_line), lambda read: read())
+    return read_api_key(Settings(environ=environ, command_line=command_line))
 
 
 def _message(environ: dict[str, str], path: str = "") -> str:
@@ -26,7 +26,7 @@ def _message(environ: dict[str, str], path: str = "") -> str:
 def test_key__comes_from_the_environment_or_a_file(tmp_path: Path) -> None:
     """White space around it does not count, and the file may be a pipe."""
     assert _read({"FINI_API_KEY": f"\t{KEY}\r\n"}) == KEY
-    (tmp_path / "key").write_text(f"{KEY}\n", encoding="utf-8")
+    (tmp_path / "key").write_text(f"{KEY}\n", encoding="utf-8-sig")
     assert _read({"FINI_API_KEY": "other"}, str(tmp_path / "key")) == KEY
     reading, writing = os.pipe()
     os.write(writing, KEY.encode())
@@ -46,6 +46,7 @@ def test_key__comes_from_the_environment_or_a_file(tmp_path: Path) -> None:
         (".", None, f"cannot be read: Is a directory. {NO_FILE}"),
         ("a\0b", None, f"cannot be read: embedded null byte. {NO_FILE}"),
         ("empty", b" \n", "names an empty file: store the key in it."),
+        ("large", b"x" * 65_537, "names a file that is too large: store nothing but the key in it."),
     ],
 )
 def test_file__that_holds_no_key_is_an_error(tmp_path: Path, name: str, content: bytes | None, expected: str) -> None:

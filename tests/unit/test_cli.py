@@ -36,7 +36,8 @@ def test_option__takes_a_value(name: str, separator: str) -> None:
 @pytest.mark.parametrize("name", BOOLEANS)
 def test_boolean_option__has_an_opposite(name: str) -> None:
     """It takes no value, so that a job ID may follow; the last one counts."""
-    assert parse_arguments([f"--{name}", "job"]).options == {name: "true"}
+    assert parse_arguments([f"--{name}", "job", "true"]).options == {name: "true"}
+    assert parse_arguments([f"--{name}", "job", "true"]).problem is None
     assert parse_arguments([f"--{name}", f"--no-{name}", "job"]) == CommandLine(
         options={name: "false"}, job_ids=("job",), is_used=True
     )
@@ -81,9 +82,12 @@ def test_options__may_be_repeated() -> None:
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (("--timeout",), "Option --timeout needs a value."),
-        (("--timeout", "--json"), "Option --timeout needs a value."),
+        (("--timeout",), "Option --timeout needs a value; after = it may begin with a hyphen."),
+        (("--timeout", "--json"), "Option --timeout needs a value; after = it may begin with a hyphen."),
         (("--fail-fast=yes",), "Option --fail-fast takes no value."),
+        *((("--fail-fast", text, "job"), "Option --fail-fast takes no value.") for text in ("true", "False", "no")),
+        (("job", "-h"), "Options --help and --version cannot be combined with other arguments."),
+        (("--version", "--json"), "Options --help and --version cannot be combined with other arguments."),
         (("--help=x",), "Option --help takes no value."),
         (("--timout", "3s"), "There is no option --timout: did you mean --timeout?"),
         (("--api-ke=x",), "There is no option --api-ke: did you mean --api-key-file?"),
@@ -126,7 +130,7 @@ def test_problem__costs_nothing_else(wrong: tuple[str, ...]) -> None:
 
 def test_help__fits_a_screen() -> None:
     """What everybody needs comes first; the rest has headings, and each input is in it."""
-    for arguments in (["--help"], ["-h"], ["--bogus", "--help", "job"]):
+    for arguments in (["--help"], ["-h"]):
         text = parse_arguments(arguments).help_text
         assert text.startswith("usage: fini-gate [OPTIONS] [JOB_ID ...]")
     screen = text.split("\n\nother job options:")[0]

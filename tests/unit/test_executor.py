@@ -129,3 +129,23 @@ def test_call__ends_on_a_signal(executor: InterruptibleExecutor, end: threading.
     threading.Timer(0.05, lambda: os.kill(os.getpid(), signal.SIGTERM)).start()
     with pytest.raises(CancelledError):
         executor.call(end.wait)
+
+
+def test_signal__ends_a_process_that_cannot_end_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some time after a signal the process ends, even if it hangs, as on a full pipe that nobody reads."""
+    ended = threading.Event()
+    codes = list[int]()
+
+    def end(code: int) -> None:
+        codes.append(code)
+        ended.set()
+
+    monkeypatch.setattr(os, "_exit", end)
+    handlers = [signal.getsignal(number) for number in SIGNALS]
+    InterruptibleExecutor().install_signal_handlers(end_seconds=0.01)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.raise_signal(number)
+    for number, handler in zip(SIGNALS, handlers, strict=True):
+        signal.signal(number, handler)
+    assert ended.wait(10)
+    assert codes == [143]

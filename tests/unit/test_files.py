@@ -74,8 +74,7 @@ def test_read_bytes__reads_only_files(workspace: Path, name: str) -> None:
     with pytest.raises(UsageError) as error:
         read_bytes(workspace / name, 10, name="'x'", input_name="ca-bundle")
     assert str(error.value) == (
-        "Input ca-bundle names 'x', which is not a file: check the path, and that an earlier step of this job created"
-        " the file."
+        "Input ca-bundle names 'x', which is not a file: check the path, and that an earlier step created the file."
     )
 
 

@@ -16,7 +16,7 @@ from fini_gate.settings import CommandLine, Settings
 KEY = "fini_0123456789abcdef"
 ESCAPED_KEY = f"\\u{ord(KEY[0]):04x}{KEY[1:]}"
 DEEP = 100_000
-NO_MATCH = "matches no file in the workspace: check the path, and that an earlier step of this job created the file."
+NO_MATCH = "matches no file in the workspace: check the path, and that an earlier step created the file."
 TOO_LONG = r"is not a valid path or glob: File name too long\."
 ERROR_RESPONSE = (
     "this is an error response of the API, not job IDs; check the step that queued the jobs, and let it use"

@@ -171,7 +171,7 @@ def _run(gate: Gate, case: Case, executor: Any = None) -> Run:  # noqa: ANN401 -
         assert case.end is not None
         return case.end
 
-    executor = executor or SimpleNamespace(signal_number=None, sleep=lambda _: None, call=None)
+    executor = executor or SimpleNamespace(signal_number=None, sleep=lambda _: None, call=lambda function: function())
     parts: dict[str, Any] = {"make_transport": lambda **_: None, "wait": wait}
     inputs = {"job-ids": "job", "article-details": "false", **case.inputs}
     return gate.run_here(inputs, case.environ, executor, clock=itertools.count(100).__next__, **parts)
@@ -202,7 +202,7 @@ def test_run__leaves_what_the_golden_file_shows(gate: Gate, name: str) -> None:
 
 def test_signal__after_the_last_wait_still_counts(gate: Gate) -> None:
     """The outputs are written again, and the later values and the exit code say that the gate was cancelled."""
-    executor = SimpleNamespace(signal_number=None, call=None)
+    executor = SimpleNamespace(signal_number=None, call=lambda function: function())
     executor.sleep = lambda _: setattr(executor, "signal_number", signal.SIGTERM)
     run = _run(gate, CASES["success"], executor)
     assert (run.exit_code, run.outputs["result"]) == (143, "cancelled")
@@ -213,7 +213,7 @@ def test_signal__after_the_last_wait_still_counts(gate: Gate) -> None:
 
 def test_signal__while_details_are_looked_up_keeps_what_is_known(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
     """The gate is cancelled, and the outputs still contain every job's state."""
-    executor = SimpleNamespace(signal_number=None, call=None)
+    executor = SimpleNamespace(signal_number=None, call=lambda function: function())
 
     def find(*_: object) -> LookupResult:
         executor.signal_number = signal.SIGTERM
@@ -315,7 +315,7 @@ def test_main__reports_wrong_usage_of_the_command(run_main: RunMain, github: str
 
 def test_main__prints_help(run_main: RunMain) -> None:
     """Help is printed instead of a run, and is a success."""
-    exit_code, log, errors = run_main(["--help", "--bogus"], {})
+    exit_code, log, errors = run_main(["--help"], {})
     assert (exit_code, errors) == (0, "")
     assert log.startswith("usage: fini-gate")
 

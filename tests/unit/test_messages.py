@@ -127,9 +127,9 @@ PUBLISH = "under Review and Approvals in Fini"
         ),
         (
             verdict(LACKS._replace(reason=f"{LACKS.reason}; as its source says")),
-            "For jobs without an article, check their sources, or set require-articles to false.",
+            "For jobs without an article, check their sources, or do without require-articles.",
         ),
-        (verdict(LACKS), "For jobs without an article, check their sources, or set require-articles to false."),
+        (verdict(LACKS), "For jobs without an article, check their sources, or do without require-articles."),
         (
             verdict(DRAFT),
             f"Drafts are not live: publish them {PUBLISH}, or queue the jobs with isDraft set to false.",

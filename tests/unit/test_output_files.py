@@ -83,6 +83,16 @@ def test_file__that_cannot_be_written_costs_no_other(tmp_path: Path) -> None:
             {"results-file"},
             "Input summary-file is 'b/../a', and so is results-file: each file needs a path of its own.",
         ),
+        (
+            {"results-file": "k", "api-key-file": "./k"},
+            set(),
+            "Input results-file is 'k', and so is api-key-file: each file needs a path of its own.",
+        ),
+        (
+            {"junit-file": "b", "job-ids-file": "a\n b "},
+            set(),
+            "Input junit-file is 'b', and so is job-ids-file: each file needs a path of its own.",
+        ),
         # `Inputs` rejects these.
         ({**PATHS, "junit-file": f"{KEY}.xml"}, PATHS.keys() - {"junit-file"}, ""),
         ({**PATHS, "junit-file": "a\nb"}, PATHS.keys() - {"junit-file"}, ""),
