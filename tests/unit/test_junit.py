@@ -217,3 +217,13 @@ def test_document__of_very_many_jobs_takes_little_memory() -> None:
         tracemalloc.stop()
     assert size > 11_000_000
     assert peak_bytes < size / 4
+
+
+def test_document__in_a_log_is_no_command() -> None:
+    """Whoever prints the file prints nothing that a CI obeys, and readers get the text as it was."""
+    text = "##vso[x] #1\n  ::error::y ###[z]"
+    (case,) = _cases(verdict(FAILED._replace(id="##[a]", reason=text)))
+    assert (case.name, case.text) == ("##[a]", text)
+    document = _document(verdict(FAILED._replace(id="##[a]", reason=text)))
+    assert "##" not in document
+    assert not re.search(r"(?m)^\s*::", document)
