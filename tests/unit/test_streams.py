@@ -103,24 +103,22 @@ def test_stdin__is_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     assert read_stdin(9) == b""
 
 
-@pytest.mark.parametrize(
-    ("stdin", "expected"),
-    [
-        (_stdin(b"x" * (1024**2 + 1)), "Standard input is larger than 1 MiB: pass only the job IDs."),
-        (
-            SimpleNamespace(closed=False, isatty=lambda: True),
-            "Standard input is a terminal: pipe the job IDs into fini-gate, or leave out -.",
-        ),
-    ],
-)
-def test_stdin__that_cannot_be_job_ids_is_an_error(
-    monkeypatch: pytest.MonkeyPatch, stdin: object, expected: str
-) -> None:
+def test_stdin__that_is_too_large_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """The error says what to do."""
-    monkeypatch.setattr(sys, "stdin", stdin)
+    monkeypatch.setattr(sys, "stdin", _stdin(b"x" * (1024**2 + 1)))
     with pytest.raises(UsageError) as error:
         read_stdin(1024**2)
-    assert str(error.value) == expected
+    assert str(error.value) == "Standard input is larger than 1 MiB: pass only the job IDs."
+
+
+def test_stdin__that_is_a_terminal_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody would type job IDs there."""
+    stdin = _stdin(b"")
+    stdin.isatty = lambda: True
+    monkeypatch.setattr(sys, "stdin", stdin)
+    with pytest.raises(UsageError) as error:
+        read_stdin(9)
+    assert str(error.value) == "Standard input is a terminal: pipe the job IDs into fini-gate, or leave out -."
 
 
 def test_stdin__that_cannot_be_read_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
