@@ -5,11 +5,11 @@ FROM ${BASE_IMAGE} AS build
 # Everything that the image adds to its base is collected in /added.
 COPY requirements/runtime.txt /
 # Removed from the packages: tests (actions-toolkit installs its own as a top-level package), commands, urllib3's support
-# for other environments, and charset-normalizer's compiled modules, which take 0.5 MB and are not needed.
+# for other environments, and charset-normalizer, which the gate keeps requests from importing.
 RUN python -B -m pip install --no-cache-dir --disable-pip-version-check --root-user-action=ignore --no-compile \
         --no-deps --require-hashes --only-binary :all: --root /added/dependencies --requirement /runtime.txt \
     && find /added/dependencies -depth \( -name tests -o -name bin -o -path '*/urllib3/contrib' \
-        -o -path '*/charset_normalizer/*.so' \) -exec rm -r {} +
+        -o -name 'charset_normalizer*' \) -exec rm -r {} +
 
 COPY image/byte_code.py /
 COPY entrypoint.py LICENSE /added/code/fini-gate/

@@ -13,6 +13,9 @@ from bench.processes import ROOT
 from bench.report import Goal, Section
 
 NO_ENGINE: Final = "this machine has no Docker engine or no base image (tests/e2e/provide says why)"
+# It was 9.62 MB before the image was a command too, which may take 0.3 MB.
+MAX_ADDED_MB: Final = 9.92
+MAX_REBUILT_KB: Final = 700
 # Exit code of `tests/e2e/provide` where this machine cannot get what it needs.
 _UNAVAILABLE: Final = 3
 _UNWANTED_FOLDERS: Final = frozenset({"pip", "tests", ".cache", "cache", "apt"})
@@ -27,6 +30,7 @@ def measure() -> Section:
     unchanged = read_layers(_build_changed())
     added = {digest: sizes for digest, sizes in layers.items() if digest not in base_layers}
     kilobytes = {digest: sum(sizes.values()) / 1e3 for digest, sizes in added.items()}
+    rebuilt = sum(kilobytes[each] for each in added.keys() - unchanged.keys())
     unwanted = [path for sizes in added.values() for path in sizes if _UNWANTED_FOLDERS & set(path.split("/")[:-1])]
     return Section(
         title="Image",
@@ -40,8 +44,8 @@ def measure() -> Section:
             for number, (digest, sizes) in enumerate(added.items(), start=1)
         ],
         goals=(
-            Goal("added to the base, MB", sum(kilobytes.values()) / 1e3, 10),
-            Goal("rebuilt by a code change, kB", sum(kilobytes[each] for each in added.keys() - unchanged.keys()), 600),
+            Goal("added to the base, MB", sum(kilobytes.values()) / 1e3, MAX_ADDED_MB),
+            Goal("rebuilt by a code change, kB", rebuilt, MAX_REBUILT_KB),
             Goal("files of pip, caches and tests", len(unwanted), 0),
         ),
     )

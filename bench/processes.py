@@ -17,6 +17,7 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 API_KEY: Final = "fini_0123456789abcdef"
 SAVED_RESPONSE: Final = "response.json"
 _GATE: Final = (sys.executable, "-I", "-u", ROOT / "entrypoint.py")
+_COMMAND: Final = (sys.executable, "-m", "fini_gate")
 _LAUNCH: Final = (sys.executable, "-I", "-S", Path(__file__).with_name("launch.py"))
 
 _Peer = TypeVar("_Peer", bound=Hashable)
@@ -52,16 +53,20 @@ class Setup:
     """When the stand-in's time began, on the machine's monotonic clock."""
 
     def run_gate(self, **inputs: str) -> Usage:
-        """Run a gate. `_` replaces the hyphens in the names of inputs."""
+        """Run a gate as the action. `_` replaces the hyphens in the names of inputs."""
         return run(_GATE, environ=self.environ(str(self.workspace), **inputs), folder=self.workspace)
+
+    def run_command(self) -> Usage:
+        """Run a gate as the command in a shell, with options."""
+        options = [f"--{name}={value}" for name, value in self._inputs().items()]
+        environ = {"FINI_API_KEY": API_KEY, "PYTHONPATH": str(ROOT)}
+        return run((*_COMMAND, *options), environ=environ, folder=self.workspace)
 
     def environ(self, mounted_at: str, **inputs: str) -> Mapping[str, str]:
         """Return the environment of a gate that writes outputs, summary and results file."""
         given = {
             "api-key": API_KEY,
-            "api-url": self.api.url,
-            "job-ids-file": SAVED_RESPONSE,
-            "results-file": "results.json",
+            **self._inputs(),
             **{name.replace("_", "-"): value for name, value in inputs.items()},
         }
         return {
@@ -71,6 +76,9 @@ class Setup:
             "GITHUB_OUTPUT": f"{mounted_at}/output",
             "GITHUB_STEP_SUMMARY": f"{mounted_at}/summary",
         }
+
+    def _inputs(self) -> Mapping[str, str]:
+        return {"api-url": self.api.url, "job-ids-file": SAVED_RESPONSE, "results-file": "results.json"}
 
 
 @contextmanager

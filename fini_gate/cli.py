@@ -6,7 +6,6 @@ The only module that uses `argparse`. The action has no arguments, and does not 
 import argparse
 import re
 from collections.abc import Sequence
-from difflib import get_close_matches
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
@@ -194,6 +193,8 @@ def _unknown_option(argument: str, known: Sequence[str]) -> str:
         )
     if not _SHOWABLE.fullmatch(option):
         return "An argument begins with a hyphen, but is not an option (it is not shown here: it may be a key)."
+    from difflib import get_close_matches  # noqa: PLC0415 - slow to import, and rarely needed
+
     similar = get_close_matches(option, known, n=1)
     if similar:
         return f"There is no option {option}: did you mean {similar[0]}?"

@@ -13,10 +13,11 @@ _MARKDOWN: Final = re.compile(r"[\\`*_{}\[\]()<>#+.!|~&@:$]")
 _INVISIBLE: Final = (
     "\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef"
 )
+# As texts: to compile these two takes longer than most starts need them for; `re` does so when they are first used.
 # GitHub obeys ##[command], Azure ##vso[command] and TeamCity ##teamcity[command], anywhere in a line.
-_DOUBLE_HASH: Final = re.compile(f"#(?=[{_INVISIBLE}]*#)")
+_DOUBLE_HASH: Final = f"#(?=[{_INVISIBLE}]*#)"
 # GitHub obeys ::command:: after white space at the start of a line.
-_LEADING_COLONS: Final = re.compile(rf"^[\s{_INVISIBLE}]*:[{_INVISIBLE}]*:")
+_LEADING_COLONS: Final = rf"[\s{_INVISIBLE}]*:[{_INVISIBLE}]*:"
 _REPLACEMENTS: Final = {
     "&": "&amp;",
     "<": "&lt;",
@@ -39,13 +40,13 @@ def escape_control(text: str) -> str:
         text = "".join(
             character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
         )
-    return _DOUBLE_HASH.sub("# ", text) if "#" in text else text
+    return re.sub(_DOUBLE_HASH, "# ", text) if "#" in text else text
 
 
 def escape_line(text: str) -> str:
     """Escape a text for a line of its own, so that no CI finds a command in it."""
     text = escape_control(text)
-    return f"\\{text}" if _LEADING_COLONS.match(text) else text
+    return f"\\{text}" if ":" in text and re.match(_LEADING_COLONS, text) else text
 
 
 def quote(value: str) -> str:

@@ -26,7 +26,7 @@ from fini_gate.output.report import Report, json_document
 from fini_gate.platforms import choose_platform, prepare_streams, read_stdin, write
 from fini_gate.poller import Timing, wait_for_jobs
 from fini_gate.publication import require_published
-from fini_gate.settings import CommandLine, Settings
+from fini_gate.settings import NO_ARGUMENTS, Settings
 from fini_gate.verdict import Limit, Result, Verdict, decide
 
 # The outputs cannot hold the IDs of more jobs, and the workflow would find out only at the end.
@@ -35,7 +35,7 @@ MAX_JOBS_WITHOUT_RESULTS_FILE: Final = 10_000
 
 def main(environ: Mapping[str, str], executor: InterruptibleExecutor, arguments: Sequence[str] = ()) -> int:
     """Run the gate and return its exit code. The action passes no arguments; the command `fini-gate` may."""
-    command_line = CommandLine()
+    command_line = NO_ARGUMENTS
     if arguments:
         from fini_gate.cli import parse_arguments  # noqa: PLC0415 - the action does not need it
 

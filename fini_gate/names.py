@@ -2,19 +2,18 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Final
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 # «timeout» in a message stands for the name of that setting, and «Input timeout» for that name preceded by its kind:
 # input, option or variable.
 _REFERENCE: Final = re.compile("«([Ii]nput )?([a-z-]+)»")
 
 
-@dataclass(frozen=True)
-class Names:
+class Names(NamedTuple):
     """The names of the settings in this run."""
 
-    given: Mapping[str, str] = field(default_factory=dict)
+    given: Mapping[str, str] = MappingProxyType({})
     """Setting → what the user set: input (`timeout`), option (`--timeout`) or variable (`FINI_GATE_TIMEOUT`)."""
     has_options: bool = False
     """Whether a setting that the user did not set is best set as an option. If not, it is an input of a workflow."""

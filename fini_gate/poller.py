@@ -1,9 +1,8 @@
 """The loop: polls until every job is finished or a limit is reached."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from itertools import islice
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from fini_gate.deadlines import Deadlines
 from fini_gate.errors import GateError
@@ -23,8 +22,7 @@ class StatusClient(Protocol):
         """Ask for each job once, within the limits; after each response, end early if `should_stop` says so."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Timing:
+class Timing(NamedTuple):
     """How the gate reads time and waits, and for how long."""
 
     started_at: float
@@ -38,18 +36,17 @@ class Timing:
     """Returns random numbers from 0 to 1."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Progress:
+class Progress(NamedTuple):
     """The state of all jobs after a poll."""
 
     jobs: tuple[Job, ...]
     changed: tuple[Job, ...]
     """Jobs whose state, status, start or end has changed since the last poll."""
     elapsed_seconds: float
-    eta_seconds: float | None = None
-    """Expected time until the last job finishes, if known."""
     incomplete_reason: str | None
     """Why the poll did not get a response about every job, if it did not."""
+    eta_seconds: float | None = None
+    """Expected time until the last job finishes, if known."""
 
 
 def wait_for_jobs(

@@ -2,9 +2,9 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from fini_gate.errors import UsageError
@@ -23,11 +23,10 @@ class Given(NamedTuple):
     """What it was set as: an input (`timeout`), an option (`--timeout`) or a variable (`FINI_GATE_TIMEOUT`)."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class CommandLine:
+class CommandLine(NamedTuple):
     """The arguments of the command `fini-gate`. The action has none."""
 
-    options: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str] = MappingProxyType({})
     """Setting → its text."""
     job_ids: tuple[str, ...] = ()
     """Each a job ID, or `-` for standard input."""
@@ -38,16 +37,23 @@ class CommandLine:
     """What is wrong with the arguments. The valid ones still apply."""
 
 
-@dataclass(frozen=True, kw_only=True)
+NO_ARGUMENTS: Final = CommandLine()
+
+
 class Settings:
     """All settings that the gate was started with, unparsed.
 
     A setting's text comes from its option, else from INPUT_<NAME> (a workflow's input, in which hyphens stay hyphens),
     else from FINI_GATE_<NAME>. An empty text counts as not set.
+
+    Args:
+        environ: the process's environment.
+        command_line: the arguments of the command.
     """
 
-    environ: Mapping[str, str] = field(repr=False)
-    command_line: CommandLine = field(default_factory=CommandLine)
+    def __init__(self, environ: Mapping[str, str], command_line: CommandLine = NO_ARGUMENTS) -> None:
+        self.environ = environ
+        self.command_line = command_line
 
     @property
     def is_on_github(self) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from typing import Final
+from typing import Final, NamedTuple
 
 from fini_gate.errors import CancelledError, GateError
 from fini_gate.models import Job, JobState
@@ -33,8 +33,7 @@ _RESULT_BY_STATE: Final = {
 EXIT_CODES: Final = {Result.SUCCESS: 0, Result.FAILURE: 1, Result.TIMED_OUT: 3, Result.ERROR: 4}
 
 
-@dataclass(frozen=True)
-class Limit:
+class Limit(NamedTuple):
     """The limit at which the gate stopped waiting."""
 
     input_name: str

@@ -1,9 +1,8 @@
 """Describe failed requests without quoting the URL or the key."""
 
 import re
-from dataclasses import dataclass
 from ssl import SSLCertVerificationError
-from typing import Final
+from typing import Final, NamedTuple
 
 from fini_gate.durations import format_duration
 
@@ -11,8 +10,7 @@ from fini_gate.durations import format_duration
 _UNKNOWN_AUTHORITY: Final = {2, 18, 19, 20, 21}
 
 
-@dataclass(frozen=True)
-class Failure:
+class Failure(NamedTuple):
     """What happened instead of a whole response."""
 
     problem: str

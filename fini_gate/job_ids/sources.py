@@ -3,9 +3,8 @@
 import codecs
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from fini_gate.errors import UsageError, reason_of
 from fini_gate.escaping import quote
@@ -27,8 +26,7 @@ MAX_YAML_BYTES: Final = 4 * 1024**2
 _JSON_STARTS: Final = ("[", "{", '"')
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(NamedTuple):
     """A text that contains job IDs, with its name in errors and its parser."""
 
     name: str

@@ -100,6 +100,15 @@ def test_setup__runs_whole_gates() -> None:
         assert usage.started_at < asked_at < usage.started_at + usage.wall_seconds
 
 
+def test_setup__runs_the_command() -> None:
+    """The command asks about the same jobs, and writes the results file but nothing of GitHub's."""
+    with processes.prepare(3) as setup:
+        setup.run_command()
+        assert len(json.loads((setup.workspace / "results.json").read_bytes())["jobs"]) == 3
+        assert [request.route for request in setup.api.requests] == ["status", "articles"]
+        assert (setup.workspace / "output").read_text(encoding="utf-8") == ""
+
+
 def test_image__without_an_engine_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a Docker engine there are no goals to meet or miss."""
     monkeypatch.setattr(image, "base_image", lambda: None)

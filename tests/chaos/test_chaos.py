@@ -145,7 +145,7 @@ def _with_inputs(**fields: Any) -> Sabotage:  # noqa: ANN401 - each has its own 
     def wait(jobs: Sequence[Job], client: FiniClient, inputs: Inputs, *, timing: Timing, **parts: Any) -> Verdict:  # noqa: ANN401 - the loop's
         inputs = replace(inputs, **fields)
         deadlines = Deadlines(inputs, started_at=timing.started_at, job_count=len(jobs))
-        return wait_for_jobs(jobs, client, inputs, timing=replace(timing, deadlines=deadlines), **parts)
+        return wait_for_jobs(jobs, client, inputs, timing=timing._replace(deadlines=deadlines), **parts)
 
     return lambda _: wait
 

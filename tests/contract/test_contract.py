@@ -31,6 +31,7 @@ RATIOS: Final = (
     "CPU for 10,000 jobs ÷ bare session",
     "time for 60 batches at 100 ms ÷ bare session",
     "gate until its first request ÷ import requests",
+    "command until its first request ÷ gate until its first request",
     "whole gate in a container ÷ import requests",
 )
 

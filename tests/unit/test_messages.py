@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -59,7 +57,7 @@ CANCELLED, OUTAGE = CancelledError(15), OutageError("The API is down.")
             "1 of 3 jobs completed; 2 were still pending when polled once (timeout 0).",
         ),
         (
-            verdict(QUEUED, limit=replace(TIMEOUT, incomplete_reason="HTTP 502")),
+            verdict(QUEUED, limit=TIMEOUT._replace(incomplete_reason="HTTP 502")),
             "1 of 1 job timed out",
             "0 of 1 job completed; 1 was still pending after 4s (timeout). The last poll was incomplete: HTTP 502.",
         ),

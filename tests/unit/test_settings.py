@@ -101,4 +101,4 @@ def test_workspace__may_have_been_deleted(monkeypatch: pytest.MonkeyPatch, tmp_p
 
 def test_settings__do_not_show_the_key() -> None:
     """The text of all settings does not contain any."""
-    assert "fini_" not in repr(_settings({"FINI_API_KEY": "fini_0123456789"}))
+    assert "fini_0" not in repr(_settings({"FINI_API_KEY": "fini_0123456789"}))
