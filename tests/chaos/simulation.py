@@ -128,7 +128,7 @@ def run_gate(
         stack.enter_context(patch.object(main, "GateRun", SimulatedRun))
         stack.enter_context(contextlib.chdir(workspace))
         exit_code = main.main({**start.environ, **files}, clock, start.arguments)
-        printed = [stream.buffer.getvalue().decode() for stream in streams]
+        printed = [stream.buffer.getvalue().decode() for stream in streams[:2]]
         written = Written.read(start, (printed[0], printed[1]), (outputs, summary), workspace)
     return exit_code, verdicts[-1] if verdicts else None, written
 

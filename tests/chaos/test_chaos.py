@@ -31,8 +31,9 @@ from .scenario import Options, Scenario, make_scenario
 from .simulation import STARTED_AT, WaitForJobs, simulate
 from .written import Finding, Kind
 
-# A refusal, a failure and a pass whose articles are looked up, and a cancellation, none of which takes long.
-SOCKET_SEEDS = (1, 14, 23, 107)
+# A refusal of the action, and, of the command, a failure and a pass whose articles are looked up, and a cancellation,
+# none of which takes long.
+SOCKET_SEEDS = (13, 18, 102, 96)
 
 
 def _total(tallies: Iterable[Tally]) -> Tally:
@@ -54,6 +55,7 @@ def test_gates__in_simulated_time_do_nothing_wrong(first_seed: int) -> None:
     # Gates that all end alike, or meet few faults, would prove little.
     assert _exits(total) == {f"exit {code}" for code in (0, 1, 3, 4, 130, 143)}
     assert sum(name.startswith("fault ") for name in total.counts) > 40
+    assert min(total.counts[name] for name in ("action on GitHub", "command on GitHub", "command elsewhere")) > 5
 
 
 def test_gates__over_sockets_do_nothing_wrong() -> None:
@@ -61,7 +63,8 @@ def test_gates__over_sockets_do_nothing_wrong() -> None:
     with ThreadPoolExecutor(len(SOCKET_SEEDS)) as threads:
         total = _total(threads.map(sockets.over_sockets, SOCKET_SEEDS))
     assert total.findings == {}
-    assert _exits(total) == {"exit 0", "exit 1", "exit 4", "exit 143"}
+    assert total.counts["command elsewhere"] == 3
+    assert _exits(total) == {"exit 0", "exit 1", "exit 4", "exit 130"}
 
 
 def test_plan__leaves_no_room_for_another_result() -> None:

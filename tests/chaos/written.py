@@ -140,7 +140,7 @@ class Written:
         Returns:
             The outputs by name, JSON decoded, and `states` by job ID; empty if they cannot be read.
         """
-        missing = [name for name in expected_files if self.files.get(name, "") is None]
+        missing = [Finding(Kind.OUTPUTS, f"no {name}") for name in expected_files if self.files.get(name, "") is None]
         try:
             if self.start.is_on_github:
                 texts = _read_outputs(self.outputs)
@@ -151,9 +151,8 @@ class Written:
             values["states"] = {job_id: state for state in STATES for job_id in values[f"{state}-job-ids"]}
             rules |= dict(self._rules_of_files(values, unique_ids))
         except (ValueError, LookupError, TypeError, AssertionError, SyntaxError) as error:
-            return {}, [Finding(Kind.OUTPUTS, f"unreadable: {error!r}")]
-        findings = [Finding(Kind.OUTPUTS, f"no {name}") for name in missing]
-        findings += [
+            return {}, [*missing, Finding(Kind.OUTPUTS, f"unreadable: {error!r}")]
+        findings = missing + [
             Finding(Kind.VERDICT if "JUnit" in rule else Kind.OUTPUTS, rule)
             for rule, holds in rules.items()
             if not holds
