@@ -14,8 +14,8 @@ RUN python -B -m pip install --no-cache-dir --disable-pip-version-check --root-u
 COPY image/byte_code.py /
 COPY entrypoint.py LICENSE /added/code/fini-gate/
 COPY fini_gate /added/code/fini-gate/fini_gate
-# Fixed modes and times: the same files give the same layers, however they were checked out. On the path, the command works
-# in CIs that replace the entrypoint.
+# The link puts the command on the PATH, for CIs that replace the entrypoint. Fixed modes and times: the same files give
+# the same layers, however they were checked out.
 RUN python -I -B /byte_code.py \
     && mkdir -p /added/code/usr/local/bin \
     && ln -s /fini-gate/entrypoint.py /added/code/usr/local/bin/fini-gate \
@@ -24,7 +24,7 @@ RUN python -I -B /byte_code.py \
     && find /added -exec touch --no-dereference --date=@0 {} +
 
 FROM ${BASE_IMAGE}
-# The code last: a new release that changes nothing else is a download of some hundred kB.
+# The code last: a new release that changes nothing else downloads only a few hundred kB.
 COPY --from=build /added/dependencies /
 COPY --from=build /added/code /
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Final
 
 from fini_gate.errors import UsageError, reason_of
-from fini_gate.inputs import quote
 from fini_gate.settings import Settings
 
 # Far longer than any key.
@@ -18,10 +17,10 @@ def read_api_key(settings: Settings, run: Callable[[Callable[[], bytes]], bytes]
 
     Args:
         settings: what the gate was started with.
-        run: calls a function that may take long, and returns its result.
+        run: calls a function that may block, and returns its result.
 
     Raises:
-        UsageError: there is no key, its file cannot be read, or it is no valid key. The message does not show it.
+        UsageError: there is no key, its file cannot be read, or it is invalid. The message does not show it.
     """
     path = settings.text("api-key-file")
     key = _read_file(path, run) if path else settings.text("api-key")
@@ -46,14 +45,16 @@ def _read_file(path: str, run: Callable[[Callable[[], bytes]], bytes]) -> str:
             return file.read(_MAX_FILE_BYTES)
 
     try:
-        # A pipe, such as <(command), may keep the gate waiting.
+        # Reading a pipe, such as <(command), may block.
         key = run(read).decode(errors="replace").strip()
     except (OSError, ValueError) as error:
+        # The path is not shown: it may be the key itself.
         raise UsageError(
-            f"«Input api-key-file» names {quote(path)}, which cannot be read: {reason_of(error)}."
+            f"«Input api-key-file» cannot be read: {reason_of(error)}. It must be the path of a file that holds the"
+            " key."
         ) from None
     if not key:
-        raise UsageError(f"«Input api-key-file» names {quote(path)}, which is empty: store the key in it.")
+        raise UsageError("«Input api-key-file» names an empty file: store the key in it.")
     return key
 
 

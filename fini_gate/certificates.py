@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from fini_gate.errors import UsageError
+from fini_gate.escaping import quote
 from fini_gate.files import read_bytes, resolve
-from fini_gate.inputs import Inputs, quote
+from fini_gate.inputs import Inputs
 
 # Four times the size of the bundle of all authorities that browsers trust.
 MAX_BUNDLE_BYTES: Final = 1024**2

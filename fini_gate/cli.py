@@ -27,23 +27,23 @@ class _Help(NamedTuple):
 _HELP: Final = {
     "everyday options": {
         "api-key-file": _Help("PATH", "file with the API key, instead of FINI_API_KEY"),
-        "job-ids-file": _Help("PATH", "file or glob with job IDs: text, JSON, YAML"),
+        "job-ids-file": _Help("PATH", "file or glob with job IDs: text, JSON(L), YAML"),
         "timeout": _Help("TIME", "how long to wait; 0 polls exactly once"),
         "fail-fast": _Help("", "stop at the first failed or missing job"),
         "require-articles": _Help("", "fail jobs that completed without an article"),
         "require-published": _Help("", "fail completed jobs whose article is not live"),
-        "if-no-jobs": _Help("ACTION", "without job IDs: error, warn or ignore"),
+        "if-no-jobs": _Help("ACTION", "if there are no job IDs: error, warn, ignore"),
         "results-file": _Help("PATH", "write the full results as JSON"),
         "junit-file": _Help("PATH", "write a JUnit report: a test case per job"),
-        "json": _Help("", "print the results as JSON, nothing else"),
+        "json": _Help("", "print only the results, as JSON"),
     },
-    "more about jobs": {
+    "other job options": {
         "job-ids": _Help("IDS", "job IDs as text or JSON"),
         "stall-timeout": _Help("TIME", "give up when no job changes for this long"),
         "not-found-grace": _Help("TIME", "how long an ID may be unknown to the API"),
         "article-details": _Help("", "do not look up titles and reasons"),
     },
-    "more files": {
+    "other files": {
         "dotenv-file": _Help("PATH", "write result and counts as KEY=value lines"),
         "summary-file": _Help("PATH", "write the summary as Markdown"),
         "job-summary": _Help("", "do not write the job summary on GitHub"),
@@ -56,21 +56,21 @@ _HELP: Final = {
         "batch-size": _Help("N", "maximum number of job IDs per request"),
         "max-parallel": _Help("N", "maximum number of concurrent requests"),
         "api-url": _Help("URL", "address of the API"),
-        "ca-bundle": _Help("PEM", "more authorities to trust: PEM text or file"),
+        "ca-bundle": _Help("PEM", "extra certificate authorities: PEM text or file"),
     },
 }
 _DESCRIPTION: Final = (
-    "Wait for Fini's knowledge jobs; exit with 0 if all completed. The job ID - stands for standard input (text, JSON"
-    " or JSON Lines)."
+    "Wait for Fini's knowledge jobs, and exit with 0 if all of them completed. The job ID - means standard input (text,"
+    " JSON or JSON Lines)."
 )
 _EPILOG: Final = (
-    "TIME is a duration such as 90s, 15m or 1h30m. Each option can be set by a variable: FINI_GATE_TIMEOUT for"
-    " --timeout. Exit codes: 0 success, 1 a job failed or is missing, 2 usage error, 3 timed out, 4 no verdict, 130 and"
-    " 143 cancelled."
+    "TIME is a duration such as 90s, 15m or 1h30m. Each option can also be set by an environment variable: --timeout by"
+    " FINI_GATE_TIMEOUT. Exit codes: 0 success, 1 a job failed or is missing, 2 usage error, 3 timed out, 4 no verdict,"
+    " 130 and 143 cancelled."
 )
 # Repeated options add up.
 _REPEATABLE: Final = {"job-ids", "job-ids-file"}
-# An argument that looks otherwise may be a key, and is not shown.
+# Any other argument may be a key, so errors do not show it.
 _SHOWABLE: Final = re.compile("--?[a-z]{1,20}(-[a-z]{1,20}){0,3}")
 _INPUT_BY_NAME: Final = {each.name: each for each in INPUTS.values()}
 
@@ -103,10 +103,12 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def parse_arguments(arguments: Sequence[str]) -> CommandLine:
-    """Parse the arguments of the command. What is understood counts even if there is a problem."""
+    """Parse the arguments. If one is wrong, keep the others."""
     parser = make_parser()
     end = arguments.index("--") if "--" in arguments else len(arguments)
-    given, rest, problems = _parse_options(parser, ["--help" if each == "-h" else each for each in arguments[:end]])
+    # Not an option of argparse's: errors would name it as -h/--help.
+    words = ["--help" if each == "-h" else each for each in arguments[:end]]
+    given, rest, problems = _parse_options(parser, words)
     known = [string for action in parser._actions for string in action.option_strings]  # noqa: SLF001 - no other list
     problems += [_unknown_option(each, known) for each in rest if _is_option(each)]
     help_text = parser.format_help() if "help" in given else f"fini-gate {__version__}" if "version" in given else ""
@@ -138,13 +140,13 @@ def _with_default(name: str, text: str) -> str:
 def _parse_options(
     parser: argparse.ArgumentParser, arguments: Sequence[str]
 ) -> tuple[dict[str, Any], list[str], list[str]]:
-    """Return the options by name, the other arguments, and what is wrong."""
+    """Return the options by name, the other arguments, and the problems."""
     problems = []
     while True:
         try:
             namespace, rest = parser.parse_known_args(arguments)
         except argparse.ArgumentError as error:
-            # argparse ends at an error. Go on without the option, since others may say where to report the error.
+            # argparse stops at the first error. Parse again without that option: others may name output files.
             problems.append(_value_problem(error))
             arguments = [each for each in arguments if each.partition("=")[0] != error.argument_name]
         else:

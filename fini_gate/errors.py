@@ -13,7 +13,9 @@ A failed job is a result, not an error. The text of an error is one or two sente
 and what to do next. It never contains the API key.
 """
 
+import os
 import signal
+import traceback
 
 from fini_gate.names import Names
 
@@ -22,8 +24,7 @@ class GateError(Exception):
     """Base class of the errors that decide the result.
 
     Args:
-        template: the text, in which «timeout» stands for the name of that setting, and «Input timeout» for its name
-            with what it is: an input, an option or a variable.
+        template: the text, with references to settings as `Names` fills them in.
     """
 
     exit_code: int
@@ -33,7 +34,7 @@ class GateError(Exception):
         self.template = template
 
     def __str__(self) -> str:
-        """Return the text as a workflow's author knows the settings."""
+        """Return the text with settings named as a workflow's inputs."""
         return Names().fill_in(self.template)
 
 
@@ -69,6 +70,13 @@ class CancelledError(GateError):
     def __init__(self, signal_number: int) -> None:
         super().__init__(f"Cancelled by {signal.Signals(signal_number).name}.")
         self.exit_code = 128 + signal_number
+
+
+def internal_error(error: Exception) -> InternalError:
+    """Name the kind and the place of a bug. The exception's own text may hold anything, the API key included."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{os.path.basename(place.filename)}, line {place.lineno}"  # noqa: PTH119 - pathlib is slow to import
+    return InternalError(f"fini-gate itself failed: {type(error).__name__} in {where}. Please report it.")
 
 
 def reason_of(error: Exception) -> str:

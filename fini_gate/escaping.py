@@ -1,14 +1,15 @@
-"""Make text safe to show: redact the API key, and escape foreign text (the API's, a file's). Pure."""
+"""Redact the API key, and escape foreign text (from the API or a file). Pure."""
 
 import re
 from typing import Final
 
-# No key is shorter, and a shorter text would be found in unrelated words.
+# No key is shorter, and a shorter text would also match unrelated words.
 MIN_SECRET_CHARACTERS: Final = 8
+MAX_QUOTED_CHARACTERS: Final = 100
 # Characters with a meaning in Markdown, HTML or GitHub's extensions: links, mentions, emoji, formulas, tables.
 # A hyphen means something only at the start of a line, where no foreign text appears, and most IDs contain several.
 _MARKDOWN: Final = re.compile(r"[\\`*_{}\[\]()<>#+.!|~&@:$]")
-# Printable and yet invisible: combining joiners, fillers, variation selectors. What strips them would see a command.
+# Printable and yet invisible: joiners, fillers, variation selectors. A CI that strips them would see a command.
 _INVISIBLE: Final = (
     "\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef"
 )
@@ -30,7 +31,7 @@ def redact(text: str, secret: str) -> str:
 
 
 def escape_control(text: str) -> str:
-    """Put a text on one line: spell out control characters and the like, and break up what a CI would obey.
+    """Put a text on one line: spell out control characters, and break up commands of CIs.
 
     GitHub's runner treats a lone carriage return as the end of a line.
     """
@@ -42,9 +43,15 @@ def escape_control(text: str) -> str:
 
 
 def escape_line(text: str) -> str:
-    """Put a text on a line of its own, in which no CI finds a command."""
+    """Escape a text for a line of its own, so that no CI finds a command in it."""
     text = escape_control(text)
     return f"\\{text}" if _LEADING_COLONS.match(text) else text
+
+
+def quote(value: str) -> str:
+    """Quote a value for an error, on one line and shortened."""
+    is_short = len(value) <= MAX_QUOTED_CHARACTERS
+    return repr(value if is_short else f"{value[: MAX_QUOTED_CHARACTERS - 1]}…")
 
 
 def escape_markdown(text: str) -> str:

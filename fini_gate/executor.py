@@ -32,7 +32,7 @@ class InterruptibleExecutor:
     def __init__(self) -> None:
         # Unlike an Event, a SimpleQueue may be used by a signal handler in the thread that waits on it.
         self._wakeups: SimpleQueue[None] = SimpleQueue()
-        # Queues of the threads that wait for work. A thread that hangs is in none.
+        # Queues of the threads that wait for work. A hung thread has no queue here.
         self._idle: list[SimpleQueue[_Task[Any]]] = []
         self.signal_number: int | None = None
 

@@ -21,7 +21,7 @@ def resolve(workspace: Path, given: str) -> Path:
     """
     root = Path(os.path.realpath(workspace))
     path = Path(os.path.realpath(root / given))
-    # Before Python 3.13, realpath leaves unresolved what follows a loop of links.
+    # Before Python 3.13, realpath stops resolving at a loop of links.
     if root not in path.parents or os.path.realpath(path) != str(path):
         raise ValueError("outside the workspace")
     return path

@@ -15,11 +15,10 @@ from typing import Annotated, Any, Final, NamedTuple, get_type_hints
 from fini_gate.addresses import hide_credentials, parse_api_url
 from fini_gate.durations import parse_duration
 from fini_gate.errors import UsageError
-from fini_gate.escaping import redact
+from fini_gate.escaping import quote, redact
 from fini_gate.settings import Settings
 
 MIN_INTERVAL: Final = "100ms"
-MAX_QUOTED_CHARACTERS: Final = 100
 
 
 class IfNoJobs(StrEnum):
@@ -36,7 +35,7 @@ class Input(NamedTuple):
     name: str
     default: str
     parse: Callable[[str], object]
-    """Returns the value of a text. Raises ValueError, with what is allowed as its text."""
+    """Parses the text. Raises ValueError with what is allowed."""
 
     @property
     def is_boolean(self) -> bool:
@@ -73,9 +72,10 @@ def _parse_boolean(text: str) -> bool:
 
 
 def _parse_if_no_jobs(text: str) -> IfNoJobs:
-    if text not in set(IfNoJobs):
-        raise ValueError(f"one of {', '.join(IfNoJobs)}")
-    return IfNoJobs(text)
+    try:
+        return IfNoJobs(text)
+    except ValueError:
+        raise ValueError(f"one of {', '.join(IfNoJobs)}") from None
 
 
 def _parse_integer(text: str, *, minimum: int, maximum: int) -> int:
@@ -90,7 +90,7 @@ def _parse_path(text: str) -> str:
     return text
 
 
-# Of the command line only.
+# Only the command line has this one.
 _JSON: Final = Input("json", "false", _parse_boolean)
 
 
@@ -155,12 +155,6 @@ INPUTS: Final[Mapping[str, Input]] = {
 
 DEFAULTS: Final[Mapping[str, str]] = {each.name: each.default for each in INPUTS.values()}
 """Name of an input → its default."""
-
-
-def quote(value: str) -> str:
-    """Quote a value for an error, on one line and shortened."""
-    is_short = len(value) <= MAX_QUOTED_CHARACTERS
-    return repr(value if is_short else f"{value[: MAX_QUOTED_CHARACTERS - 1]}…")
 
 
 def _reject_key(texts: Mapping[str, str], api_key: str) -> None:

@@ -2,11 +2,9 @@
 
 import random
 import time
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Final
 
 from fini_gate import __version__
@@ -15,17 +13,17 @@ from fini_gate.certificates import read_ca_bundle
 from fini_gate.client import FiniClient, Transport
 from fini_gate.deadlines import Deadlines
 from fini_gate.details import look_up_details
-from fini_gate.errors import CancelledError, GateError, InternalError, UsageError
+from fini_gate.errors import CancelledError, GateError, UsageError, internal_error
 from fini_gate.escaping import redact
 from fini_gate.executor import InterruptibleExecutor
 from fini_gate.inputs import IfNoJobs, Inputs
 from fini_gate.job_ids import read_job_ids
 from fini_gate.models import Job
 from fini_gate.output import messages
-from fini_gate.output.files import OutputFiles, find_paths
+from fini_gate.output.files import OutputFiles, check_paths, usable_paths
 from fini_gate.output.log import ProblemLog, ProgressLog, look_up_line, opening_line, request_line, retry_line
-from fini_gate.output.report import Report, print_document
-from fini_gate.platforms import choose_platform, prepare_streams, print_line, read_stdin
+from fini_gate.output.report import Report, json_document
+from fini_gate.platforms import choose_platform, prepare_streams, read_stdin, write
 from fini_gate.poller import Timing, wait_for_jobs
 from fini_gate.publication import require_published
 from fini_gate.settings import CommandLine, Settings
@@ -36,7 +34,7 @@ MAX_JOBS_WITHOUT_RESULTS_FILE: Final = 10_000
 
 
 def main(environ: Mapping[str, str], executor: InterruptibleExecutor, arguments: Sequence[str] = ()) -> int:
-    """Run the gate and return its exit code. The action has no arguments, the command `fini-gate` may have some."""
+    """Run the gate and return its exit code. The action passes no arguments; the command `fini-gate` may."""
     command_line = CommandLine()
     if arguments:
         from fini_gate.cli import parse_arguments  # noqa: PLC0415 - the action does not need it
@@ -45,11 +43,11 @@ def main(environ: Mapping[str, str], executor: InterruptibleExecutor, arguments:
     settings = Settings(environ=environ, command_line=command_line)
     standard_output = prepare_streams(is_json=settings.is_json)
     if command_line.help_text:
-        print_line(command_line.help_text, standard_output)
+        write([command_line.help_text, "\n"], standard_output)
         return 0
     verdict = GateRun(settings, executor).run()
     if settings.is_json:
-        print_document(verdict, standard_output)
+        write(json_document(verdict), standard_output)
     return verdict.exit_code
 
 
@@ -97,12 +95,12 @@ class GateRun:
             jobs = self._read_jobs(inputs)
             verdict = self._wait_for(jobs, inputs, ca_certificates) if jobs else self._without_jobs(inputs)
         except UsageError as error:
-            # It may quote a text that spells the key in an unusual way.
+            # An error may quote text that contains the key.
             verdict = self._decide((), UsageError(redact(error.template, self._api_key)))
         except GateError as error:
             verdict = self._decide(jobs, error)
-        except Exception as error:  # noqa: BLE001 - even a bug must leave all outputs behind
-            verdict = self._decide(jobs, _internal_error(error))
+        except Exception as error:  # noqa: BLE001 - even a bug must write all outputs
+            verdict = self._decide(jobs, internal_error(error))
         return self._report(replace(verdict, names=self._settings.names), inputs)
 
     def _read_inputs(self) -> Inputs:
@@ -111,9 +109,7 @@ class GateRun:
         self._api_key = read_api_key(self._settings, self._executor.call)
         self._platform.hide(self._api_key)
         inputs = Inputs.parse(self._settings, self._api_key)
-        _, problem = find_paths(self._settings, self._api_key)
-        if problem is not None:
-            raise problem
+        check_paths(self._settings)
         return inputs
 
     def _read_jobs(self, inputs: Inputs) -> tuple[Job, ...]:
@@ -181,8 +177,8 @@ class GateRun:
             jobs, missing = look_up_details(verdict, client, deadlines, self._clock)
         except CancelledError as error:
             return self._decide(verdict.jobs, error, limit=verdict.limit)
-        except Exception as error:  # noqa: BLE001 - not even a bug may cost the verdict
-            jobs, missing = verdict.jobs, [f"titles and reasons ({_internal_error(error)})"]
+        except Exception as error:  # noqa: BLE001 - even a bug must not lose the verdict
+            jobs, missing = verdict.jobs, [f"titles and reasons ({internal_error(error)})"]
         if missing:
             self._platform.info(messages.missing_details_line(missing))
         return replace(verdict, jobs=jobs, elapsed_seconds=self._clock() - self._started_at)
@@ -200,11 +196,10 @@ class GateRun:
         return decide(jobs, elapsed_seconds=self._clock() - self._started_at, error=error, limit=limit)
 
     def _report(self, verdict: Verdict, inputs: Inputs | None) -> Verdict:
-        """Write everything that later steps and people read, and return the verdict that it reports."""
-        paths, _ = find_paths(self._settings, self._api_key)
+        """Report the verdict, or `cancelled` if a signal has arrived since, and return what was reported."""
         files = OutputFiles(
             self._settings.workspace,
-            paths,
+            usable_paths(self._settings, self._api_key),
             self._start_time,
             lambda path, error: self._platform.warning(messages.file_warning(path, error)),
         )
@@ -219,13 +214,6 @@ class GateRun:
             verdict,
             self._problem_log,
             has_summary=inputs is None or inputs.job_summary,
-            warns=inputs is not None and not verdict.jobs and inputs.if_no_jobs is IfNoJobs.WARN,
+            warn_on_success=inputs is not None and not verdict.jobs and inputs.if_no_jobs is IfNoJobs.WARN,
         )
         return verdict
-
-
-def _internal_error(error: Exception) -> InternalError:
-    """Name the kind and the place of a bug. The exception's own text may hold anything, the API key included."""
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    where = f"{Path(place.filename).name}, line {place.lineno}"
-    return InternalError(f"fini-gate itself failed: {type(error).__name__} in {where}. Please report it.")

@@ -1,23 +1,25 @@
-"""How messages refer to settings: by the name under which the user set them, or can set them here. Pure."""
+"""How messages refer to settings: by the name that the user used, or could use here. Pure."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-# «timeout» or «Input timeout» in a message stands for the setting's name; «Input …» adds what kind of name it is.
+# «timeout» in a message stands for the name of that setting, and «Input timeout» for that name preceded by its kind:
+# input, option or variable.
 _REFERENCE: Final = re.compile("«([Ii]nput )?([a-z-]+)»")
 
 
 @dataclass(frozen=True)
 class Names:
-    """The names of settings at the place where the gate runs."""
+    """The names of the settings in this run."""
 
     given: Mapping[str, str] = field(default_factory=dict)
     """Setting → what the user set: input (`timeout`), option (`--timeout`) or variable (`FINI_GATE_TIMEOUT`)."""
     has_options: bool = False
     """Whether a setting that the user did not set is best set as an option. If not, it is an input of a workflow."""
-    on_github: bool = True
+    has_outputs: bool = True
+    """Whether later steps can read outputs, which messages may then name."""
 
     def name_of(self, setting: str) -> str:
         """Return the name of a setting, such as `timeout`, `--timeout` or `FINI_GATE_TIMEOUT`."""

@@ -1,5 +1,6 @@
-"""The settings as texts: from the command line, a workflow's inputs and environment variables."""
+"""The settings, unparsed: from the command line, a workflow's inputs and environment variables."""
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,6 +17,7 @@ _VARIABLE_PREFIX: Final = "FINI_GATE_"
 class Given(NamedTuple):
     """A setting as the user set it."""
 
+    setting: str
     text: str
     name: str
     """What it was set as: an input (`timeout`), an option (`--timeout`) or a variable (`FINI_GATE_TIMEOUT`)."""
@@ -33,12 +35,12 @@ class CommandLine:
     help_text: str = ""
     """What to print instead of running the gate."""
     problem: UsageError | None = None
-    """What is wrong with the arguments. The rest of them count all the same."""
+    """What is wrong with the arguments. The valid ones still apply."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What the gate was started with.
+    """All settings that the gate was started with, unparsed.
 
     A setting's text comes from its option, else from INPUT_<NAME> (a workflow's input, in which hyphens stay hyphens),
     else from FINI_GATE_<NAME>. An empty text counts as not set.
@@ -52,14 +54,17 @@ class Settings:
         """Whether the runner is GitHub's, or one that is compatible with it."""
         return self.environ.get("GITHUB_ACTIONS") == "true"
 
-    @property
+    @cached_property
     def workspace(self) -> Path:
         """The folder that paths are relative to."""
-        return Path(self.environ.get("GITHUB_WORKSPACE") or Path.cwd())
+        try:
+            return Path(self.environ.get("GITHUB_WORKSPACE") or Path.cwd())
+        except FileNotFoundError:  # the current folder has been deleted
+            return Path(os.devnull)  # in which no file can be
 
     @property
     def is_json(self) -> bool:
-        """Whether standard output is the results document alone."""
+        """Whether only the results document goes to standard output."""
         return self.text("json").lower() == "true"
 
     def text(self, setting: str) -> str:
@@ -69,34 +74,36 @@ class Settings:
     @cached_property
     def names(self) -> Names:
         """How messages refer to the settings."""
-        given = {setting: name for setting, (_, name) in self._given.items()}
-        if "api-key-file" in given:
-            given["api-key"] = given["api-key-file"]
+        names = {given.setting: given.name for given in self._given.values()}
+        if "api-key-file" in names:
+            names["api-key"] = names["api-key-file"]
         has_options = self.command_line.is_used or not self.is_on_github
-        return Names(given=given, has_options=has_options, on_github=self.is_on_github)
+        return Names(given=names, has_options=has_options, has_outputs=self.is_on_github)
 
     @cached_property
     def _given(self) -> Mapping[str, Given]:
         """Each setting that is set. A later candidate replaces an earlier one."""
         given: dict[str, Given] = {}
-        for setting, text, name in self._candidates():
-            if text.strip():
-                if setting in {"api-key", "api-key-file"}:
+        for candidate in self._candidates():
+            if text := candidate.text.strip():
+                if candidate.setting in {"api-key", "api-key-file"}:
                     given.pop("api-key", None)
                     given.pop("api-key-file", None)
-                given[setting] = Given(text.strip(), name)
+                given[candidate.setting] = candidate._replace(text=text)
         return given
 
-    def _candidates(self) -> Iterator[tuple[str, str, str]]:
-        """Yield setting, text and name, weakest first."""
-        yield "api-key", self.environ.get("FINI_API_KEY", ""), "FINI_API_KEY"
+    def _candidates(self) -> Iterator[Given]:
+        """Yield what each source sets, lowest precedence first."""
+        yield Given("api-key", self.environ.get("FINI_API_KEY", ""), "FINI_API_KEY")
         for variable, text in self._variables(_VARIABLE_PREFIX):
-            yield variable.removeprefix(_VARIABLE_PREFIX).lower().replace("_", "-"), text, variable
+            setting = variable.removeprefix(_VARIABLE_PREFIX).lower().replace("_", "-")
+            if setting != "api-key":  # FINI_API_KEY is the variable for it
+                yield Given(setting, text, variable)
         for variable, text in self._variables(_INPUT_PREFIX):
             setting = variable.removeprefix(_INPUT_PREFIX).lower()
-            yield setting, text, setting if self.is_on_github else variable
+            yield Given(setting, text, setting if self.is_on_github else variable)
         for setting, text in self.command_line.options.items():
-            yield setting, text, f"--{setting}"
+            yield Given(setting, text, f"--{setting}")
 
     def _variables(self, prefix: str) -> Iterator[tuple[str, str]]:
         return ((name, text) for name, text in self.environ.items() if name.startswith(prefix) and name.isupper())

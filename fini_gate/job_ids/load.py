@@ -19,7 +19,7 @@ def read_job_ids(inputs: Inputs, read_stdin: Callable[[int], bytes]) -> JobIds:
 
     Args:
         inputs: where the job IDs are.
-        read_stdin: reads standard input, which an argument `-` stands for, of which there may be only so many bytes.
+        read_stdin: reads standard input, up to a number of bytes; called for an argument `-`.
 
     Raises:
         UsageError: a file cannot be read, or a text contains something other than job IDs. The message says where.

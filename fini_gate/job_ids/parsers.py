@@ -20,7 +20,7 @@ Parser: TypeAlias = Callable[[str], Iterator[Pair]]
 
 
 def parse_one(text: str) -> Iterator[Pair]:
-    """Yield the job ID that a text is as it stands."""
+    """Yield the text itself as one job ID."""
     yield check_job_id(text), None
 
 
@@ -86,21 +86,20 @@ PARSER_BY_SUFFIX: Final[Mapping[str, Parser]] = {
     ".yaml": parse_yaml,
     ".yml": parse_yaml,
 }
-"""A file with another suffix is JSON or plain text, whichever its text looks like."""
+"""A file with another suffix is JSON, JSON Lines or plain text, whichever its text starts like."""
 
 
 def guess_parser(text: str, *, json_starts: tuple[str, ...]) -> Parser:
-    """Return the JSON parser for a text that starts as JSON does, and else the one for plain text."""
-    return parse_json if text.lstrip().startswith(json_starts) else parse_text
+    """Return the parser for JSON Lines, JSON or plain text, whichever the text starts like."""
+    if not text.lstrip().startswith(json_starts):
+        return parse_text
+    first_line, *other_lines = filter(str.strip, _split_lines(text))
+    return parse_json_lines if other_lines and _is_json(first_line) else parse_json
 
 
-def is_json_lines(text: str) -> bool:
-    """Whether a text has several lines of which the first is a JSON value: a list or object, or a text in quotes."""
-    first_line, _, rest = text.lstrip().partition("\n")
-    if not first_line.startswith(("[", "{", '"')) or not rest.strip():
-        return False
+def _is_json(text: str) -> bool:
     try:
-        _load_json(first_line, expected="")
+        _load_json(text, expected="")
     except DocumentError:
         return False
     return True

@@ -4,7 +4,7 @@ import unicodedata
 from collections.abc import Iterator
 from typing import Any, Final, TypeAlias
 
-from fini_gate.inputs import quote
+from fini_gate.escaping import quote
 
 MAX_DEPTH: Final = 100
 MAX_ID_CHARACTERS: Final = 200

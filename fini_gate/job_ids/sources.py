@@ -8,18 +8,17 @@ from pathlib import Path
 from typing import Final
 
 from fini_gate.errors import UsageError, reason_of
+from fini_gate.escaping import quote
 from fini_gate.files import read_bytes, resolve
-from fini_gate.inputs import Inputs, quote
+from fini_gate.inputs import Inputs
 from fini_gate.job_ids.parsers import (
     PARSER_BY_SUFFIX,
     Parser,
     guess_parser,
-    is_json_lines,
-    parse_json_lines,
     parse_one,
     parse_yaml,
 )
-from fini_gate.job_ids.shapes import DocumentError, Pair
+from fini_gate.job_ids.shapes import DocumentError, Pair, ValuePath
 
 MAX_FILE_BYTES: Final = 32 * 1024**2
 # Parsing YAML takes about a second per megabyte.
@@ -46,10 +45,7 @@ class Source:
             yield from self.parse(self.text)
         except DocumentError as error:
             line = "" if error.line is None else f", line {error.line}"
-            steps = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in error.path).removeprefix(
-                "."
-            )
-            place = f", at {steps}" if steps else ""
+            place = f", at {_format_path(error.path)}" if error.path else ""
             raise UsageError(f"{self.name}{line}{place}: {error}.") from None
 
 
@@ -62,15 +58,19 @@ def find_sources(inputs: Inputs, read_stdin: Callable[[int], bytes]) -> Iterator
     for number, argument in enumerate(inputs.arguments, start=1):
         if argument == "-":
             text = _decode(read_stdin(MAX_FILE_BYTES), "Standard input")
-            parser = parse_json_lines if is_json_lines(text) else guess_parser(text, json_starts=_JSON_STARTS)
-            yield Source("Standard input", text, parser)
+            yield Source("Standard input", text, guess_parser(text, json_starts=_JSON_STARTS))
         else:
-            yield Source(f"Job ID {number} on the command line", argument, parse_one)
+            yield Source(f"Argument {number}", argument, parse_one)
     text = inputs.job_ids.removeprefix("\ufeff")
     yield Source("«Input job-ids»", text, guess_parser(text, json_starts=_JSON_STARTS))
     for pattern in inputs.job_id_paths:
         for path in _expand_glob(inputs.workspace, pattern):
             yield _read_source(inputs.workspace, path)
+
+
+def _format_path(path: ValuePath) -> str:
+    """Return a path in a document, such as `jobs[2].id`."""
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")
 
 
 def _expand_glob(workspace: Path, pattern: str) -> Sequence[Path]:
@@ -110,8 +110,8 @@ def _read_source(workspace: Path, path: Path) -> Source:
 def _check_confined(workspace: Path, path: Path, name: str) -> None:
     """Reject a path in the workspace if a link leads it outside.
 
-    A hostile checkout could otherwise have any file quoted in errors. A path that is outside as the workflow wrote it
-    is accepted.
+    Otherwise a hostile checkout could make errors quote any file. A path that the workflow itself points outside is
+    accepted.
     """
     if Path(os.path.normpath(path)).is_relative_to(workspace):
         try:

@@ -1,1 +1,1 @@
-"""Report a verdict: log lines, outputs, the results file and the job summary."""
+"""Report a verdict: log lines, outputs, output files and the job summary."""

@@ -1,13 +1,13 @@
 """The output files: results, JUnit report, summary and variables, each written whole or not at all."""
 
+import contextlib
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
 
 from fini_gate.errors import UsageError
-from fini_gate.escaping import redact
+from fini_gate.escaping import quote, redact
 from fini_gate.files import resolve, write_whole
-from fini_gate.inputs import quote
 from fini_gate.output.outputs import OUTPUT_FILES, step_outputs
 from fini_gate.output.results import results_json
 from fini_gate.output.summary import render_summary
@@ -15,24 +15,30 @@ from fini_gate.settings import Settings
 from fini_gate.verdict import Verdict
 
 
-def find_paths(settings: Settings, api_key: str) -> tuple[dict[str, str], UsageError | None]:
-    """Return the paths of the output files, by the input that names each, and what is wrong with another one.
+def check_paths(settings: Settings) -> None:
+    """Check that each path, with all links followed, is inside the workspace, and that no two are the same.
+
+    Raises:
+        UsageError: one is not, or two are.
+    """
+    for name in OUTPUT_FILES:
+        _check_path(settings, name)
+
+
+def usable_paths(settings: Settings, api_key: str) -> dict[str, str]:
+    """Return the valid paths, by the input that names each.
 
     Files are written on a usage error, too, so one wrong path must not cost the others.
     """
-    paths: dict[str, str] = {}
-    problem: UsageError | None = None
+    paths = {}
     for name in OUTPUT_FILES:
         path = settings.text(name)
-        if not path or not path.isprintable() or redact(path, api_key) != path:  # `Inputs` rejects the latter
-            continue
-        try:
-            _check_path(settings.workspace, name, path, paths)
-        except UsageError as error:
-            problem = problem or error
-        else:
-            paths[name] = path
-    return paths, problem
+        with contextlib.suppress(UsageError):
+            _check_path(settings, name)
+            # `Inputs` rejects what does not print, and what contains the key.
+            if path and path.isprintable() and redact(path, api_key) == path:
+                paths[name] = path
+    return paths
 
 
 class OutputFiles:
@@ -65,7 +71,7 @@ class OutputFiles:
         self._write(
             "summary-file", lambda: [render_summary(verdict, results_file=written.get("results-file", ""))], written
         )
-        # Last, because it names the others; and itself, which exists if it can be read.
+        # Last, because it lists the files that were written, itself included.
         self._write("dotenv-file", lambda: self._dotenv(verdict, written), written)
         return written
 
@@ -90,11 +96,23 @@ class OutputFiles:
         return [dotenv_text(outputs)]
 
 
-def _check_path(workspace: Path, name: str, path: str, others: dict[str, str]) -> None:
+def _check_path(settings: Settings, name: str) -> None:
+    path = settings.text(name)
+    if not path:
+        return
+    target = _target(settings, name)
+    if target is None:
+        raise UsageError(f"«Input {name}» is {quote(path)}: it must be a path inside the workspace.")
+    for other in OUTPUT_FILES[: OUTPUT_FILES.index(name)]:
+        if _target(settings, other) == target:
+            raise UsageError(
+                f"«Input {name}» is {quote(path)}, and so is «{other}»: each file needs a path of its own."
+            )
+
+
+def _target(settings: Settings, name: str) -> Path | None:
+    """Return the path of a file with all links followed, or None if it is not inside the workspace."""
     try:
-        target = resolve(workspace, path)
-        same = next((other for other in others if resolve(workspace, others[other]) == target), None)
+        return resolve(settings.workspace, settings.text(name))
     except (OSError, ValueError):
-        raise UsageError(f"«Input {name}» is {quote(path)}: it must be a path inside the workspace.") from None
-    if same is not None:
-        raise UsageError(f"«Input {name}» is {quote(path)}, and so is «{same}»: each file needs a path of its own.")
+        return None

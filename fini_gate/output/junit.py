@@ -1,4 +1,4 @@
-"""The JUnit file: each job as a test case, for the page of tests that every CI has. Pure."""
+"""The JUnit file: each job as a test case, for a CI's test report. Pure."""
 
 import io
 import re
@@ -71,7 +71,7 @@ def _job_problem(job: Job) -> _Problem | None:
 
 
 def _result_problem(verdict: Verdict) -> _Problem | None:
-    """Return what makes the file red if no job does: every result but a success must be visible."""
+    """Return an extra problem if no job has one, so that every result but success shows as an error."""
     if verdict.result is Result.SUCCESS or any(verdict.in_state(state) for state in _ELEMENT_BY_STATE):
         return None
     return _Problem("error", str(verdict.result), message(verdict), message(verdict))
@@ -127,7 +127,7 @@ def _replace_forbidden(text: str) -> str:
 
 
 def _unique(names: Sequence[str]) -> list[str]:
-    """Return the names, with a number for those that come again. GitLab drops duplicates."""
+    """Return the names, with a number added to each repeated one. GitLab drops duplicates."""
     taken, numbers, unique = set(names), dict[str, int](), list[str]()
     for name in names:
         number = numbers.get(name, 0) + 1

@@ -7,6 +7,7 @@ from fini_gate.durations import format_duration
 from fini_gate.errors import UsageError, reason_of
 from fini_gate.escaping import escape_control
 from fini_gate.models import Job, JobState
+from fini_gate.names import Names
 from fini_gate.output.jobs import PROBLEM_STATES, count_phrases, describe_job, of_all, pluralize, state_phrase
 from fini_gate.verdict import Limit, Result, Verdict
 
@@ -103,10 +104,11 @@ def unknown_status_warning(job: Job) -> str:
     )
 
 
-def dropped_outputs_warning(names: Sequence[str], results_file: str) -> str:
+def dropped_outputs_warning(dropped: Sequence[str], results_file: str, names: Names) -> str:
     """Return the warning about outputs that were left empty."""
-    where = f"The results file {results_file} contains them" if results_file else "Set results-file to get them"
-    return f"The outputs are too large for GitHub, so these are left empty: {', '.join(names)}. {where}."
+    set_file = f"Set {names.name_of('results-file')} to get them"
+    where = f"The results file {results_file} contains them" if results_file else set_file
+    return f"The outputs are too large for GitHub, so these are left empty: {', '.join(dropped)}. {where}."
 
 
 def file_warning(path: str, error: OSError | ValueError) -> str:
@@ -119,7 +121,7 @@ def _message_and_advice(verdict: Verdict) -> str:
 
 
 def _counts(verdict: Verdict) -> str:
-    """Return how many jobs ended how, and after which time."""
+    """Return how the jobs ended, and after how long."""
     pending, limit = len(verdict.in_state(JobState.PENDING)), verdict.limit
     if limit is None or not pending:
         phrases = count_phrases(verdict, (*PROBLEM_STATES, JobState.COMPLETED, JobState.PENDING))
@@ -163,7 +165,7 @@ def _drafts(verdict: Verdict) -> Iterator[str]:
 def _advice(verdict: Verdict) -> Iterator[str]:
     failed = verdict.in_state(JobState.FAILED)
     if any(job.has_failed_in_fini for job in failed):
-        is_listed = verdict.failed_document_ids and verdict.names.on_github
+        is_listed = verdict.failed_document_ids and verdict.names.has_outputs
         again = "; failed-document-ids lists their sources" if is_listed else ""
         yield f"Fix the cause and queue the failed jobs again{again}."
     if any(job.lacks_article for job in failed):
@@ -180,7 +182,7 @@ def _advice(verdict: Verdict) -> Iterator[str]:
     if verdict.in_state(JobState.UNREADABLE):
         yield "For unreadable jobs, run another gate later or contact Fini's support."
     if verdict.in_state(JobState.PENDING):
-        again = "pass pending-job-ids to another gate" if verdict.names.on_github else "run the gate again"
+        again = "pass pending-job-ids to another gate" if verdict.names.has_outputs else "run the gate again"
         raise_limit = f" or raise «{verdict.limit.input_name}»" if verdict.limit is not None else ""
         yield f"To keep waiting, {again}{raise_limit}."
     if verdict.result is Result.SUCCESS and verdict.draft_article_ids:

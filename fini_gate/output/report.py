@@ -2,8 +2,8 @@
 
 import contextlib
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Protocol, TextIO
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
 
 from fini_gate.errors import UsageError
 from fini_gate.output import messages
@@ -19,7 +19,7 @@ class Platform(Log, Protocol):
     """Where a report goes, besides files."""
 
     has_outputs: bool
-    """Whether later steps can read outputs, which have a limited size."""
+    """Whether later steps can read the outputs. Their size is limited then."""
 
     def succeed(self, line: str) -> None:
         """Print the last line of a gate that passed."""
@@ -53,23 +53,24 @@ class Report:
         outputs, dropped = step_outputs(verdict, self._written)
         self._platform.set_outputs(outputs)
         if dropped and self._platform.has_outputs:
-            self._platform.warning(messages.dropped_outputs_warning(dropped, self._written.get("results-file", "")))
+            results_file = self._written.get("results-file", "")
+            self._platform.warning(messages.dropped_outputs_warning(dropped, results_file, verdict.names))
 
-    def finish(self, verdict: Verdict, problem_log: ProblemLog, *, has_summary: bool, warns: bool) -> None:
+    def finish(self, verdict: Verdict, problem_log: ProblemLog, *, has_summary: bool, warn_on_success: bool) -> None:
         """Write the rest: the job summary and the end of the log.
 
         Args:
             verdict: how the gate ended.
             problem_log: logs the jobs that it has not logged yet.
             has_summary: whether to write the job summary.
-            warns: whether a success is a warning.
+            warn_on_success: whether to report a success as a warning.
         """
         if has_summary:
             self._platform.append_summary(render_summary(verdict, results_file=self._written.get("results-file", "")))
         problem_log.log_rest(verdict)
         if verdict.result is not Result.SUCCESS:
             self._fail(verdict)
-        elif warns:
+        elif warn_on_success:
             self._platform.warning(messages.message(verdict))
         else:
             self._platform.succeed(messages.closing_line(verdict))
@@ -77,15 +78,14 @@ class Report:
     def _fail(self, verdict: Verdict) -> None:
         line, errors = messages.closing_line(verdict), messages.errors(verdict)
         if isinstance(verdict.error, UsageError) and verdict.names.has_options:
-            # What is wrong with a command goes where a shell expects it.
+            # A shell expects usage errors on standard error.
             with contextlib.redirect_stdout(sys.stderr):
                 self._platform.fail(f"fini-gate: {messages.message(verdict)}", errors)
         else:
             self._platform.fail(line, errors)
 
 
-def print_document(verdict: Verdict, stream: TextIO) -> None:
-    """Print the results as JSON in which no CI finds a command: each needs a #, or colons at the start of a line."""
-    with contextlib.suppress(OSError, ValueError):  # nobody reads it, but the exit code still counts
-        stream.writelines(piece.replace("#", "\\u0023") for piece in results_json(verdict))
-        stream.flush()
+def json_document(verdict: Verdict) -> Iterator[str]:
+    """Yield the results as JSON. Without a # and without colons at the start of a line, no CI finds a command in it."""
+    for piece in results_json(verdict):
+        yield piece.replace("#", "\\u0023")

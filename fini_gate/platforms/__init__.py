@@ -1,7 +1,7 @@
-"""The platforms that the gate runs on: GitHub's runner, or anything else that shows what it prints."""
+"""The platforms that the gate runs on: GitHub's runner, and plain text everywhere else."""
 
 from fini_gate.platforms.choose import choose_platform
 from fini_gate.platforms.plain import PlainPlatform
-from fini_gate.platforms.streams import prepare_streams, print_line, read_stdin
+from fini_gate.platforms.streams import prepare_streams, read_stdin, write
 
-__all__ = ["PlainPlatform", "choose_platform", "prepare_streams", "print_line", "read_stdin"]
+__all__ = ["PlainPlatform", "choose_platform", "prepare_streams", "read_stdin", "write"]

@@ -20,7 +20,7 @@ from fini_gate.escaping import escape_control, redact
 from fini_gate.platforms.plain import MAX_UNFOLDED_LINES, PlainPlatform
 from fini_gate.platforms.streams import is_terminal
 
-# The runner hides every occurrence of a mask: a shorter one would make the log unreadable, and no key is that short.
+# The runner hides every occurrence of a mask: a shorter one would make the log unreadable.
 MIN_MASK_CHARACTERS: Final = 4
 # GitHub cuts longer annotations.
 MAX_ANNOTATION_CHARACTERS: Final = 4096
@@ -66,12 +66,8 @@ class GitHubPlatform(PlainPlatform):
         """Annotate the run with a warning."""
         self._annotate("warning", "fini-gate", text)
 
-    def succeed(self, line: str) -> None:
-        """Print the last line of a gate that passed."""
-        self.info(line)
-
     def fail(self, line: str, errors: Sequence[tuple[str, str]]) -> None:
-        """Annotate the run with errors, the last of which says what the line says."""
+        """Annotate the run with errors. The last one repeats the line."""
         del line
         for title, text in errors:
             self._annotate("error", title, text)
@@ -88,7 +84,7 @@ class GitHubPlatform(PlainPlatform):
                 core.set_output(name, redact(value, self._secret))
         except Exception as error:  # noqa: BLE001 - the toolkit raises a bare Exception if the file does not exist
             if size_bytes is not None:
-                # The runner rejects a whole file in which one value is cut off.
+                # The runner rejects the whole file if one value is incomplete.
                 with contextlib.suppress(OSError):
                     os.truncate(path, size_bytes)
             self._log_outputs(outputs, f"the outputs could not be written ({reason_of(error)})")
@@ -98,7 +94,7 @@ class GitHubPlatform(PlainPlatform):
         path = self._environ.get("GITHUB_STEP_SUMMARY")
         if not path:
             return
-        # In escaped text the key is escaped, too.
+        # Escaping may have changed the spelling of the key.
         for secret in (self._secret, escaping.escape_markdown(self._secret)):
             markdown = redact(markdown, secret)
         try:
@@ -123,7 +119,7 @@ class GitHubPlatform(PlainPlatform):
         self._write(core.issue_command, command, {"title": self._escape(title)}, message)
 
     def _escape(self, text: str) -> str:
-        """Escape a text in a command. Colons at its start mean nothing there."""
+        """Escape a text for a command, where leading colons are harmless."""
         return escape_control(redact(text, self._secret))
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""Plain text, for a terminal and for every CI that has no protocol of GitHub's kind."""
+"""Plain text, for a terminal and every CI that does not speak GitHub's protocol."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -18,7 +18,7 @@ class PlainPlatform:
     """
 
     has_outputs = False
-    """Whether later steps can read outputs, which have a limited size."""
+    """Whether later steps can read the outputs. Their size is limited then."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
@@ -28,7 +28,7 @@ class PlainPlatform:
         """Whether a line can be redrawn in place."""
 
     def hide(self, secret: str) -> None:
-        """Keep the API key out of everything from now on."""
+        """Redact the API key from everything printed from now on."""
         self._secret = secret
 
     def info(self, line: str) -> None:
@@ -71,10 +71,10 @@ class PlainPlatform:
         self._screen.print(self._clean(line), RED)
 
     def set_outputs(self, outputs: Mapping[str, str]) -> None:
-        """Pass outputs to later steps. Here files do that."""
+        """Do nothing: outside GitHub, a file passes outputs on."""
 
     def append_summary(self, markdown: str) -> None:
-        """Add to the job's summary. Here a file holds it."""
+        """Do nothing: outside GitHub, a file holds the summary."""
 
     def _clean(self, text: str) -> str:
         return escape_line(redact(text, self._secret))

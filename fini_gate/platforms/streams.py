@@ -4,7 +4,7 @@ import contextlib
 import io
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, TextIO
 
 from fini_gate.errors import UsageError, reason_of
@@ -17,11 +17,11 @@ _ERASE_LINE: Final = "\r\x1b[2K"
 
 
 def prepare_streams(*, is_json: bool) -> TextIO:
-    """Make printing safe in any locale, even if a stream is closed, and return standard output.
+    """Make printing work in any locale and with closed streams, and return standard output.
 
     With `is_json`, everything that is printed goes to standard error from now on.
     """
-    sys.stdout, sys.stderr = _safe(sys.stdout), _safe(sys.stderr)
+    sys.stdout, sys.stderr = _make_printable(sys.stdout), _make_printable(sys.stderr)
     standard_output = sys.stdout
     if is_json:
         sys.stdout = sys.stderr
@@ -38,21 +38,19 @@ def read_stdin(max_bytes: int) -> bytes:
         if sys.stdin is None or sys.stdin.closed:
             return b""
         if sys.stdin.isatty():
-            raise UsageError(
-                "Standard input is a terminal: pipe the job IDs into fini-gate, or leave out the argument -."
-            )
+            raise UsageError("Standard input is a terminal: pipe the job IDs into fini-gate, or leave out -.")
         content = sys.stdin.buffer.read(max_bytes + 1)
     except (OSError, ValueError) as error:
         raise UsageError(f"Standard input cannot be read: {reason_of(error)}.") from None
     if len(content) > max_bytes:
-        raise UsageError(f"Standard input is larger than {max_bytes // 1024**2} MiB: use a smaller one.")
+        raise UsageError(f"Standard input is larger than {max_bytes // 1024**2} MiB: pass only the job IDs.")
     return content
 
 
-def print_line(line: str, stream: TextIO) -> None:
-    """Print a line, unless nobody reads it any more."""
+def write(pieces: Iterable[str], stream: TextIO) -> None:
+    """Write text. With a closed pipe or a full disk nobody reads it, but the exit code still counts."""
     with contextlib.suppress(OSError, ValueError):
-        stream.write(f"{line}\n")
+        stream.writelines(pieces)
         stream.flush()
 
 
@@ -77,27 +75,19 @@ class Screen:
         """Print a line. The line that is redrawn disappears until it is drawn again."""
         if colour is not None and self._has_colours:
             line = f"\x1b[{colour}m{line}\x1b[0m"
-        self._write(f"{self._erase()}{line}\n")
+        write([self._erase(), line, "\n"], sys.stdout)
 
     def draw(self, line: str) -> None:
         """Draw a line in place of the one drawn before."""
-        erase = self._erase()
+        write([self._erase(), line[: _columns() - 1]], sys.stdout)
         self._is_drawn = True
-        self._write(f"{erase}{line[: _columns() - 1]}")
 
     def _erase(self) -> str:
         was_drawn, self._is_drawn = self._is_drawn, False
         return _ERASE_LINE if was_drawn else ""
 
-    @staticmethod
-    def _write(text: str) -> None:
-        # With a closed pipe or a full disk nobody reads the log, but the exit code still counts.
-        with contextlib.suppress(OSError, ValueError):
-            sys.stdout.write(text)
-            sys.stdout.flush()
 
-
-def _safe(stream: TextIO | None) -> TextIO:
+def _make_printable(stream: TextIO | None) -> TextIO:
     if not isinstance(stream, io.TextIOWrapper):  # None if the process was started with it closed
         stream = open(os.devnull, "w")  # noqa: PTH123, SIM115 - open until the process ends
     stream.reconfigure(encoding="utf-8", errors="backslashreplace")

@@ -98,10 +98,16 @@ def test_component__runs_the_image_of_this_version() -> None:
 def test_example__names_what_exists() -> None:
     """The example includes the component with inputs that it has, and its introduction names all its variables."""
     text = EXAMPLE.read_text(encoding="utf-8")
-    pipeline = yaml.safe_load(text)
-    (component,) = pipeline["include"]
+    (component,) = yaml.safe_load(text)["include"]
     assert component["component"] == "$CI_SERVER_FQDN/OWNER/fini-gate/fini-gate@main"
     assert component["inputs"].keys() <= INPUTS.keys()
     introduction, _, rest = text.partition("include:")
     used = {name for name in re.findall(r"\$(FINI_\w+)", rest) if not name.startswith("FINI_GATE_")}
     assert used | {"FINI_API_KEY"} == set(re.findall(r"\bFINI_\w+", introduction))
+
+
+def test_example__queues_like_the_recipes() -> None:
+    """The example queues the jobs with the same commands as the recipes for other CIs."""
+    recipe = (ROOT / "examples" / "shell" / "generate-and-deploy.sh").read_text(encoding="utf-8")
+    (script,) = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))["queue"]["script"]
+    assert f"\n\n{script}\n" in recipe

@@ -19,11 +19,11 @@ LAYERS = {
     "addresses": set[str](),
     "durations": set[str](),
     "inputs": {"addresses", "durations", "errors", "escaping", "settings"},
-    "api_key": {"errors", "inputs", "settings"},
+    "api_key": {"errors", "settings"},
     "cli": {"errors", "inputs", "settings"},
     "files": {"errors"},
     "job_ids": {"errors", "escaping", "files", "inputs"},
-    "certificates": {"errors", "files", "inputs"},
+    "certificates": {"errors", "escaping", "files", "inputs"},
     "verdict": {"errors", "models", "names"},
     "executor": {"errors"},
     "tracking": {"inputs", "models"},
@@ -32,7 +32,9 @@ LAYERS = {
     "publication": {"durations", "errors", "models", "poller", "records", "verdict"},
     "details": {"deadlines", "errors", "models", "records", "verdict"},
     "client": {"addresses", "durations", "errors", "escaping", "models", "records"},
-    "output": {"durations", "errors", "escaping", "files", "inputs", "models", "poller", "settings", "verdict"},
+    "output": {
+        *("durations", "errors", "escaping", "files", "inputs", "models", "names", "poller", "settings", "verdict"),
+    },
     "platforms": {"api_key", "errors", "escaping", "settings"},
 }
 

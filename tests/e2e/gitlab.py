@@ -43,8 +43,9 @@ class Pipeline:
 
     def dotenv(self, job: str) -> dict[str, str]:
         """Return the variables of a job's dotenv report."""
-        (report,) = (self.artifacts / job / ".gitlab-ci-reports" / "dotenv").rglob("*.env")
-        return dict(line.split("=", 1) for line in report.read_text(encoding="utf-8").splitlines())
+        reports = list((self.artifacts / job / ".gitlab-ci-reports" / "dotenv").rglob("*.env"))
+        assert len(reports) == 1, self.log
+        return dict(line.split("=", 1) for line in reports[0].read_text(encoding="utf-8").splitlines())
 
 
 class GitLab:

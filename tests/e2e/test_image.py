@@ -23,7 +23,9 @@ LIBRARY = r"usr/(local/)?lib/python3\.\d+"
 INSTALLED = rf"{LIBRARY}/(site|dist)-packages"
 BYTE_CODE = r"__pycache__/\w+\.cpython-\d+\.pyc"
 # Every file that the image may add to its base. Some patterns would also match a folder of tests: see below.
+COMMAND = "usr/local/bin/fini-gate"
 ALLOWED = (
+    COMMAND,
     r"fini-gate/(entrypoint\.py|LICENSE)",
     rf"fini-gate/fini_gate/(\w+/)*(\w+\.py|{BYTE_CODE})",
     rf"{INSTALLED}/({PACKAGES})/(\w+/)*(\w+\.py|py\.typed|{BYTE_CODE})",
@@ -97,12 +99,16 @@ def test_image__keeps_its_base(layers: Layers) -> None:
 
 
 def test_image__adds_plain_files_of_root(layers: Layers) -> None:
-    """Added files belong to root, only root can write to them, none is setuid, and all have the same timestamp."""
+    """Added files belong to root, only root can write to them, none is setuid, and all have the same timestamp.
+
+    The only link is the command.
+    """
     entries = [entry for layer in layers.added for entry in layer]
     assert {(entry.uid, entry.gid) for entry in entries} == {(0, 0)}
-    assert [entry.name for entry in entries if not (entry.isreg() or entry.isdir())] == []
+    links = {entry.name: entry.linkname for entry in entries if not (entry.isreg() or entry.isdir())}
+    assert links == {COMMAND: ENTRYPOINT}
     assert {entry.mtime for entry in layers.files} == {0}
-    for entry in entries:
+    for entry in (entry for entry in entries if not entry.issym()):
         is_executable = entry.isdir() or entry.name.endswith((".so", "/entrypoint.py"))
         assert entry.mode & 0o7777 == (0o755 if is_executable else 0o644), entry.name
 
@@ -112,7 +118,7 @@ def test_image__is_small(layers: Layers) -> None:
     sizes = [sum(entry.size for entry in layer) for layer in layers.added]
     assert sum(sizes) <= 10_000_000
     assert sizes[-1] <= 600_000
-    assert all(entry.name.startswith("fini-gate") for entry in layers.added[-1])
+    assert all(entry.name.startswith(("fini-gate", "usr")) for entry in layers.added[-1])
 
 
 def test_image__describes_itself(image: str, images: Images) -> None:

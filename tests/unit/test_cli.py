@@ -129,7 +129,7 @@ def test_help__fits_a_screen() -> None:
     for arguments in (["--help"], ["-h"], ["--bogus", "--help", "job"]):
         text = parse_arguments(arguments).help_text
         assert text.startswith("usage: fini-gate [OPTIONS] [JOB_ID ...]")
-    screen = text.split("\n\nmore about jobs:")[0]
+    screen = text.split("\n\nother job options:")[0]
     assert screen.count("\n") < SCREEN_LINES
     assert max(map(len, text.splitlines())) <= 80
     assert all(f"-{name} " in text or f"-{name}\n" in text for name in DEFAULTS.keys() - {"api-key"})

@@ -160,7 +160,7 @@ def test_log__that_nobody_reads_changes_nothing(output_file: Path, problem: Exce
     def write(_: str) -> NoReturn:
         raise problem
 
-    log: Any = SimpleNamespace(write=write, closed=False, isatty=lambda: False)
+    log: Any = SimpleNamespace(write=write, writelines=write, closed=False, isatty=lambda: False)
     with contextlib.redirect_stdout(log):
         platform = _platform({})
         platform.info("a line")

@@ -5,7 +5,8 @@ from typing import TypeAlias
 import pytest
 
 from fini_gate.errors import UsageError
-from fini_gate.inputs import DEFAULTS, IfNoJobs, Inputs, quote
+from fini_gate.escaping import quote
+from fini_gate.inputs import DEFAULTS, IfNoJobs, Inputs
 
 ReadInputs: TypeAlias = Callable[[Mapping[str, str]], Inputs]
 

@@ -374,6 +374,8 @@ def read_arguments(*arguments: str, stdin: bytes = b"", text: str = "") -> list[
         (b'{"jobs": [{"documentId": "d", "backgroundJobId": "a"}]}\n', ["a"]),
         (b'{"backgroundJobId": "a"}\n{"backgroundJobId": "b"}\n', ["a", "b"]),
         (b'"a"\n"b"\n', ["a", "b"]),
+        (b'"a"\r"b"\r', ["a", "b"]),
+        (b'["a"]\n["b"]', ["a", "b"]),
         (b'\n"a"\n', ["a"]),
         ('\ufeff["a"]'.encode(), ["a"]),
     ],
@@ -391,12 +393,12 @@ def test_arguments__come_first_and_stand_as_they_are() -> None:
 @pytest.mark.parametrize(
     ("arguments", "stdin", "expected"),
     [
-        (("a", ""), b"", "Job ID 2 on the command line: a job ID is empty; remove it."),
-        (("a\nb",), b"", "Job ID 1 on the command line: job ID 'a\\nb' contains a control character."),
+        (("a", ""), b"", "Argument 2: a job ID is empty; remove it."),
+        (("a\nb",), b"", "Argument 1: job ID 'a\\nb' contains a control character."),
         (("-",), b"a\n\xff", "Standard input, line 2: byte 0xff is not UTF-8; use UTF-8 only."),
         (("-",), b'{"a": 1}', "Standard input, line 1: found an object"),
         (("-",), b'"a"\n{', "Standard input, line 2: this is not valid JSON"),
-        ((KEY,), b"", "Job ID 1 on the command line: it contains the API key (not shown here)"),
+        ((KEY,), b"", "Argument 1: it contains the API key (not shown here)"),
         (("-",), KEY.encode(), "Standard input: it contains the API key (not shown here)"),
     ],
 )

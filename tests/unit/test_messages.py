@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from fini_gate.errors import CancelledError, OutageError, UsageError
 from fini_gate.models import Job, JobState, StatusRow
+from fini_gate.names import Names
 from fini_gate.output import messages
 from fini_gate.output.jobs import describe_job, state_phrase
 from fini_gate.output.messages import advice, errors, message, title
@@ -153,7 +154,9 @@ def test_advice__needs_something_to_do() -> None:
 
 def test_warnings__say_what_is_known() -> None:
     """Outputs without a results file, and a problem without an error number, have words of their own."""
-    assert "left empty: a, b. Set results-file to get them." in messages.dropped_outputs_warning(["a", "b"], "")
+    assert "left empty: a, b. Set --results-file to get them." in messages.dropped_outputs_warning(
+        ["a", "b"], "", Names(has_options=True)
+    )
     assert "looked up: titles (x); reasons (y). The" in messages.missing_details_line(["titles (x)", "reasons (y)"])
     assert "r.json could not be written (x)" in messages.file_warning("r.json", ValueError("x"))
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fini_gate.output.files import OutputFiles, find_paths
+from fini_gate.errors import UsageError
+from fini_gate.output.files import OutputFiles, check_paths, usable_paths
 from fini_gate.output.results import results_json
 from fini_gate.settings import Settings
 from tests.unit.verdicts import ALL, COMPLETED, HOSTILE, verdict
@@ -22,8 +23,11 @@ PATHS = {"results-file": "r.json", "junit-file": "out/j.xml", "dotenv-file": "v.
 def _find(workspace: Path, paths: Mapping[str, str]) -> tuple[dict[str, str], str]:
     environ = {f"INPUT_{name.upper()}": path for name, path in paths.items()}
     settings = Settings(environ={**environ, "GITHUB_WORKSPACE": str(workspace)})
-    usable, problem = find_paths(settings, KEY)
-    return usable, str(problem or "")
+    try:
+        check_paths(settings)
+    except UsageError as error:
+        return usable_paths(settings, KEY), str(error)
+    return usable_paths(settings, KEY), ""
 
 
 def _write(workspace: Path, paths: dict[str, str]) -> tuple[dict[str, str], list[str]]:

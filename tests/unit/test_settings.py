@@ -48,6 +48,7 @@ def test_settings__have_hyphens_and_underscores() -> None:
         ({"FINI_API_KEY": "a", "FINI_GATE_API_KEY_FILE": "f"}, {}, "", "f", "FINI_GATE_API_KEY_FILE"),
         ({"INPUT_API-KEY": "b", "FINI_GATE_API_KEY_FILE": "f"}, {}, "b", "", "INPUT_API-KEY"),
         ({"INPUT_API-KEY": "b"}, {"api_key_file": "g"}, "", "g", "--api-key-file"),
+        ({"FINI_GATE_API_KEY_FILE": "f", "FINI_GATE_API_KEY": "c"}, {}, "", "f", "FINI_GATE_API_KEY_FILE"),
     ],
 )
 def test_api_key__comes_from_one_place(
@@ -60,7 +61,7 @@ def test_api_key__comes_from_one_place(
 
 
 @pytest.mark.parametrize(
-    ("environ", "has_used_options", "has_options", "on_github"),
+    ("environ", "has_used_options", "has_options", "has_outputs"),
     [
         ({"GITHUB_ACTIONS": "true"}, False, False, True),
         ({"GITHUB_ACTIONS": "true"}, True, True, True),
@@ -69,11 +70,11 @@ def test_api_key__comes_from_one_place(
     ],
 )
 def test_names__are_options_unless_a_workflow_set_inputs(
-    environ: Mapping[str, str], *, has_used_options: bool, has_options: bool, on_github: bool
+    environ: Mapping[str, str], *, has_used_options: bool, has_options: bool, has_outputs: bool
 ) -> None:
     """On GitHub without arguments, what can be set are the inputs of a step."""
     names = _settings(environ, **({"json": "true"} if has_used_options else {})).names
-    assert (names.has_options, names.on_github) == (has_options, on_github)
+    assert (names.has_options, names.has_outputs) == (has_options, has_outputs)
 
 
 @pytest.mark.parametrize(("text", "expected"), [("true", True), ("TRUE", True), ("false", False), ("", False)])
@@ -87,6 +88,15 @@ def test_workspace__defaults_to_the_current_folder(monkeypatch: pytest.MonkeyPat
     monkeypatch.chdir(tmp_path)
     assert _settings({"GITHUB_WORKSPACE": ""}).workspace == tmp_path
     assert _settings({"GITHUB_WORKSPACE": "/w"}).workspace == Path("/w")
+
+
+def test_workspace__may_have_been_deleted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Then there is no file to read or write, and paths are usage errors."""
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+    assert _settings({}).workspace == Path("/dev/null")
 
 
 def test_settings__do_not_show_the_key() -> None:

@@ -44,6 +44,14 @@ def test_start__runs_the_command_line(capfd: pytest.CaptureFixture[str]) -> None
     assert signal.getsignal(signal.SIGTERM) not in {signal.SIG_DFL, signal.SIG_IGN}
 
 
+def test_start__reports_a_bug_of_its_own(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    """Even a gate that cannot report anything exits with 4: Python's own 1 would mean that a job failed."""
+    monkeypatch.setattr("fini_gate.main.main", None)
+    with pytest.raises(_EndedError, match=r"^4$"):
+        runpy.run_module("fini_gate", run_name="__main__")
+    assert "fini-gate: fini-gate itself failed: TypeError in start.py, line " in capfd.readouterr().err
+
+
 def test_start__needs_to_be_the_main_program() -> None:
     """An import alone starts nothing."""
     runpy.run_module("fini_gate.__main__", run_name="imported")

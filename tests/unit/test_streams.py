@@ -7,7 +7,7 @@ from typing import Any, TextIO
 import pytest
 
 from fini_gate.errors import UsageError
-from fini_gate.platforms.streams import RED, Screen, prepare_streams, print_line, read_stdin
+from fini_gate.platforms.streams import RED, Screen, prepare_streams, read_stdin, write
 
 
 def _terminal(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
@@ -25,7 +25,7 @@ def test_streams__print_every_text_in_every_locale(monkeypatch: pytest.MonkeyPat
     stdout = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr(sys, "stdout", stdout)
     assert prepare_streams(is_json=False) is stdout is sys.stdout
-    print_line("→ \ud800", stdout)
+    write(["→ ", "\ud800\n"], stdout)
     stdout.seek(0)
     assert stdout.read() == "→ \\ud800\n"
 
@@ -36,7 +36,7 @@ def test_streams__may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", None)
     prepare_streams(is_json=False)
     with sys.stdout, sys.stderr:
-        print_line("→ \ud800", sys.stdout)
+        write(["→ \ud800"], sys.stdout)
         assert sys.stdout.name == sys.stderr.name == "/dev/null"
 
 
@@ -106,10 +106,10 @@ def test_stdin__is_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("stdin", "expected"),
     [
-        (_stdin(b"x" * (1024**2 + 1)), "Standard input is larger than 1 MiB: use a smaller one."),
+        (_stdin(b"x" * (1024**2 + 1)), "Standard input is larger than 1 MiB: pass only the job IDs."),
         (
             SimpleNamespace(closed=False, isatty=lambda: True),
-            "Standard input is a terminal: pipe the job IDs into fini-gate, or leave out the argument -.",
+            "Standard input is a terminal: pipe the job IDs into fini-gate, or leave out -.",
         ),
     ],
 )
