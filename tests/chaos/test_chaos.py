@@ -3,7 +3,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any, TextIO, TypeAlias
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -14,7 +14,7 @@ from fini_gate.inputs import Inputs
 from fini_gate.models import STATE_BY_STATUS, Job, JobState, PollResult
 from fini_gate.output.dotenv import dotenv_text
 from fini_gate.output.junit import junit_xml
-from fini_gate.output.report import print_document
+from fini_gate.output.report import json_document
 from fini_gate.output.results import results_json
 from fini_gate.platforms.github import GitHubPlatform
 from fini_gate.poller import Timing, wait_for_jobs
@@ -205,14 +205,8 @@ def _write_green(verdict: Verdict, **parts: Any) -> Iterator[str]:  # noqa: ANN4
     )
 
 
-def _print_twice(verdict: Verdict, stream: TextIO) -> None:
-    print_document(verdict, stream)
-    print_document(verdict, stream)
-
-
-def _print_unescaped(verdict: Verdict, stream: TextIO) -> None:
-    stream.writelines(results_json(verdict))
-    stream.flush()
+def _add_a_line(verdict: Verdict) -> Iterator[str]:
+    yield from (*json_document(verdict), "{}\n")
 
 
 def _ignore(text: object, *_: object) -> object:
@@ -304,14 +298,14 @@ BROKEN: Mapping[Kind, Mapping[str, tuple[Scenario, Sabotage]]] = {
         "prints another CI's command": (FAILS_ELSEWHERE, _patch(_ignore, "platforms.plain.escape_line")),
         "prints a command in the document": (
             FAILS_ELSEWHERE,
-            _patch(_print_unescaped, "main.print_document"),
+            _patch(results_json, "main.json_document"),
         ),
     },
     Kind.OUTPUTS: {
         "writes no outputs": (PASSES, _patch(_ignore, "platforms.github.GitHubPlatform.set_outputs")),
         "reports the jobs in another order": (PASSES, _with_jobs(lambda jobs: jobs[::-1])),
         "ends without a last line": (FAILS_ELSEWHERE, _patch(_ignore, "platforms.plain.PlainPlatform.fail")),
-        "prints two documents": (PASSES_ELSEWHERE, _patch(_print_twice, "main.print_document")),
+        "adds a line to the document": (PASSES_ELSEWHERE, _patch(_add_a_line, "main.json_document")),
         "writes a wrong count": (
             FAILS_ELSEWHERE,
             _patch(lambda outputs: dotenv_text({**outputs, "failed-count": "0"}), "output.dotenv.dotenv_text"),

@@ -33,7 +33,7 @@ _good_options = {name: values for name, values in good_values.items() if name no
 }
 _arguments = texts | st.sampled_from(
     (
-        *(f"--api-key={KEY}", f"--{KEY}", f"-{KEY}", "--api-key-file=/", "--api-ke=x", "-x"),
+        *(f"--api-key={KEY}", f"--{KEY}", f"-{KEY}", f"--api-key-file={KEY}", "--api-key-file=/", "--api-ke=x", "-x"),
         *("--no-json", "--nope=a b", "--timeou", "-", "-5", "", "-h", "--version", "--help=x", "---", "\udcff", "=x"),
     )
 )

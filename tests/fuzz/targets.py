@@ -1,7 +1,6 @@
 """What must hold of everything that is fuzzed. A check takes a case, and returns a word for its ending and findings."""
 
 import contextlib
-import io
 import ipaddress
 import re
 import tempfile
@@ -29,7 +28,7 @@ from fini_gate.models import Job, worse_of
 from fini_gate.output.dotenv import dotenv_text
 from fini_gate.output.junit import junit_xml
 from fini_gate.output.outputs import step_outputs
-from fini_gate.output.report import print_document
+from fini_gate.output.report import json_document
 from fini_gate.output.results import results_json
 from fini_gate.output.summary import render_summary
 from fini_gate.settings import Settings
@@ -195,8 +194,7 @@ def check_response(case: tuple[list[str], ReplyCase]) -> Outcome:
 def check_formats(case: tuple[list[Job], GateError | None, float]) -> Outcome:
     """Whatever is in a verdict, each format is valid, and what it says reads back."""
     jobs, error, seconds = case
-    verdict, document = decide(jobs, error=error, elapsed_seconds=seconds), io.StringIO()
-    print_document(verdict, document)
+    verdict = decide(jobs, error=error, elapsed_seconds=seconds)
     outputs, _ = step_outputs(verdict, FILES)
     files = {
         "results-file": "".join(results_json(verdict)),
@@ -204,7 +202,9 @@ def check_formats(case: tuple[list[Job], GateError | None, float]) -> Outcome:
         "dotenv-file": dotenv_text(outputs),
         "summary-file": render_summary(verdict, results_file=""),
     }
-    written = Written(Start(files=FILES, is_on_github=False, is_json=True), document.getvalue(), files=files)
+    written = Written(
+        Start(files=FILES, is_on_github=False, is_json=True), "".join(json_document(verdict)), files=files
+    )
     _, findings = written.check_outputs([job.id for job in jobs])
     # The client redacts the key, before anything is formatted.
     return str(verdict.result), [*findings, *(each for each in written.check_text() if each.kind is not Kind.KEY)]

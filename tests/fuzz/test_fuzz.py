@@ -1,10 +1,10 @@
 import contextlib
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
 
-from fini_gate.escaping import escape_control
 from fini_gate.job_ids import read_job_ids
 from fini_gate.models import STATE_BY_STATUS, Job, JobState
 from fini_gate.verdict import Verdict, decide
@@ -63,11 +63,11 @@ BROKEN: dict[str, tuple[str, Kind, str, object]] = {
     "files that are not written on usage errors": (
         "arguments",
         Kind.OUTPUTS,
-        "main.find_paths",
-        lambda *_: ({}, None),
+        "main.usable_paths",
+        lambda *_: {},
     ),
     "a JUnit file that is no XML": ("formats", Kind.OUTPUTS, "output.junit._replace_forbidden", str),
-    "a dotenv file that GitLab expands": ("formats", Kind.OUTPUTS, "output.dotenv._plain", escape_control),
+    "a dotenv file that GitLab expands": ("formats", Kind.OUTPUTS, "output.dotenv._EXPANDED", re.compile("(?!)")),
     "a pass with a pending job": ("runs", Kind.VERDICT, "poller.decide", _complete_all),
     "a log that is not escaped": ("runs", Kind.TEXT, "platforms.plain.escape_line", str),
 }
