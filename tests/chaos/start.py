@@ -10,6 +10,7 @@ from .replies import KEY
 
 OUTPUT_FILES = ("results-file", "junit-file", "dotenv-file", "summary-file")
 SWITCHES = ("fail-fast", "require-articles", "require-published", "article-details", "job-summary")
+FLAGS = {*SWITCHES, "json"}
 # From the strongest to the weakest.
 PLACES = ("--{}", "INPUT_{}", "FINI_GATE_{}")
 # Neither of them is GitHub's runner.
@@ -70,6 +71,13 @@ def start(seed: int, inputs: Mapping[str, str], job_ids: Sequence[str], workspac
     return Start(mix.environ, mix.arguments(ids), stdin, files, is_on_github, is_json)
 
 
+def option(name: str, text: str, *, is_one: bool) -> list[str]:
+    """Return the arguments that set an input: one, or the value by itself."""
+    if name in FLAGS:
+        return [f"--{name}" if text.lower() == "true" else f"--no-{name}"]
+    return [f"--{name}={text}"] if is_one or text.startswith("-") else [f"--{name}", text]
+
+
 @dataclass
 class _Mix:
     """Settings, some of them options and others variables."""
@@ -80,23 +88,20 @@ class _Mix:
 
     def add(self, name: str, text: str) -> None:
         """Set an input in one place. A stronger one may be empty, and a weaker one may say something else."""
-        is_flag = name in {*SWITCHES, "json"}
-        places = PLACES if not is_flag or text.lower() in {"true", "false"} else PLACES[1:]
+        places = PLACES if name not in FLAGS or text.lower() in {"true", "false"} else PLACES[1:]
         chosen = self.rng.randrange(len(places))
         for number, place in enumerate(places):
-            value = text if number == chosen else "nonsense" if number > chosen and text.strip() else " "
-            variable = name.upper() if place == "INPUT_{}" else name.upper().replace("-", "_")
-            if number != chosen and self.rng.random() < 0.9:
-                continue
-            if place != "--{}":
-                self.environ[place.format(variable)] = value
-            elif is_flag:
-                self.options += (
-                    [[f"--{name}" if text.lower() == "true" else f"--no-{name}"]] if number == chosen else []
-                )
-            else:
-                is_one = value.startswith("-") or self.rng.random() < 0.5
-                self.options.append([f"--{name}={value}"] if is_one else [f"--{name}", value])
+            if number == chosen:
+                self._put(place, name, text)
+            elif self.rng.random() >= 0.9 and not (place == "--{}" and name in FLAGS):
+                self._put(place, name, "nonsense" if number > chosen and text.strip() else " ")
+
+    def _put(self, place: str, name: str, text: str) -> None:
+        if place == "--{}":
+            self.options.append(option(name, text, is_one=name not in FLAGS and self.rng.random() < 0.5))
+        else:
+            variable = name if place == "INPUT_{}" else name.replace("-", "_")
+            self.environ[place.format(variable.upper())] = text
 
     def add_key(self, path: Path) -> None:
         """Set the key, which is never an option."""

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from fini_gate.errors import OutageError
 from fini_gate.models import Job, JobState
 from tests.chaos.replies import KEY
-from tests.chaos.start import SWITCHES
+from tests.chaos.start import SWITCHES, option
 
 from .strategies import FILES, good_values, hostile_inputs
 from .texts import Draw, any_ids, mostly, one_in, texts
@@ -40,12 +40,6 @@ _arguments = texts | st.sampled_from(
 _wrong_options = hostile_inputs.filter(lambda item: item[0] != "results-file").map(lambda item: item[:2])
 
 
-def _option(name: str, text: str, *, is_one: bool) -> list[str]:
-    if name in {*SWITCHES, "json"}:
-        return [f"--{name}" if text == "true" else f"--no-{name}"]
-    return [f"--{name}={text}"] if is_one else [f"--{name}", text]
-
-
 @st.composite
 def arguments_cases(draw: Draw) -> ArgumentsCase:
     """Make a command line of options, job IDs and anything else."""
@@ -53,7 +47,7 @@ def arguments_cases(draw: Draw) -> ArgumentsCase:
     wrong = draw(st.lists(_wrong_options, max_size=2)) if one_in(draw, 2) else []
     others = draw(st.lists(_arguments, max_size=3)) if one_in(draw, 2) else []
     ids = draw(st.lists(any_ids.filter(lambda job_id: not job_id.startswith("-")), max_size=4))
-    pieces = [_option(name, text, is_one=draw(st.booleans())) for name, text in options.items()]
+    pieces = [option(name, text, is_one=draw(st.booleans())) for name, text in options.items()]
     pieces += [[f"--{name}={text}"] for name, text in wrong] + [[other] for other in others]
     arguments = [argument for piece in draw(st.permutations(pieces)) for argument in piece]
     lost = {name for name, _ in wrong}
