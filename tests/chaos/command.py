@@ -45,6 +45,7 @@ def simulated(seed: int, *, is_verbose: bool = False) -> Tally:
     counts = Counter({"gates": 1, "requests": len(evidence.requests), f"exit {evidence.exit_code}": 1})
     counts.update(f"look-ups of {request.route}" for request in evidence.api.lookups)
     counts.update({f"fault {name}": number for name, number in evidence.api.injected.items()})
+    counts.update(evidence.written.start.kinds)
     counts["fault clock-jump"] += len(evidence.api.clock.jumped_to)
     counts["fault signal"] += evidence.api.clock.signal_number is not None
     findings = check(evidence)

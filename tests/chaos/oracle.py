@@ -194,14 +194,12 @@ class _Referee:
         self._publication = Publication.of(evidence)
         if self._publication is not None:
             yield from self._publication.check(evidence)
-        if self._options.results_file and written.results is None:
-            yield Finding(Kind.OUTPUTS, "no results file")
         if not values:
             return
         result, message = values["result"], values["message"]
         publication = self._publication.requests if self._publication is not None else ()
         is_refused = evidence.is_refused or any(request.is_refusal for request in publication)
-        yield from written.check_annotations(result, is_usage_or_refusal=is_refused)
+        yield from written.check_closing(values, is_refusal=is_refused)
         allowed = self._allowed_endings(set(values["states"].values()))
         if (result, evidence.exit_code) not in allowed:
             yield Finding(Kind.VERDICT, f"{result} with exit code {evidence.exit_code}, not {sorted(allowed)}")
@@ -256,7 +254,9 @@ class _Referee:
             for job_id in values["failed-job-ids"]
             if state_of(rows_by_job.get(job_id.lower(), [{}]), require_articles=False) == "failed"
         ]
-        if values["failed-document-ids"] != [source_by_job[job_id] for job_id in failed if job_id in source_by_job]:
+        expected = [source_by_job[job_id] for job_id in failed if job_id in source_by_job]
+        # The document does not say which jobs failed in Fini.
+        if values.get("failed-document-ids", expected) != expected:
             yield Finding(Kind.OUTPUTS, f"failed-document-ids {values['failed-document-ids']}, of {failed}")
 
 

@@ -23,6 +23,8 @@ TEXTS = (
     *(KEY, f"Bearer {KEY}", f"{'x' * 290}{KEY}", f"{'x' * 490}{KEY}{KEY}"),
     *("\r\n::error::pwned", "::set-output name=result::success", "\n::add-mask::a\n", "  ::stop-commands::x"),
     *("##[error]pwned", "x ##[add-mask]a", "##[group]\r##[endgroup]", "%0A::error::pwned", "\r::warning::pwned"),
+    *("##vso[task.complete result=Succeeded;]done", "x ##VsO[task.setvariable variable=a]b", "#\ufe0f#\u3164[error]x"),
+    *("##teamcity[buildStatus status='SUCCESS']", "#\u200b#TeamCity[x]", " \u3164::error::x", "$HOME %PATH% ${A}"),
     *("\x1b[31mred\x1b[0m", "\x1b]0;title\x07", "\u202ereversed", "a\u2028b\u2029c\x85d", "nul\x00", "half \ud800"),
     *("<img src=x onerror=alert(1)>", "<b>bold</b>", "@octocat", "[link](http://evil.example)", "`code`", "| a | b |"),
     *("a\nresult<<EOF\nsuccess\nEOF\n", "ghadelimiter_x", "$(reboot)", "${{ secrets.KEY }}", "# heading", "- list"),

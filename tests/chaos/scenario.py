@@ -6,12 +6,14 @@ import signal
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from random import Random
 from typing import Any
 
 from .contract import COMPLETED, FAILED, state_of
 from .model import ARTICLES, Behaviour, Timeline, Word
 from .replies import KEY, OUTAGES, PASSING, REFUSALS, TEXTS, body_text
+from .start import Start, start
 
 # Even a gate that polls its jobs one by one needs no more requests, or the campaign would take too long.
 MAX_REQUESTS = 3000
@@ -50,15 +52,17 @@ class Options:
     batch_size: int = 100
     max_parallel: int = 4
     results_file: str = ""
+    junit_file: str = ""
+    dotenv_file: str = ""
+    summary_file: str = ""
 
     def state_of(self, rows: Sequence[Mapping[str, Any]]) -> str:
         """Return the state that the rows for one job mean."""
         return state_of(rows, require_articles=self.require_articles)
 
-    def environ(self) -> dict[str, str]:
-        """Return the environment that asks for it."""
-        texts = {name: _input_text(value) for name, value in asdict(self).items()}
-        return {f"INPUT_{name.upper().replace('_', '-')}": text for name, text in texts.items()}
+    def inputs(self) -> dict[str, str]:
+        """Return the inputs that ask for it, by name."""
+        return {name.replace("_", "-"): _input_text(value) for name, value in asdict(self).items()}
 
 
 def _input_text(value: object) -> str:
@@ -94,11 +98,12 @@ class Scenario:
         """Each job's ID once, in order, as the gate has to report it."""
         return tuple(timeline.id for timeline in self.timelines.values())
 
-    def environ(self) -> dict[str, str]:
-        """Return the inputs as environment variables."""
+    def start(self, workspace: Path) -> Start:
+        """Return how the gate is started."""
         source_by_job = {job_id: source for source, job_id in self.sources.items()}
         jobs = [{"id": job_id, "documentId": source_by_job.get(job_id)} for job_id in self.job_ids]
-        return {**self.options.environ(), "INPUT_JOB-IDS": json.dumps({"jobs": jobs})}
+        inputs = {**self.options.inputs(), "job-ids": json.dumps({"jobs": jobs})}
+        return start(self.seed, inputs, self.job_ids, workspace)
 
 
 def make_scenario(seed: int) -> Scenario:
@@ -154,6 +159,9 @@ def _options(rng: Random) -> Options:
         batch_size=rng.choice((1, 2, 10, 100, 100, 1000)),
         max_parallel=rng.choice((1, 2, 4, 4, 16)),
         results_file=rng.choice(("", "out/results.json")),
+        junit_file=rng.choice(("", "out/junit.xml")),
+        dotenv_file=rng.choice(("", "fini-gate.env")),
+        summary_file=rng.choice(("", "summary.md")),
     )
 
 

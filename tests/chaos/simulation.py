@@ -4,9 +4,10 @@ import contextlib
 import io
 import os
 import random
+import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,8 @@ from fini_gate.settings import Settings
 from fini_gate.verdict import Verdict
 
 from .model import Api, Clock, Request, Transport
-from .replies import KEY
 from .scenario import Scenario
+from .start import Start
 from .written import Written
 
 # A monotonic clock starts anywhere.
@@ -80,7 +81,14 @@ class Evidence:
     def story(self) -> str:
         """Return the scenario, each request, and all that the gate printed."""
         requests = (f"{len(each.job_ids):4} IDs {each.route} {each}" for each in [*self.requests, *self.api.lookups])
-        lines = (self.scenario.options, self.scenario.behaviour, *requests, self.written.transcript)
+        lines = (
+            self.scenario.options,
+            self.scenario.behaviour,
+            *requests,
+            self.written.start,
+            self.written.stdout,
+            self.written.stderr,
+        )
         return "\n".join(map(str, lines))
 
     def add_poll(self, jobs: tuple[Job, ...]) -> None:
@@ -91,24 +99,38 @@ class Evidence:
 
 
 def run_gate(
-    environ: Mapping[str, str], transport: Transport, workspace: Path, wait: WaitForJobs = wait_for_jobs
-) -> tuple[Verdict, Written]:
-    """Run the gate in simulated time; `wait` stands in for its loop."""
+    start: Start, transport: Transport, workspace: Path, wait: WaitForJobs = wait_for_jobs
+) -> tuple[int, Verdict | None, Written]:
+    """Run the whole program in simulated time, with `wait` in place of its loop.
+
+    Returns:
+        The exit code, the verdict unless the gate did not run, and all that was written.
+    """
+    clock: Any = transport.clock
+    verdicts: list[Verdict] = []
+
+    class SimulatedRun(main.GateRun):
+        def __init__(self, settings: Settings, executor: Any) -> None:  # noqa: ANN401 - the clock is one
+            super().__init__(settings, executor, clock=clock, make_transport=lambda **_: transport, wait=wait)  # type: ignore[arg-type]
+
+        def run(self) -> Verdict:
+            verdicts.append(super().run())
+            return verdicts[-1]
+
     with tempfile.TemporaryDirectory(prefix="fini-gate-") as folder, contextlib.ExitStack() as stack:
         outputs, summary = Path(folder, "outputs"), Path(folder, "summary")
         outputs.touch()
-        files = {"GITHUB_OUTPUT": str(outputs), "GITHUB_STEP_SUMMARY": str(summary), "GITHUB_WORKSPACE": str(workspace)}
+        files = {"GITHUB_OUTPUT": str(outputs), "GITHUB_STEP_SUMMARY": str(summary)}
+        streams = [io.TextIOWrapper(io.BytesIO(content)) for content in (b"", b"", start.stdin)]
+        for name, stream in zip(("stdout", "stderr", "stdin"), streams, strict=True):
+            stack.enter_context(patch.object(sys, name, stream))
         stack.enter_context(patch.dict(os.environ, files))
-        stdout = stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
-        clock: Any = transport.clock
-        parts: dict[str, Any] = {"make_transport": lambda **_: transport, "wait": wait}
-        settings = Settings(environ={"INPUT_API-KEY": KEY, "GITHUB_ACTIONS": "true", **environ, **files})
-        gate = main.GateRun(settings, executor=clock, clock=clock, **parts)
-        verdict = gate.run()
-        # As a path: a folder before a `..` may not exist.
-        results = os.path.realpath(workspace / environ.get("INPUT_RESULTS-FILE", "").strip())
-        written = Written.read(stdout.getvalue(), outputs, summary, Path(results))
-    return verdict, written
+        stack.enter_context(patch.object(main, "GateRun", SimulatedRun))
+        stack.enter_context(contextlib.chdir(workspace))
+        exit_code = main.main({**start.environ, **files}, clock, start.arguments)
+        printed = [stream.buffer.getvalue().decode() for stream in streams[:2]]
+        written = Written.read(start, (printed[0], printed[1]), (outputs, summary), workspace)
+    return exit_code, verdicts[-1] if verdicts else None, written
 
 
 def simulate(scenario: Scenario, wait: WaitForJobs = wait_for_jobs) -> Evidence:
@@ -132,8 +154,8 @@ def simulate(scenario: Scenario, wait: WaitForJobs = wait_for_jobs) -> Evidence:
     random.seed(scenario.seed)  # the client's jitter
     with tempfile.TemporaryDirectory(prefix="fini-gate-") as workspace:
         try:
-            verdict, evidence.written = run_gate(scenario.environ(), api, Path(workspace), observed_wait)
-            evidence.exit_code = verdict.exit_code
+            start = scenario.start(Path(workspace))
+            evidence.exit_code, _, evidence.written = run_gate(start, api, Path(workspace), observed_wait)
         except Exception:  # noqa: BLE001 - a traceback is a finding
             evidence.crash = traceback.format_exc()
     return evidence

@@ -24,9 +24,12 @@ from .contract import MIN_OMISSIONS, ending_of
 from .replies import KEY, body_text
 from .request_rules import MAX_OVERRUN_SECONDS
 from .scenario import Options
+from .start import start
 from .written import Finding, Kind, Written
 
-ENTRYPOINT = Path(__file__).resolve().parents[2] / "entrypoint.py"
+ROOT = Path(__file__).resolve().parents[2]
+# The image starts the first. The second needs PYTHONPATH, and so cannot be isolated.
+COMMANDS = ((sys.executable, "-I", "-u", str(ROOT / "entrypoint.py")), (sys.executable, "-u", "-m", "fini_gate"))
 START_SECONDS = 3.0  # to start the process, to import and to end, on a busy machine
 KILL_SECONDS = 60.0
 LATE_SIGNAL_SECONDS = 0.7  # a signal this late may find the outputs written
@@ -81,6 +84,7 @@ MIXES = (
 class Plan:
     """A gate's jobs, its options, and what is to go wrong."""
 
+    seed: int = 1
     options: Options = LIMITS
     states: dict[str, str] = field(default_factory=dict)  # job ID → the state that it has to end in
     jobs: list[dict[str, Any]] = field(default_factory=list)
@@ -98,18 +102,22 @@ class Ended(NamedTuple):
     seconds_after_signal: float | None
 
 
-def make_plan(rng: Random) -> Plan:
+def make_plan(seed: int) -> Plan:
     """Choose jobs, options and faults."""
+    rng = Random(seed)  # noqa: S311 - not a secret
     options = replace(
         LIMITS,
         batch_size=rng.choice((1, 5, 100)),
         results_file=rng.choice(("", "out/results.json")),
+        junit_file=rng.choice(("", "out/junit.xml")),
+        dotenv_file=rng.choice(("", "fini-gate.env")),
+        summary_file=rng.choice(("", "summary.md")),
         require_published=rng.random() < 0.4,
         article_details=rng.random() < 0.7,
     )
     lookup_faults = list(_lookup_faults(rng, options))
     faults = [*_passing_faults(rng, MAX_FAULTS - len(lookup_faults)), *lookup_faults]
-    plan = Plan(options, faults=faults, is_refused=rng.random() < 0.08)
+    plan = Plan(seed, options, faults=faults, is_refused=rng.random() < 0.08)
     kinds = rng.choice(MIXES)
     for number in range(rng.choice((1, 3, 10, 40))):
         _add_job(plan, rng, f"job-{number}", rng.choice(kinds))
@@ -159,7 +167,7 @@ def _add_job(plan: Plan, rng: Random, job_id: str, kind: str) -> None:
 
 def over_sockets(seed: int, *, is_verbose: bool = False) -> Tally:
     """Run the gate of a seed as a process, and check it."""
-    plan = make_plan(Random(seed))  # noqa: S311 - not a secret
+    plan = make_plan(seed)
     scenario = Scenario.from_mapping({"api-keys": {KEY: ["read"]}, "jobs": plan.jobs, "faults": plan.faults})
     with FakeFini(scenario) as api, tempfile.TemporaryDirectory(prefix="fini-gate-") as folder:
         ended = _run(plan, api.url, Path(folder))
@@ -167,10 +175,11 @@ def over_sockets(seed: int, *, is_verbose: bool = False) -> Tally:
     counts = Counter({"gates": 1, "requests": len(requests), f"exit {ended.exit_code}": 1})
     kinds = (rule["do"] if isinstance(rule["do"], str) else next(iter(rule["do"])) for rule in plan.faults)
     counts.update(f"fault {kind}" for kind in kinds)
+    counts.update(ended.written.start.kinds)
     counts["fault signal"] = int(ended.seconds_after_signal is not None)
     findings = list(_check(plan, ended, requests))
     if is_verbose:
-        show(repr(plan), ended.written.transcript)
+        show(repr(plan), *map(str, (ended.written.start, ended.written.stdout, ended.written.stderr)))
     by_command = {f"python -m tests.chaos --only {seed} --sockets 1": findings} if findings else {}
     return Tally(counts, by_command, ended.seconds - plan.options.timeout)
 
@@ -180,13 +189,9 @@ def _run(plan: Plan, url: str, folder: Path) -> Ended:
     output.touch()
     workspace.mkdir()
     job_ids = {"jobs": [{"id": job_id, "documentId": f"source-of-{job_id}"} for job_id in plan.states]}
-    inputs = {"INPUT_API-KEY": KEY, "INPUT_API-URL": url, "INPUT_JOB-IDS": json.dumps(job_ids)}
-    files = {
-        "GITHUB_ACTIONS": "true",
-        "GITHUB_WORKSPACE": str(workspace),
-        "GITHUB_OUTPUT": str(output),
-        "GITHUB_STEP_SUMMARY": str(summary),
-    }
+    inputs = {**plan.options.inputs(), "api-url": url, "job-ids": json.dumps(job_ids)}
+    how = start(plan.seed, inputs, list(plan.states), workspace)
+    (folder / "stdin").write_bytes(how.stdin)
     signalled_at: list[float] = []
 
     def send_signal(number: int) -> None:
@@ -194,26 +199,39 @@ def _run(plan: Plan, url: str, folder: Path) -> Ended:
         process.send_signal(number)
 
     began_at = time.monotonic()
-    with subprocess.Popen(  # noqa: S603 - our own program
-        [sys.executable, "-I", "-u", str(ENTRYPOINT)],
-        cwd=workspace,
-        env={**plan.options.environ(), **inputs, **files},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    ) as process:
-        assert process.stdout is not None
-        transcript = process.stdout.readline()  # from here on, it handles signals
+    with (
+        (folder / "stdin").open("rb") as stdin,
+        # What is not the log.
+        (folder / "other").open("w+b") as other,
+        subprocess.Popen(  # noqa: S603 - our own program
+            [*COMMANDS[plan.seed // 2 % 2], *how.arguments],
+            cwd=workspace,
+            env={
+                **how.environ,
+                "PYTHONPATH": str(ROOT),
+                "GITHUB_OUTPUT": str(output),
+                "GITHUB_STEP_SUMMARY": str(summary),
+            },
+            stdin=stdin,
+            stdout=other if how.is_json else subprocess.PIPE,
+            stderr=subprocess.PIPE if how.is_json else other,
+        ) as process,
+    ):
+        log = process.stderr or process.stdout
+        assert log is not None
+        text = log.readline()  # from here on, it handles signals
         timers = [Timer(KILL_SECONDS, process.kill)]
         timers += [Timer(plan.signal[0], send_signal, plan.signal[1:])] if plan.signal else []
         for timer in timers:
             timer.start()
-        transcript += process.stdout.read()
+        text += log.read()
         exit_code, ended_at = process.wait(), time.monotonic()
         for timer in timers:
             timer.cancel()
-    text = transcript.decode("utf-8", "backslashreplace")
-    written = Written.read(text, output, summary, workspace / plan.options.results_file)
+        other.seek(0)
+        streams = [each.decode("utf-8", "backslashreplace") for each in (text, other.read())]
+    stdout, stderr = reversed(streams) if how.is_json else streams
+    written = Written.read(how, (stdout, stderr), (output, summary), workspace)
     return Ended(written, exit_code, ended_at - began_at, ended_at - signalled_at[0] if signalled_at else None)
 
 
@@ -239,7 +257,7 @@ def _check(plan: Plan, ended: Ended, requests: Iterable[Sequence[str]]) -> Itera
         early = {"pending", *(["completed"] if job_id in drafts else [])} if was_cut_short else set()
         if state not in {plan.states[job_id], *early}:
             yield Finding(Kind.VERDICT, f"{job_id} is {state}, not {plan.states[job_id]}")
-    yield from ended.written.check_annotations(ending[0], is_usage_or_refusal=False)
+    yield from ended.written.check_closing(values)
     overrun_seconds = ended.seconds - plan.options.timeout - START_SECONDS
     for limit, seconds in {"deadline": overrun_seconds, "signal": ended.seconds_after_signal or 0}.items():
         if seconds > MAX_OVERRUN_SECONDS:

@@ -1,8 +1,7 @@
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from random import Random
 from types import SimpleNamespace
 from typing import Any, TypeAlias
 
@@ -13,6 +12,11 @@ from fini_gate.deadlines import Deadlines
 from fini_gate.errors import OutageError
 from fini_gate.inputs import Inputs
 from fini_gate.models import STATE_BY_STATUS, Job, JobState, PollResult
+from fini_gate.output.dotenv import dotenv_text
+from fini_gate.output.junit import junit_xml
+from fini_gate.output.report import json_document
+from fini_gate.output.results import results_json
+from fini_gate.platforms.github import GitHubPlatform
 from fini_gate.poller import Timing, wait_for_jobs
 from fini_gate.publication import require_published
 from fini_gate.verdict import Result, Verdict, decide
@@ -27,8 +31,9 @@ from .scenario import Options, Scenario, make_scenario
 from .simulation import STARTED_AT, WaitForJobs, simulate
 from .written import Finding, Kind
 
-# A refusal, a failure and a pass whose articles are looked up, and a cancellation, none of which takes long.
-SOCKET_SEEDS = (1, 14, 23, 107)
+# A refusal of the action, and, of the command, a failure and a pass whose articles are looked up, and a cancellation,
+# none of which takes long.
+SOCKET_SEEDS = (13, 18, 102, 96)
 
 
 def _total(tallies: Iterable[Tally]) -> Tally:
@@ -50,6 +55,7 @@ def test_gates__in_simulated_time_do_nothing_wrong(first_seed: int) -> None:
     # Gates that all end alike, or meet few faults, would prove little.
     assert _exits(total) == {f"exit {code}" for code in (0, 1, 3, 4, 130, 143)}
     assert sum(name.startswith("fault ") for name in total.counts) > 40
+    assert min(total.counts[name] for name in ("action on GitHub", "command on GitHub", "command elsewhere")) > 5
 
 
 def test_gates__over_sockets_do_nothing_wrong() -> None:
@@ -57,13 +63,14 @@ def test_gates__over_sockets_do_nothing_wrong() -> None:
     with ThreadPoolExecutor(len(SOCKET_SEEDS)) as threads:
         total = _total(threads.map(sockets.over_sockets, SOCKET_SEEDS))
     assert total.findings == {}
-    assert _exits(total) == {"exit 0", "exit 1", "exit 4", "exit 143"}
+    assert total.counts["command elsewhere"] == 3
+    assert _exits(total) == {"exit 0", "exit 1", "exit 4", "exit 130"}
 
 
 def test_plan__leaves_no_room_for_another_result() -> None:
     """The faults of a run over sockets neither outlast outage-tolerance nor omit a job often enough to be missing."""
     for seed in range(2000):
-        rules = sockets.make_plan(Random(seed)).faults  # noqa: S311 - not a secret
+        rules = sockets.make_plan(seed).faults
         passing = [rule for rule in rules if rule["do"] not in sockets.REFUSALS]
         assert sum(rule["at-most"] for rule in passing) <= sockets.MAX_FAULTS
         omitting = [rule for rule in passing if "drop-rows" in rule["do"] and "route" not in rule]
@@ -85,11 +92,12 @@ def _world(
     signal: tuple[float, int] | None = None,
     outages: tuple[tuple[float, float, str], ...] = (),
     articles: tuple[str, ...] = ("live",),
+    seed: int = 1,
     **options: Any,  # noqa: ANN401 - each has its own type
 ) -> Scenario:
     """Make a scenario; a job is what the API says of it, by seconds after the start."""
     return Scenario(
-        seed=1,
+        seed=seed,
         options=Options(**{"max_poll_interval": 5.0, **options}),
         job_ids=tuple(jobs),
         timelines={job_id: Timeline(job_id, list(words.items())) for job_id, words in jobs.items()},
@@ -113,6 +121,10 @@ SENDS_A_COMMAND = _world({"a": {0: _failed("bad\n::error::pwned")}})
 IS_DRAFT = _world({"a": {0: DONE}}, articles=("draft",), require_published=True)
 LOSES_ARTICLES = _world({"a": {0: DONE}}, outages=((0.04, 999, "reset"),), outage_tolerance=9.0, require_published=True)
 FAILS_SILENTLY = _world({f"job-{number}": {0: {"jobStatus": "FAILED"}} for number in range(9)})
+# Even seeds are those of commands, and without a results file the document is printed.
+FILES: Mapping[str, Any] = {"junit_file": "out/junit.xml", "dotenv_file": "fini-gate.env", "summary_file": "summary.md"}
+FAILS_ELSEWHERE = _world({"a": {0: _failed(f"bad {KEY} ##VsO[task.complete result=Succeeded;]")}}, seed=2, **FILES)
+PASSES_ELSEWHERE = _world({"a": {0: DONE}}, seed=2, **FILES)
 GETS_A_SIGNAL = _world({"never": {0: RUNNING}}, signal=(7.5, 15))
 
 Sabotage: TypeAlias = Callable[[pytest.MonkeyPatch], WaitForJobs]
@@ -187,6 +199,16 @@ def _look_up_twice(*parts: Any, **more: Any) -> Verdict:  # noqa: ANN401 - the f
     return require_published(*parts, **more)
 
 
+def _write_green(verdict: Verdict, **parts: Any) -> Iterator[str]:  # noqa: ANN401 - the function's own
+    return junit_xml(
+        decide([job._replace(state=JobState.COMPLETED) for job in verdict.jobs], elapsed_seconds=1), **parts
+    )
+
+
+def _add_a_line(verdict: Verdict) -> Iterator[str]:
+    yield from (*json_document(verdict), "{}\n")
+
+
 def _ignore(text: object, *_: object) -> object:
     return text
 
@@ -235,6 +257,7 @@ BROKEN: Mapping[Kind, Mapping[str, tuple[Scenario, Sabotage]]] = {
             FAILS_SILENTLY,
             _patch(lambda job, rows: job._replace(reason=rows[0].error), "details.with_source"),
         ),
+        "writes a green JUnit file for a failure": (FAILS_ELSEWHERE, _patch(_write_green, "output.junit.junit_xml")),
         "ignores a signal": (GETS_A_SIGNAL, _ignore_signal),
     },
     Kind.OVERRUN: {
@@ -264,11 +287,30 @@ BROKEN: Mapping[Kind, Mapping[str, tuple[Scenario, Sabotage]]] = {
         # Either would do: the client redacts the key, and so does what prints.
         "prints the key": (LEAKS_THE_KEY, _patch(_ignore, "client.responses.redact", "platforms.plain.redact")),
         "does not mask the key": (PASSES, _patch(_ignore, "platforms.github.core.set_secret")),
+        "masks the key elsewhere than on GitHub": (
+            PASSES_ELSEWHERE,
+            _patch(lambda settings: GitHubPlatform(settings.environ), "main.choose_platform"),
+        ),
+        "writes the key into a file": (FAILS_ELSEWHERE, _patch(_ignore, "client.responses.redact")),
     },
-    Kind.TEXT: {"prints a job's error as it is": (SENDS_A_COMMAND, _patch(_ignore, "platforms.plain.escape_line"))},
+    Kind.TEXT: {
+        "prints a job's error as it is": (SENDS_A_COMMAND, _patch(_ignore, "platforms.plain.escape_line")),
+        "prints another CI's command": (FAILS_ELSEWHERE, _patch(_ignore, "platforms.plain.escape_line")),
+        "prints a command in the document": (
+            FAILS_ELSEWHERE,
+            _patch(results_json, "main.json_document"),
+        ),
+    },
     Kind.OUTPUTS: {
         "writes no outputs": (PASSES, _patch(_ignore, "platforms.github.GitHubPlatform.set_outputs")),
         "reports the jobs in another order": (PASSES, _with_jobs(lambda jobs: jobs[::-1])),
+        "ends without a last line": (FAILS_ELSEWHERE, _patch(_ignore, "platforms.plain.PlainPlatform.fail")),
+        "adds a line to the document": (PASSES_ELSEWHERE, _patch(_add_a_line, "main.json_document")),
+        "writes a wrong count": (
+            FAILS_ELSEWHERE,
+            _patch(lambda outputs: dotenv_text({**outputs, "failed-count": "0"}), "output.dotenv.dotenv_text"),
+        ),
+        "writes no file": (PASSES_ELSEWHERE, _patch(_ignore, "output.files.write_whole")),
         "ends without an error annotation": (NEVER_ENDS, _patch(_ignore, "platforms.github.GitHubPlatform.fail")),
     },
     Kind.TRACEBACK: {"crashes": (PASSES, _patch(None, "poller.decide"))},

@@ -90,6 +90,8 @@ OPTIONS = st.builds(
     batch_size=st.sampled_from((100, 2, 1)),
     max_parallel=st.sampled_from((4, 1, 2)),
     results_file=st.sampled_from(("", "out/results.json")),
+    junit_file=st.sampled_from(("", "out/junit.xml")),
+    dotenv_file=st.sampled_from(("", "fini-gate.env")),
 )
 NUMBERS = st.integers(0, 5)
 # Most jobs start with a row; they can lose it later.
@@ -145,14 +147,14 @@ def run(scenario: Scenario, plan: Sequence[tuple[int, tuple[Any, ...]]]) -> Evid
 
 @pytest.mark.timeout(400)  # when it fails, finding a short example takes a while
 @settings(max_examples=500, deadline=None, print_blob=True)
-@given(options=OPTIONS, words=FIRST_WORDS, plan=PLANS)
+@given(seed=st.integers(1, 10), options=OPTIONS, words=FIRST_WORDS, plan=PLANS)
 def test_gate__keeps_the_contract_whatever_happens_while_it_waits(
-    options: Options, words: list[Word], plan: list[tuple[int, tuple[Any, ...]]]
+    seed: int, options: Options, words: list[Word], plan: list[tuple[int, tuple[Any, ...]]]
 ) -> None:
     """The oracle finds nothing wrong, no finished job changes or is polled, and none completes that never did."""
     ids = tuple(f"job-{number}" for number in range(len(words)))
     timelines = {job_id: Timeline(job_id, [(0.0, word)]) for job_id, word in zip(ids, words, strict=True)}
-    evidence = run(Scenario(seed=1, options=options, job_ids=ids, timelines=timelines), plan)
+    evidence = run(Scenario(seed=seed, options=options, job_ids=ids, timelines=timelines), plan)
     assert [str(finding) for finding in check(evidence)] == []
     for poll, following in pairwise(evidence.polls):
         assert tuple(job.id for job in poll.jobs) == ids

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from fini_gate.client.failures import Failure
 from tests.chaos.contract import COMPLETED, FAILED, PENDING
 from tests.chaos.replies import HEADER_TEXTS, KEY, RETRY_AFTERS, TEXTS, Reply
+from tests.chaos.start import SWITCHES
 
 from .texts import Change, Draw, IdsCase, any_ids, changes, ids_cases, mostly, one_in, spoil, texts
 
@@ -28,8 +29,14 @@ _URL_PARTS = (
     ("", "", ":443", ":0", ":65535", ":65536", ":", ":8a", ":-1", ":٣", ":08080", ":443:443"),
     ("", "/", "//", "/a/b/", "/..", "?x=1", "#x", "/;x", "/%0d%0a", "\t", " x", "\\@evil.example", "/@x", "\udcff"),
 )
-SWITCHES = ("fail-fast", "require-articles", "require-published", "article-details", "job-summary")
 _WAITS = ("timeout", "stall-timeout", "not-found-grace", "outage-tolerance", "request-timeout")
+# Where a run may write.
+FILES = {
+    "results-file": "out/r.json",
+    "junit-file": "out/j.xml",
+    "dotenv-file": "fini-gate.env",
+    "summary-file": "s.md",
+}
 DURATIONS = (*_WAITS, "poll-interval", "max-poll-interval")
 _GOOD_INPUTS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(_WAITS, ("1s", "100ms", "0.5s", "2", "90s", "1h30m", "1.5s", "1s1s", "007s", "0.1", "100000h")),
@@ -49,17 +56,17 @@ _urls = st.tuples(*(mostly(st.sampled_from(part[:2]), st.sampled_from(part)) for
 _durations = st.lists(st.sampled_from((*_NUMBERS, *_UNITS)), min_size=1, max_size=5).map("".join)
 _own = dict.fromkeys(DURATIONS, _durations) | {"api-url": _urls, "results-file": st.sampled_from(_RESULTS_FILES)}
 _spaces = st.sampled_from(("", "", " ", "\n"))
-_hostile_inputs = st.sampled_from((*_GOOD_INPUTS, "api-url", "api-url", "nonsense")).flatmap(
+hostile_inputs = st.sampled_from((*_GOOD_INPUTS, "api-url", "api-url", "nonsense")).flatmap(
     lambda name: st.tuples(st.just(name), mostly(_own.get(name, _hostile), _hostile), _spaces)
 )
-_good_values = {name: st.sampled_from(values) for name, values in _GOOD_INPUTS.items()}
+good_values = {name: st.sampled_from(values) for name, values in _GOOD_INPUTS.items()}
 
 
 @st.composite
 def environments(draw: Draw, *, max_hostile: int = 2) -> tuple[dict[str, str], frozenset[str]]:
     """Make inputs, and name those of them that may be wrong."""
-    hostile = draw(st.lists(_hostile_inputs, max_size=max_hostile))
-    environ = draw(st.fixed_dictionaries({}, optional=_good_values)) | {
+    hostile = draw(st.lists(hostile_inputs, max_size=max_hostile))
+    environ = draw(st.fixed_dictionaries({}, optional=good_values)) | {
         name: value + space for name, value, space in hostile
     }
     return environ, frozenset(name for name, _, _ in hostile)
@@ -169,6 +176,7 @@ response_cases = st.tuples(st.lists(any_ids, min_size=1, max_size=3, unique_by=s
 class RunCase:
     """A whole run of the gate."""
 
+    seed: int  # decides how it is started
     ids: IdsCase
     environ: dict[str, str]
     replies: list[ReplyCase]  # one for each request, as far as they go
@@ -184,11 +192,12 @@ def run_cases(draw: Draw) -> RunCase:
     if not ids.given:
         pairs = None if ids.pairs is None else [("job-1", None), ("job-2", None), *ids.pairs]
         ids = replace(ids, given=b"job-1 job-2", pairs=pairs)
-    files, timeouts = st.sampled_from(("", "out/r.json")), st.sampled_from(("0", "5s", "30m"))
+    files, timeouts = st.lists(st.sampled_from(list(FILES.items()))).map(dict), st.sampled_from(("0", "5s", "30m"))
     switches = draw(st.sampled_from(({}, *({name: "true"} for name in SWITCHES[:3]))))
     return RunCase(
+        seed=draw(st.integers(1, 1000)),
         ids=ids,
-        environ={"results-file": draw(files), "timeout": draw(timeouts)} | switches | environ,
+        environ=draw(files) | {"timeout": draw(timeouts)} | switches | environ,
         replies=draw(st.lists(reply_cases(), max_size=5)),
         last_status=draw(st.sampled_from(("COMPLETED", "PENDING"))),
         signal_at=draw(st.sampled_from((0.05, 3.0))) if one_in(draw, 20) else None,

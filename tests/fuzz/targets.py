@@ -6,11 +6,11 @@ import re
 import tempfile
 import time
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from functools import reduce
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import requests
 from hypothesis import strategies as st
@@ -20,25 +20,38 @@ from fini_gate import job_ids
 from fini_gate.api_key import read_api_key
 from fini_gate.client import Transport, responses
 from fini_gate.client.routes import STATUS
-from fini_gate.errors import UsageError
+from fini_gate.errors import GateError, UsageError
 from fini_gate.escaping import redact
 from fini_gate.executor import InterruptibleExecutor
 from fini_gate.inputs import Inputs
 from fini_gate.models import Job, worse_of
+from fini_gate.output.dotenv import dotenv_text
+from fini_gate.output.junit import junit_xml
+from fini_gate.output.outputs import step_outputs
+from fini_gate.output.report import json_document
+from fini_gate.output.results import results_json
+from fini_gate.output.summary import render_summary
 from fini_gate.settings import Settings
-from tests.chaos import model
+from fini_gate.verdict import decide
 from tests.chaos.contract import read_rows, state_of
-from tests.chaos.replies import KEY, Meaning, Reply
-from tests.chaos.simulation import run_gate
-from tests.chaos.written import Finding, Kind
+from tests.chaos.replies import KEY, Meaning
+from tests.chaos.start import SWITCHES, Start
+from tests.chaos.written import Finding, Kind, Written
 
-from .strategies import DURATIONS, SWITCHES, ReplyCase, RunCase, api_keys, environments, response_cases, run_cases
-from .texts import IdsCase, Pair, ids_cases
+from .arguments import arguments_cases, format_cases
+from .runs import Outcome, broken, check_arguments, check_run, leaks, merged
+from .strategies import (
+    DURATIONS,
+    FILES,
+    ReplyCase,
+    api_keys,
+    environments,
+    response_cases,
+    run_cases,
+)
+from .texts import IdsCase, ids_cases
 
-Outcome: TypeAlias = tuple[str, list[Finding]]
-MAX_REQUESTS = 40
 MAX_SECONDS = 100_000 * 3600
-ENDINGS = {("success", 0), ("failure", 1), ("timed_out", 3), ("error", 2), ("error", 4), ("cancelled", 143)}
 
 
 class Target(NamedTuple):
@@ -47,16 +60,6 @@ class Target(NamedTuple):
     cases: st.SearchStrategy[Any]
     check: Callable[[Any], Outcome]
     share: float
-
-
-def _leaks(*texts: object) -> list[Finding]:
-    # Markdown's escapes do not show.
-    leaking = [type(text).__name__ for text in texts if KEY in str(text).replace("\\", "")]
-    return [Finding(Kind.KEY, f"the key is in a {name}") for name in leaking]
-
-
-def _broken(rules: Mapping[str, bool]) -> list[Finding]:
-    return [Finding(Kind.VERDICT, rule) for rule, holds in rules.items() if not holds]
 
 
 def _variables(inputs: Mapping[str, str], workspace: Path) -> dict[str, str]:
@@ -78,22 +81,13 @@ def check_ids(case: IdsCase) -> Outcome:
             found = job_ids.read_job_ids(Inputs.parse(Settings(environ=variables), KEY), lambda _: b"")
         except UsageError as error:
             message = redact(str(error), KEY)  # as the gate does
-            return "refused", [*_leaks(message), *_broken({f"refused: {message}": case.pairs is None})]
+            return "refused", [*leaks(message), *broken({f"refused: {message}": case.pairs is None})]
     rules = {
         f"no ID in {list(found)}": all(map(_is_id, found)),
         f"an ID twice in {list(found)}": len({job_id.lower() for job_id in found}) == len(found),
-        f"{found}, not {case.pairs}": case.pairs is None or list(found.items()) == _merged(case.pairs),
+        f"{found}, not {case.pairs}": case.pairs is None or list(found.items()) == merged(case.pairs),
     }
-    return "IDs" if found else "no IDs", [*_leaks(found), *_broken(rules)]
-
-
-def _merged(pairs: Iterable[Pair]) -> list[Pair]:
-    """Return each ID once, as first given, with its first document."""
-    merged: dict[str, Pair] = {}
-    for job_id, document_id in pairs:
-        first_id, first_document_id = merged.get(job_id.lower(), (job_id, None))
-        merged[job_id.lower()] = first_id, first_document_id or document_id
-    return list(merged.values())
+    return "IDs" if found else "no IDs", [*leaks(found), *broken(rules)]
 
 
 def _is_id(text: object) -> bool:
@@ -117,7 +111,7 @@ def check_inputs(case: tuple[tuple[dict[str, str], frozenset[str]], str, str]) -
         intervals = {"poll-interval", "max-poll-interval"}
         blamed = intervals if name in intervals else {name}
         rules = {f"refused: {error}": bool(blamed & (hostile | {"api-key"}))}
-        return "refused", [*(_leaks(error) if secret == KEY else []), *_broken(rules)]
+        return "refused", [*(leaks(error) if secret == KEY else []), *broken(rules)]
     return "accepted", [Finding(Kind.VERDICT, f"accepted {text}") for text in _misread(inputs, given, secret)]
 
 
@@ -184,82 +178,43 @@ def check_response(case: tuple[list[str], ReplyCase]) -> Outcome:
         f"Retry-After {parsed.retry_after_seconds}": parsed.retry_after_seconds >= 0,
         "the rows of other jobs": parsed.rows.keys() == ((rows or {}).keys() if parsed.kind.name == "OK" else set()),
     }
-    findings = [*_leaks(parsed), *_broken(rules)]
+    findings = [*leaks(parsed), *broken(rules)]
     for job_id, found in parsed.rows.items():
         for require in (False, True):
             jobs = [Job(id=job_id).updated_from(row, require_article=require) for row in found]
             state = str(reduce(worse_of, jobs).state)
             true_state = state_of((rows or {}).get(job_id, [{}]), require_articles=require)
-            findings += [*_leaks(*jobs), *_broken({f"{job_id!r} is {state}, not {true_state}": state == true_state})]
+            findings += [*leaks(*jobs), *broken({f"{job_id!r} is {state}, not {true_state}": state == true_state})]
     return parsed.kind.name.lower(), findings
 
 
-# --- Whole runs -------------------------------------------------------------------------------------------------------
+# --- Formats ----------------------------------------------------------------------------------------------------------
 
 
-@dataclass
-class _Api(model.Transport):
-    """Responds as the case says, and remembers which jobs it said have completed."""
-
-    case: RunCase | None = None
-    completed: set[str] = field(default_factory=set)
-
-    def reply(self, ids: Sequence[str]) -> tuple[Reply, str | None]:
-        """Make the next reply."""
-        assert self.case is not None
-        done = ReplyCase(200, {}, ({"jobStatus": self.case.last_status, "hcArticleId": "art-1"},))
-        number = len(self.requests)
-        reply_case = self.case.replies[number] if number < len(self.case.replies) else done
-        reply = reply_case.reply(ids)
-        if number > MAX_REQUESTS:
-            reply = Reply(401)
-        rows = read_rows("status", reply.body or b"", ids, KEY) if reply.status == 200 else {}
-        requires_articles = self.case.environ.get("require-articles", "").lower().strip() == "true"
-        states = {job_id: state_of(found, require_articles=requires_articles) for job_id, found in (rows or {}).items()}
-        self.completed |= {job_id for job_id, state in states.items() if state == "completed"}
-        return reply, None
-
-    def lookup_reply(self, route: str, ids: Sequence[str]) -> tuple[Reply, str | None]:
-        """Make the next reply to a request for articles or a source."""
-        assert self.case is not None
-        number = len(self.requests) + len(self.lookups)
-        if number > MAX_REQUESTS:
-            return Reply(401, route=route), None
-        live = ReplyCase(200, {}, ({"isDraftPublished": True},))
-        return (self.case.replies[number] if number < len(self.case.replies) else live).reply(ids, route), None
-
-
-def check_run(case: RunCase) -> Outcome:
-    """Whatever it is given, a run ends as the contract says, and all that it writes is whole and harmless."""
-    api = _Api(model.Clock(signal=None if case.signal_at is None else (case.signal_at, 15)), case=case)
-    with tempfile.TemporaryDirectory(prefix="fini-gate-fuzz-") as folder:
-        variables = _variables({**case.ids.write(Path(folder)), **case.environ, "api-key": KEY}, Path(folder))
-        verdict, written = run_gate(variables, api, Path(folder))
-    result, code, ids = str(verdict.result), verdict.exit_code, [job.id for job in verdict.jobs]
-    was_refused = any(response.is_refusal for response in api.responses)
-    values, findings = written.check_outputs(ids)
-    states = set(values.get("states", {}).values())
-    if case.environ.get("require-published", "").lower().strip() == "true" and "pending" not in states:
-        was_refused |= any(request.is_refusal for request in api.lookups if request.route == "articles")
-    merged = None if case.ids.pairs is None else [job_id for job_id, _ in _merged(case.ids.pairs)]
-    rules = {
-        f"{result} with exit code {code}": (result, code) in ENDINGS and result == values.get("result"),
-        f"jobs {ids}, not {merged}": merged is None or code == 2 or ids in (merged, []),
-        "a pass with other jobs than completed ones": code != 0 or states <= {"completed"},
-        f"a failure with {states}": code != 1 or not states.isdisjoint({"failed", "missing"}),
-        f"a timeout with {states}": code != 3 or ("pending" in states and states <= {"pending", "completed"}),
-        "a usage error after a request": code != 2 or not api.requests,
-        "cancelled without a signal": code != 143 or api.clock.signalled_at is not None,
-        "refused, and another ending": not was_refused or code in {4, 143},
-        "completed without a row": api.completed >= set(values.get("completed-job-ids", ())),
+def check_formats(case: tuple[list[Job], GateError | None, float]) -> Outcome:
+    """Whatever is in a verdict, each format is valid, and what it says reads back."""
+    jobs, error, seconds = case
+    verdict = decide(jobs, error=error, elapsed_seconds=seconds)
+    outputs, _ = step_outputs(verdict, FILES)
+    files = {
+        "results-file": "".join(results_json(verdict)),
+        "junit-file": "".join(junit_xml(verdict, started_at=datetime.now(UTC))),
+        "dotenv-file": dotenv_text(outputs),
+        "summary-file": render_summary(verdict, results_file=""),
     }
-    annotations = written.check_annotations(result, is_usage_or_refusal=code == 2 or was_refused)
-    return f"{result} {code}", [*findings, *written.check_text(), *annotations, *_broken(rules)]
+    written = Written(
+        Start(files=FILES, is_on_github=False, is_json=True), "".join(json_document(verdict)), files=files
+    )
+    _, findings = written.check_outputs([job.id for job in jobs])
+    # The client redacts the key, before anything is formatted.
+    return str(verdict.result), [*findings, *(each for each in written.check_text() if each.kind is not Kind.KEY)]
 
 
 TARGETS = {
+    "arguments": Target(arguments_cases(), check_arguments, 0.05),
+    "formats": Target(format_cases, check_formats, 0.15),
     "runs": Target(run_cases(), check_run, 0.1),
-    "ids": Target(ids_cases(), check_ids, 0.3),
-    "inputs": Target(st.tuples(environments(), api_keys, st.sampled_from(("", KEY, "bad key"))), check_inputs, 0.2),
-    "responses": Target(response_cases, check_response, 0.4),
+    "ids": Target(ids_cases(), check_ids, 0.25),
+    "inputs": Target(st.tuples(environments(), api_keys, st.sampled_from(("", KEY, "bad key"))), check_inputs, 0.15),
+    "responses": Target(response_cases, check_response, 0.3),
 }
