@@ -12,7 +12,8 @@ import pytest
 from coverage import Coverage
 from hypothesis import settings
 
-import fini_gate.job_ids.yaml_parser  # noqa: F401 - the gate imports it late, where coverage may be off
+import fini_gate.job_ids.yaml_parser
+import fini_gate.start  # noqa: F401 - both are imported late, where coverage may be off
 from fini_gate.addresses import is_loopback
 from fini_gate.inputs import Inputs
 from fini_gate.settings import Settings
