@@ -29,9 +29,10 @@ class GateError(Exception):
 
     exit_code: int
 
-    def __init__(self, template: str) -> None:
-        super().__init__(template)
-        self.template = template
+    @property
+    def template(self) -> str:
+        """The text with its references."""
+        return str(self.args[0])
 
     def __str__(self) -> str:
         """Return the text with settings named as a workflow's inputs."""

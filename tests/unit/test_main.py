@@ -18,6 +18,7 @@ from typing import Any, TypeAlias
 
 import pytest
 
+from fini_gate import __version__
 from fini_gate.errors import CancelledError
 from fini_gate.executor import InterruptibleExecutor
 from fini_gate.main import main
@@ -220,8 +221,10 @@ def test_signal__while_details_are_looked_up_keeps_what_is_known(gate: Gate, mon
         return LookupResult(error=CancelledError(signal.SIGTERM))
 
     monkeypatch.setattr("fini_gate.main.FiniClient.find_articles", find)
-    run = _run(gate, Case(verdict(COMPLETED), inputs={"article-details": "true"}), executor)
+    found = verdict(COMPLETED, QUEUED, limit=Limit("timeout", 4))
+    run = _run(gate, Case(found, inputs={"article-details": "true"}), executor)
     assert (run.exit_code, run.ids("completed")) == (143, ["done"])
+    assert "1 was still pending after 4s (timeout)" in run.outputs["message"]
 
 
 def test_bug__in_a_look_up_of_details_costs_no_verdict(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -278,6 +281,8 @@ RunMain: TypeAlias = Callable[[list[str], Mapping[str, str]], tuple[int, str, st
 def run_main(gate: Gate, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> RunMain:
     """Provide a function that calls `main`, and returns the exit code, and what went to both streams."""
 
+    monkeypatch.setattr("fini_gate.main.read_stdin", lambda _: b"")
+
     def run(arguments: list[str], environ: Mapping[str, str]) -> tuple[int, str, str]:
         paths = [tmp_path / name for name in ("stdout", "stderr")]
         environ = gate.environ({}, environ)
@@ -315,15 +320,14 @@ def test_main__reports_wrong_usage_of_the_command(run_main: RunMain, github: str
 
 def test_main__prints_help(run_main: RunMain) -> None:
     """Help is printed instead of a run, and is a success."""
-    exit_code, log, errors = run_main(["--help"], {})
-    assert (exit_code, errors) == (0, "")
-    assert log.startswith("usage: fini-gate")
+    assert run_main(["--version"], {}) == (0, f"fini-gate {__version__}\n", "")
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--json"], "There are no job IDs"),
+        (["--json"], "There are no job IDs in the arguments, --job-ids and --job-ids-file: check"),
+        (["--json", "-"], "There are no job IDs in standard input, --job-ids and --job-ids-file: check"),
         (["--json", "--timeout=##[x]"], "Option --timeout is '##[x]'"),
         (["--json", "--bogus"], "There is no option --bogus."),
     ],
@@ -338,6 +342,14 @@ def test_main__prints_a_document_alone(run_main: RunMain, arguments: list[str], 
     assert KEY not in document
     assert f"::add-mask::{KEY}" in log
     assert message.replace("##", "# #") in log
+
+
+def test_main__reads_standard_input(run_main: RunMain, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The argument - stands for it."""
+    monkeypatch.setattr("fini_gate.main.read_stdin", lambda _: b'{"jobs": 1}')
+    exit_code, _, errors = run_main(["a", "-"], {})
+    assert exit_code == 2
+    assert "Standard input, line 1, at jobs: found a number" in errors
 
 
 def test_main__rejects_a_switch_that_is_neither_on_nor_off(run_main: RunMain) -> None:

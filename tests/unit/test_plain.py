@@ -1,3 +1,4 @@
+import io
 import re
 import sys
 
@@ -36,6 +37,20 @@ def test_platform__prints_plain_lines(capsys: pytest.CaptureFixture[str]) -> Non
     _write_everything(_platform(RUNNER_DEBUG="1"), f"a {KEY} b")
     lines = ["a *** b", *["        a *** b"] * 21, "a *** b", "Warning: a *** b", *["a *** b"] * 3]
     assert capsys.readouterr().out == "\n".join(lines)
+
+
+def test_last_line__has_a_colour_at_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A warning is yellow, a success green and a failure red."""
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stdout", terminal)
+    platform = _platform()
+    platform.info("plain")
+    platform.warning("unsure")
+    platform.succeed("good")
+    platform.fail("bad", [])
+    expected = ["plain", "\x1b[33mWarning: unsure\x1b[0m", "\x1b[32mgood\x1b[0m", "\x1b[31mbad\x1b[0m"]
+    assert terminal.getvalue().splitlines() == expected
 
 
 def test_debug__needs_to_be_switched_on(capsys: pytest.CaptureFixture[str]) -> None:
