@@ -280,7 +280,6 @@ RunMain: TypeAlias = Callable[[list[str], Mapping[str, str]], tuple[int, str, st
 @pytest.fixture
 def run_main(gate: Gate, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> RunMain:
     """Provide a function that calls `main`, and returns the exit code, and what went to both streams."""
-
     monkeypatch.setattr("fini_gate.main.read_stdin", lambda _: b"")
 
     def run(arguments: list[str], environ: Mapping[str, str]) -> tuple[int, str, str]:
