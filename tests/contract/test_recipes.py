@@ -11,7 +11,7 @@ from fini_gate import __version__
 from fini_gate.cli import parse_arguments
 from fini_gate.inputs import DEFAULTS
 from tests.contract.pages import Page, code_spans
-from tests.integration.recipes import EXAMPLES, RECIPES
+from tests.recipes.recipes import EXAMPLES, RECIPES
 
 PAGE: Final = Page("docs/any-ci.md")
 # GitLab's recipes have tests of their own, with a real client.

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from tests.integration.gates import COMMAND
-from tests.integration.recipes import EXAMPLES, RECIPES, Job, Step
+from tests.recipes.recipes import EXAMPLES, RECIPES, Job, Step
 
 SECRETS: Final = {"FINI_API_KEY": "fini_demo_key", "FINI_WRITE_KEY": "fini_demo_write_key"}
 _GATE: Final = f'exec {shlex.join(COMMAND)} "$@"'

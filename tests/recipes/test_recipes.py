@@ -11,8 +11,8 @@ from fake_fini import FakeFini
 from tests.e2e.workflows import FAILED, FIRST, SECOND, SOURCE_IDS, THIRD
 from tests.formats import Case, read_junit
 from tests.integration.clients import serving
-from tests.integration.recipes import EXAMPLES, KEYS, RECIPES, Job, Step
-from tests.integration.stand_in_ci import SECRETS, RecipeRun, StandInCI
+from tests.recipes.recipes import EXAMPLES, KEYS, RECIPES, Job, Step
+from tests.recipes.stand_in_ci import SECRETS, RecipeRun, StandInCI
 
 each_recipe = pytest.mark.parametrize("recipe", RECIPES)
 SHOW_SUMMARIES: Final = {"azure/azure-pipelines.yml", "buildkite/pipeline.yml"}
