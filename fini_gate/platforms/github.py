@@ -13,17 +13,17 @@ from typing import Final
 
 from actions_toolkit import core
 
-from fini_gate import escaping
 from fini_gate.api_key import is_api_key
 from fini_gate.errors import reason_of
-from fini_gate.escaping import escape_control, redact
-from fini_gate.platforms.plain import MAX_UNFOLDED_LINES, PlainPlatform
+from fini_gate.escaping import escape_control, escape_markdown, redact
+from fini_gate.platforms.plain import PlainPlatform
 from fini_gate.platforms.streams import is_terminal
 
 # The runner hides every occurrence of a mask: a shorter one would make the log unreadable.
 MIN_MASK_CHARACTERS: Final = 4
 # GitHub cuts longer annotations.
 MAX_ANNOTATION_CHARACTERS: Final = 4096
+MAX_UNFOLDED_LINES: Final = 20
 MAX_LOGGED_OUTPUT_CHARACTERS: Final = 1000
 
 
@@ -95,7 +95,7 @@ class GitHubPlatform(PlainPlatform):
         if not path:
             return
         # Escaping may have changed the spelling of the key.
-        for secret in (self._secret, escaping.escape_markdown(self._secret)):
+        for secret in (self._secret, escape_markdown(self._secret)):
             markdown = redact(markdown, secret)
         try:
             with Path(path).open("a", encoding="utf-8") as file:

@@ -6,7 +6,6 @@ from typing import Final
 from fini_gate.escaping import escape_line, redact
 from fini_gate.platforms.streams import GREEN, RED, YELLOW, Screen
 
-MAX_UNFOLDED_LINES: Final = 20
 MAX_LISTED_LINES: Final = 1000
 
 
